@@ -1,0 +1,69 @@
+# `make help` lists what there is. Needs git, make and Python 3.11, 3.12 or 3.13, nothing else.
+
+GPU ?= $(if $(wildcard .venv/.installed-gpu),1,0)
+DATA ?=
+PROFILE ?=
+PORT ?= 5000
+SUPPORTED := 3.13 3.12 3.11
+PYTHON ?= $(firstword $(foreach v,$(SUPPORTED),$(shell python$(v) -c 'print("python$(v)")' 2>/dev/null)) python3)
+
+BUILD := $(if $(filter 1,$(GPU)),gpu,cpu)
+LOCK := $(if $(filter 1,$(GPU)),requirements-gpu.lock,requirements.lock)
+STAMP := .venv/.installed-$(BUILD)
+OVERRIDES := $(if $(DATA),-S data.name=$(DATA)) $(if $(PROFILE),-S profile=$(PROFILE))
+
+# What is on PATH is what `python`, `dvc` and `mlflow` mean in every stage.
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export MLFLOW_DISABLE_TELEMETRY := true
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test test-all lint format ui sync lock clean
+
+help:  ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo 'Options: run DATA=mnist PROFILE=smoke; setup GPU=1 PYTHON=python3.12; ui PORT=5000'
+
+setup: $(STAMP)  ## Create .venv with all packages, hash-pinned (GPU=1: TensorFlow with CUDA)
+
+$(STAMP): $(LOCK) pyproject.toml
+	@$(PYTHON) -c 'import sys; v = "%d.%d" % sys.version_info[:2]; v in "$(SUPPORTED)".split() or sys.exit("error: Python must be one of $(SUPPORTED). Received: " + v + ". Run: make setup PYTHON=python3.12")'
+	$(PYTHON) -m venv --clear .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK)
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+run: $(STAMP)  ## Run the whole pipeline (DATA=mnist, PROFILE=smoke), then say where the report is
+	$(if $(strip $(OVERRIDES)),dvc exp run $(OVERRIDES),dvc repro)
+	@echo
+	@echo 'The report:    reports/index.html (open it in a browser)'
+	@echo 'The MLflow UI: make ui, then http://127.0.0.1:$(PORT)'
+
+test: $(STAMP) lint  ## Check the code, then run the tests that take under 10 minutes
+	pytest -m 'not slow'
+
+test-all: $(STAMP) lint  ## Run all tests
+	pytest
+
+lint: $(STAMP)  ## Check style, types and the floors
+	ruff check .
+	ruff format --check .
+	mypy
+	lint-imports --no-cache
+
+format: $(STAMP)  ## Mend what can be mended by itself
+	ruff check --fix .
+	ruff format .
+
+ui: $(STAMP)  ## Open the MLflow UI on this machine (PORT=5000)
+	genlab ui --port $(PORT)
+
+sync: $(STAMP)  ## Send to MLflow what could not be sent while it was out of reach
+	genlab sync
+
+lock:  ## Renew both lock files from pyproject.toml (needs uv)
+	uv pip compile --quiet pyproject.toml --extra cpu --extra dev --universal --python-version 3.11 --generate-hashes --no-header -o requirements.lock
+	uv pip compile --quiet pyproject.toml --extra gpu --extra dev --universal --python-version 3.11 --generate-hashes --no-header -o requirements-gpu.lock
+
+clean:  ## Remove what runs have made: outputs, checkpoints, caches; keeps .venv, downloads and mlflow.db
+	rm -rf .genlab data/images data/features data/validation.json models/* reports/evaluation reports/data_docs reports/timings reports/index.html
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .dvc/cache .dvc/tmp

@@ -1,0 +1,177 @@
+"""The `genlab` command: one subcommand per stage of dvc.yaml, and what one does with a trained model afterwards.
+
+Nothing heavy is imported before a subcommand runs.
+"""
+
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import click
+
+from genlab import __version__
+from genlab.errors import InputError
+
+SIGTERM_EXIT_CODE = 143
+FOLDER = click.Path(path_type=Path)
+
+
+def path_option(name: str, description: str) -> Callable[[Any], Any]:
+    """Returns a required option for a path: dvc.yaml alone says where inputs and outputs lie."""
+    return click.option(name, type=FOLDER, required=True, help=description)
+
+
+class OneLineErrors(click.Group):
+    """Prints what a user can mend as one line and exits with 1; a defect keeps its traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the subcommand."""
+        try:
+            return super().invoke(ctx)
+        except (InputError, FloatingPointError) as error:
+            message = " ".join(str(error).split()) if isinstance(error, FloatingPointError) else str(error)
+            click.echo(f"error: {message}", err=True)
+            ctx.exit(1)
+
+
+@click.group(cls=OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def main() -> None:
+    """A laboratory for image generative models. `dvc repro` runs all stages; dvc.yaml gives them their paths."""
+    signal.signal(signal.SIGTERM, _stop)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    sys.exit(SIGTERM_EXIT_CODE)
+
+
+def _params() -> Any:
+    from genlab import params
+
+    return params.load()
+
+
+# The stages, in the order of dvc.yaml
+
+
+@main.command()
+@path_option("--out", "Folder of the arrays.")
+def fetch(out: Path) -> None:
+    """Fetch the data set `data.name`, checked, as arrays."""
+    from genlab.stages import fetch as stage
+
+    stage.run(_params(), out)
+
+
+@main.command()
+@path_option("--images", "The fetched data set.")
+@path_option("--out", "The summary, JSON.")
+@path_option("--data-docs", "Folder of the Data Docs, HTML.")
+def validate(images: Path, out: Path, data_docs: Path) -> None:
+    """Check that the images are valid; stop the pipeline when they are not."""
+    from genlab.stages import validate as stage
+
+    stage.run(_params(), images, out, data_docs)
+
+
+@main.command()
+@path_option("--images", "The fetched data set.")
+@path_option("--out", "Folder of the feature extractor.")
+def features(images: Path, out: Path) -> None:
+    """Train the classifier whose features Fréchet distances are measured on."""
+    from genlab.stages import features as stage
+
+    stage.run(_params(), images, out)
+
+
+@main.command()
+@click.argument("model")
+@path_option("--images", "The fetched data set.")
+@path_option("--out", "Folder of the trained model.")
+@path_option("--timings", "Folder for seconds and speed, not hashed by DVC.")
+def train(model: str, images: Path, out: Path, timings: Path) -> None:
+    """Train MODEL, an entry of `models` in params.yaml."""
+    from genlab.stages import train as stage
+
+    stage.run(_params(), model, images, out, timings)
+
+
+@main.command()
+@path_option("--model", "Folder of the trained model.")
+@path_option("--images", "The fetched data set.")
+@path_option("--features", "Folder of the feature extractor.")
+@path_option("--scores", "Folder for metrics.json and scores.json.")
+@path_option("--pictures", "Folder for the pictures.")
+def evaluate(model: Path, images: Path, features: Path, scores: Path, pictures: Path) -> None:
+    """Score a trained model on the test images."""
+    from genlab.stages import evaluate as stage
+
+    stage.run(_params(), model, images, features, scores, pictures)
+
+
+@main.command()
+@path_option("--models", "Folder of all trained models.")
+@path_option("--scores", "Folder of all scores.")
+@path_option("--evaluation", "Folder of all pictures.")
+@path_option("--features", "Folder of the feature extractor.")
+@path_option("--images", "The fetched data set.")
+@path_option("--validation", "The summary of the validation.")
+@path_option("--timings", "Folder of seconds and speed.")
+@path_option("--out", "The page, HTML.")
+def report(**paths: Path) -> None:
+    """Write the page that compares all models."""
+    from genlab.stages import report as stage
+
+    stage.run(_params(), **paths)
+
+
+# What one does with a trained model
+
+
+@main.command()
+@click.argument("model")
+@click.option("--num-images", type=click.IntRange(min=1), default=64, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same images.")
+@click.option("--source", type=click.Choice(["prior", "fitted"]), default="prior", show_default=True)
+@click.option("--models", type=FOLDER, default="models", show_default=True, help="Folder of all trained models.")
+@click.option(
+    "--out", type=FOLDER, required=True, help="A new .npz (array `images`, uint8 NHWC), or a folder for PNGs."
+)
+def generate(model: str, num_images: int, seed: int, source: str, models: Path, out: Path) -> None:
+    """Generate images with a trained MODEL."""
+    from genlab import generation
+
+    generation.generate(models / model, num_images, seed, source, out)
+
+
+@main.command()
+@click.argument("model")
+@click.option("--split", type=click.Choice(["train", "validation", "test"]), default="test", show_default=True)
+@click.option("--models", type=FOLDER, default="models", show_default=True, help="Folder of all trained models.")
+@click.option("--images", type=FOLDER, default="data/images", show_default=True, help="The fetched data set.")
+@click.option("--out", type=FOLDER, required=True, help="An .npz: `images` and `reconstructions`, uint8 NHWC.")
+def reconstruct(model: str, split: str, models: Path, images: Path, out: Path) -> None:
+    """Reconstruct the images of a split with a trained MODEL."""
+    from genlab import generation
+
+    generation.reconstruct(models / model, images, split, out)
+
+
+@main.command()
+def sync() -> None:
+    """Send to MLflow what could not be sent while it was out of reach."""
+    from genlab import tracking
+
+    click.echo(tracking.sync())
+
+
+@main.command()
+@click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
+def ui(port: int) -> None:
+    """Open the MLflow UI on this machine alone."""
+    from genlab import tracking
+
+    tracking.serve_ui(port)

@@ -1,0 +1,48 @@
+"""Which devices compute, at which precision, and whether equal runs give equal bits."""
+
+import keras
+import tensorflow as tf
+
+from genlab.errors import InputError
+
+
+def configure(precision: str, deterministic: bool) -> None:
+    """Sets the precision of new layers, op determinism, and memory growth on GPUs; before the first computation.
+
+    Raises:
+        InputError: The devices cannot compute in `precision`.
+    """
+    if precision == "mixed_float16" and kind() == "cpu":
+        raise InputError(
+            "precision must be float32 or mixed_bfloat16 on a CPU. Received: precision='mixed_float16'. "
+            "See params.yaml: training.precision."
+        )
+    keras.config.set_dtype_policy(precision)
+    for device in tf.config.list_physical_devices("GPU"):
+        if not tf.config.experimental.get_memory_growth(device):
+            tf.config.experimental.set_memory_growth(device, True)
+    if deterministic:
+        tf.config.experimental.enable_op_determinism()
+
+
+def kind() -> str:
+    """Returns `"gpu"` where there is one, else `"cpu"`."""
+    return "gpu" if tf.config.list_physical_devices("GPU") else "cpu"
+
+
+def describe() -> str:
+    """Returns the devices in words: `"2 x gpu (NVIDIA ...)"`."""
+    devices = tf.config.list_physical_devices(kind().upper())
+    name = tf.config.experimental.get_device_details(devices[0]).get("device_name", "") if kind() == "gpu" else ""
+    return f"{len(devices)} x {kind()}" + (f" ({name})" if name else "")
+
+
+def strategy() -> tf.distribute.Strategy:
+    """Returns `MirroredStrategy` over several logical GPUs, or several logical CPUs where there is no GPU; else none.
+
+    TensorFlow gives one logical CPU unless the process asks for more, so on most machines this is no distribution.
+    """
+    devices = [device.name for device in tf.config.list_logical_devices(kind().upper())]
+    if len(devices) > 1:
+        return tf.distribute.MirroredStrategy(devices)
+    return tf.distribute.get_strategy()

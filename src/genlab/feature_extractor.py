@@ -1,0 +1,139 @@
+"""A small classifier of the domain, on whose penultimate layer Fréchet distances are measured.
+
+Inception's features mean little on digits, so the distance is taken where this data set's own classes are told apart.
+Without labels the classifier learns to tell by how many quarter turns an image was rotated (Gidaris et al., ICLR 2018).
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+from keras import layers
+
+from genlab.errors import InputError
+from genlab.images import Split, to_float
+from genlab.networks import ImageShape
+from genlab.params import Features
+
+BATCH_SIZE = 500
+WEIGHTS, SETTINGS = "classifier.weights.h5", "settings.json"
+
+
+class Extracted(NamedTuple):
+    """Features, float32 (n, feature_dim), and predicted classes, int64 (n,)."""
+
+    features: np.ndarray
+    classes: np.ndarray
+
+
+class FeatureExtractor:
+    """A trained classifier and what is known of it."""
+
+    def __init__(self, classifier: keras.Model, settings: dict[str, Any]):
+        self.settings = settings
+        penultimate = classifier.get_layer("features").output
+        self._outputs = keras.Model(classifier.input, [penultimate, classifier.output])
+
+    @property
+    def num_classes(self) -> int:
+        """Classes of the images; 0 where the classifier's task was not theirs."""
+        return int(self.settings["num_classes"]) if self.settings["task"] == "classes" else 0
+
+    def extract(self, images: np.ndarray) -> Extracted:
+        """Returns the features and the predicted classes of uint8 images NHWC."""
+        batches = (images[start : start + BATCH_SIZE] for start in range(0, len(images), BATCH_SIZE))
+        features, logits = zip(*(self._outputs.predict_on_batch(to_float(batch)) for batch in batches), strict=True)
+        return Extracted(np.concatenate(features), np.concatenate(logits).argmax(axis=1))
+
+
+def build_classifier(settings: Features, image_shape: ImageShape, num_classes: int) -> keras.Model:
+    """Returns convolutions that halve the image, the layer called `features`, and logits (n, num_classes)."""
+    images = keras.Input(image_shape, name="images")
+    hidden = images
+    for count in settings.filters:
+        hidden = layers.Conv2D(count, 3, padding="same", activation="relu")(hidden)
+        hidden = layers.MaxPooling2D(2, padding="same")(hidden)
+    hidden = layers.Dense(settings.feature_dim, activation="relu", name="features")(layers.Flatten()(hidden))
+    return keras.Model(images, layers.Dense(num_classes, name="logits")(hidden), name="classifier")
+
+
+def task_of(split: Split, num_classes: int) -> tuple[str, np.ndarray, np.ndarray]:
+    """Returns the task's name, its images and its labels: the classes, or quarter turns where there are no labels."""
+    if num_classes >= 2:
+        return "classes", np.asarray(split.images), np.asarray(split.labels)
+    _, height, width, _ = split.images.shape
+    if height != width:
+        raise InputError(
+            f"images without classes must be square: features are learned from rotations. Received: {height} x {width}. "
+            "See params.yaml: data.image_size."
+        )
+    turned = [np.rot90(split.images, turns, axes=(1, 2)) for turns in range(4)]
+    return "quarter turns", np.concatenate(turned), np.repeat(np.arange(4), len(split.images))
+
+
+def train(settings: Features, train_split: Split, test_split: Split, num_classes: int, seed: int, out: Path) -> None:
+    """Trains a classifier and writes its weights and settings, accuracy on test and weight hash included, to `out`."""
+    keras.utils.set_random_seed(seed)
+    task, images, labels = task_of(train_split, num_classes)
+    classifier = build_classifier(settings, images.shape[1:], int(labels.max()) + 1)
+    classifier.compile(
+        optimizer=keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(settings.learning_rate, settings.steps)),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    )
+    classifier.fit(_Batches(images, labels, settings, seed), epochs=1, verbose=1)
+    classifier.save_weights(out / WEIGHTS)
+    facts = {
+        "settings": settings.model_dump(mode="json"),
+        "image_shape": list(images.shape[1:]),
+        "num_classes": int(labels.max()) + 1,
+        "task": task,
+        "seed": seed,
+        "weights_sha256": hashlib.sha256((out / WEIGHTS).read_bytes()).hexdigest(),
+    }
+    _, test_images, test_labels = task_of(test_split, num_classes)
+    predicted = FeatureExtractor(classifier, facts).extract(test_images).classes
+    facts["test_accuracy"] = float(np.mean(predicted == test_labels))
+    (out / SETTINGS).write_text(json.dumps(facts, indent=2) + "\n")
+
+
+class _Batches(keras.utils.PyDataset):
+    """The training batches of all steps, each image once per epoch, in an order that the seed fixes."""
+
+    def __init__(self, images: np.ndarray, labels: np.ndarray, settings: Features, seed: int):
+        super().__init__()
+        self._images, self._labels, self._size, self._steps = images, labels, settings.batch_size, settings.steps
+        epochs = -(-settings.steps * settings.batch_size // len(images))
+        generator = np.random.default_rng(seed)
+        self._order = np.concatenate([generator.permutation(len(images)) for _ in range(epochs)])
+
+    def __len__(self) -> int:
+        return self._steps
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        chosen = self._order[index * self._size : (index + 1) * self._size]
+        return to_float(self._images[chosen]), self._labels[chosen]
+
+
+def load(folder: Path) -> FeatureExtractor:
+    """Returns the extractor in `folder`.
+
+    Raises:
+        InputError: There is none, or its weights are not those that its settings name.
+    """
+    if not (folder / SETTINGS).is_file():
+        raise InputError(
+            f"{folder} must hold a feature extractor. Received: no {SETTINGS} there. Run: dvc repro features."
+        )
+    facts = json.loads((folder / SETTINGS).read_text())
+    digest = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
+    if digest != facts["weights_sha256"]:
+        raise InputError(
+            f"{folder / WEIGHTS} must have the SHA-256 {facts['weights_sha256']}. Received: {digest}. "
+            "Run: dvc repro --force features."
+        )
+    classifier = build_classifier(Features(**facts["settings"]), tuple(facts["image_shape"]), facts["num_classes"])
+    classifier.load_weights(folder / WEIGHTS)
+    return FeatureExtractor(classifier, facts)

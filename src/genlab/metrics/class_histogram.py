@@ -1,0 +1,35 @@
+"""The classes of the samples, as a classifier of the domain sees them, against the classes of the real images.
+
+A share is a class's part of the samples over its part of the real images: 1 where the model draws it as often as it
+occurs, 0 where it has lost it. The distance is the total variation between the two histograms.
+"""
+
+import numpy as np
+
+from genlab.measures import Measure, Samples
+
+NEEDS = Samples
+MEASURES = {
+    "smallest_class_share": Measure("ratio to the real share", "higher"),
+    "largest_class_share": Measure("ratio to the real share", "lower"),
+    "class_histogram_distance": Measure("total variation", "lower"),
+}
+
+
+def compute(samples: Samples) -> dict[str, float]:
+    """Returns the smallest and the largest share and the distance; nothing where there are no classes."""
+    if samples.num_classes < 2:
+        return {}
+    real = histogram(samples.real_classes, samples.num_classes) / len(samples.real_classes)
+    generated = histogram(samples.generated_classes, samples.num_classes) / len(samples.generated_classes)
+    shares = generated[real > 0] / real[real > 0]
+    return {
+        "smallest_class_share": float(shares.min()),
+        "largest_class_share": float(shares.max()),
+        "class_histogram_distance": float(np.abs(real - generated).sum() / 2),
+    }
+
+
+def histogram(classes: np.ndarray, num_classes: int) -> np.ndarray:
+    """Returns how often each class occurs: int64 (num_classes,)."""
+    return np.bincount(classes, minlength=num_classes)

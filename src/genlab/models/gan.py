@@ -1,0 +1,287 @@
+"""Generative adversarial network: a generator learns from a discriminator that tells its images from real ones.
+
+Goodfellow et al., "Generative Adversarial Nets", NeurIPS 2014; convolutions: Radford et al. (DCGAN), ICLR 2016.
+
+    discriminator_loss = fake_or_real(discriminator(images), discriminator(generator(latents)))
+                       + gradient_penalty_weight * gradient_penalty      (wasserstein_gp)
+                       + r1_weight / 2 * |gradient of discriminator(images)|^2
+    generator_loss     = fool(discriminator(generator(latents)))
+
+The losses, all on logits: `LOSSES`. Samples come from an exponential moving average of the generator.
+Departures from DCGAN: fully connected layers at the narrow end; sigmoid outputs, which the discriminator rescales to
+[-1, 1]; batch normalisation in the discriminator is a setting; the penalties.
+"""
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+from pydantic import Field, model_validator
+
+from genlab import networks
+from genlab.networks import ImageShape, Losses
+from genlab.params import ModelSettings
+
+
+class Settings(ModelSettings):
+    """An entry of `kind: gan` in `params.yaml`."""
+
+    network: Literal["dense", "convolutional"]
+    latent_dim: int = Field(ge=1)
+    prior: Literal["normal", "uniform"]
+    widths: tuple[int, ...] = Field(min_length=1)
+    generator_filters: tuple[int, ...] = Field(min_length=1)
+    discriminator_filters: tuple[int, ...] = Field(min_length=1)
+    discriminator_normalisation: Literal["none", "batch", "spectral"]
+    loss: Literal["non_saturating", "minimax", "least_squares", "wasserstein_gp", "hinge"]
+    label_smoothing: float = Field(ge=0, lt=0.5)
+    gradient_penalty_weight: float = Field(ge=0)
+    r1_weight: float = Field(ge=0)
+    r1_every_steps: int = Field(ge=1)
+    discriminator_steps: int = Field(ge=1)
+    average_decay: float = Field(ge=0, lt=1)
+    generator_learning_rate: float = Field(gt=0)
+    discriminator_learning_rate: float = Field(gt=0)
+    learning_rate_schedule: Literal["constant", "cosine"]
+    beta_1: float = Field(ge=0, lt=1)
+    beta_2: float = Field(ge=0, lt=1)
+
+    @property
+    def images_per_step(self) -> int:
+        """Every discriminator step sees real images of its own."""
+        return self.batch_size * self.discriminator_steps
+
+    @model_validator(mode="after")
+    def _smoothing_needs_labels(self) -> "Settings":
+        if self.label_smoothing and self.loss in ("wasserstein_gp", "hinge"):
+            raise ValueError(f"label_smoothing must be 0 with loss: {self.loss}, which has no labels")
+        return self
+
+
+# Networks
+
+
+def build_generator(settings: Settings, image_shape: ImageShape) -> keras.Model:
+    """Returns the network from latents (n, latent_dim) to logits of images (n, height, width, channels)."""
+    if settings.network == "dense":
+        return networks.dense_decoder(settings.latent_dim, image_shape, settings.widths[::-1])
+    return networks.convolutional_decoder(settings.latent_dim, image_shape, settings.generator_filters, batch_norm=True)
+
+
+def build_discriminator(settings: Settings, image_shape: ImageShape) -> keras.Model:
+    """Returns the network from images in [0, 1] to one logit each (n,): large where it thinks the image real."""
+    images = keras.Input(image_shape, name="images")
+    hidden = layers.Rescaling(2.0, offset=-1.0)(images)
+    if settings.network == "dense":
+        hidden = layers.Flatten()(hidden)
+        stack = [layers.Dense(width) for width in settings.widths]
+    else:
+        stack = [layers.Conv2D(count, 4, strides=2, padding="same") for count in settings.discriminator_filters]
+    for index, layer in enumerate(stack):
+        hidden = _normalised(layer, hidden, "none" if index == 0 else settings.discriminator_normalisation)
+        hidden = layers.LeakyReLU(networks.LEAK)(hidden)
+    logits = layers.Dense(1)(layers.Flatten()(hidden))
+    return keras.Model(images, networks.as_float32(layers.Reshape(())(logits)), name="discriminator")
+
+
+def _normalised(layer: layers.Layer, hidden: tf.Tensor, normalisation: str) -> tf.Tensor:
+    if normalisation == "spectral":
+        return layers.SpectralNormalization(layer)(hidden)
+    return networks.batch_normalisation()(layer(hidden)) if normalisation == "batch" else layer(hidden)
+
+
+# Loss terms, means over the batch. `real` and `fake` are the discriminator's logits (n,) of real and generated images.
+
+
+def cross_entropy_discriminator(real: tf.Tensor, fake: tf.Tensor, label_smoothing: float) -> tf.Tensor:
+    """Returns -log sigmoid(real) - log(1 - sigmoid(fake)); one-sided smoothing (Salimans et al. 2016): () nats."""
+    return tf.reduce_mean(tf.nn.softplus(real) - (1 - label_smoothing) * real) + tf.reduce_mean(tf.nn.softplus(fake))
+
+
+def non_saturating_generator(fake: tf.Tensor) -> tf.Tensor:
+    """Returns -log sigmoid(fake) (Goodfellow et al. 2014, section 3): () nats."""
+    return tf.reduce_mean(tf.nn.softplus(-fake))
+
+
+def minimax_generator(fake: tf.Tensor) -> tf.Tensor:
+    """Returns log(1 - sigmoid(fake)) (Goodfellow et al. 2014, equation 1): () nats."""
+    return -tf.reduce_mean(tf.nn.softplus(fake))
+
+
+def least_squares_discriminator(real: tf.Tensor, fake: tf.Tensor, label_smoothing: float) -> tf.Tensor:
+    """Returns (real - 1)^2 / 2 + fake^2 / 2 (Mao et al. 2017, equation 9): ()."""
+    return 0.5 * (tf.reduce_mean(tf.square(real - (1 - label_smoothing))) + tf.reduce_mean(tf.square(fake)))
+
+
+def least_squares_generator(fake: tf.Tensor) -> tf.Tensor:
+    """Returns (fake - 1)^2 / 2 (Mao et al. 2017, equation 9): ()."""
+    return 0.5 * tf.reduce_mean(tf.square(fake - 1))
+
+
+def wasserstein_discriminator(real: tf.Tensor, fake: tf.Tensor, label_smoothing: float) -> tf.Tensor:
+    """Returns fake - real, the critic's loss without its penalty (Gulrajani et al. 2017, equation 3): ()."""
+    del label_smoothing
+    return tf.reduce_mean(fake) - tf.reduce_mean(real)
+
+
+def hinge_discriminator(real: tf.Tensor, fake: tf.Tensor, label_smoothing: float) -> tf.Tensor:
+    """Returns max(0, 1 - real) + max(0, 1 + fake) (Miyato et al. 2018, equation 16): ()."""
+    del label_smoothing
+    return tf.reduce_mean(tf.nn.relu(1 - real)) + tf.reduce_mean(tf.nn.relu(1 + fake))
+
+
+def linear_generator(fake: tf.Tensor) -> tf.Tensor:
+    """Returns -fake (Gulrajani et al. 2017; Miyato et al. 2018, equation 17): ()."""
+    return -tf.reduce_mean(fake)
+
+
+class AdversarialLoss(NamedTuple):
+    """The two sides of one objective."""
+
+    discriminator: Callable[[tf.Tensor, tf.Tensor, float], tf.Tensor]
+    generator: Callable[[tf.Tensor], tf.Tensor]
+
+
+LOSSES = {
+    "non_saturating": AdversarialLoss(cross_entropy_discriminator, non_saturating_generator),
+    "minimax": AdversarialLoss(cross_entropy_discriminator, minimax_generator),
+    "least_squares": AdversarialLoss(least_squares_discriminator, least_squares_generator),
+    "wasserstein_gp": AdversarialLoss(wasserstein_discriminator, linear_generator),
+    "hinge": AdversarialLoss(hinge_discriminator, linear_generator),
+}
+
+
+def squared_gradients(function: Callable[[tf.Tensor], tf.Tensor], images: tf.Tensor) -> tf.Tensor:
+    """Returns the squared norm of the gradient of `function` at each image, summed over pixels: (n,)."""
+    with tf.GradientTape() as tape:
+        tape.watch(images)
+        outputs = function(images)
+    return tf.reduce_sum(tf.square(tape.gradient(outputs, images)), axis=(1, 2, 3))
+
+
+def gradient_penalty(
+    function: Callable[[tf.Tensor], tf.Tensor], images: tf.Tensor, fakes: tf.Tensor, seed: tf.Tensor
+) -> tf.Tensor:
+    """Returns (|gradient| - 1)^2 at points drawn uniformly between pairs (Gulrajani et al. 2017, algorithm 1): ()."""
+    share = tf.random.stateless_uniform((tf.shape(images)[0], 1, 1, 1), seed)
+    norms = tf.sqrt(squared_gradients(function, images + share * (fakes - images)) + 1e-12)
+    return tf.reduce_mean(tf.square(norms - 1))
+
+
+# The model
+
+
+class GAN(keras.Model):
+    """Generator, its moving average and discriminator. Images are float32 (n, height, width, channels) in [0, 1]."""
+
+    loss_names = ("discriminator_loss", "generator_loss", "penalty", "real_logit", "fake_logit")
+
+    def __init__(self, settings: Settings, image_shape: ImageShape):
+        super().__init__(name="gan")
+        self.settings = settings
+        self.generator = build_generator(settings, image_shape)
+        self.average_generator = build_generator(settings, image_shape)
+        self.average_generator.set_weights(self.generator.get_weights())
+        self.discriminator = build_discriminator(settings, image_shape)
+        self.built = True
+
+    def decode(self, latents: tf.Tensor) -> tf.Tensor:
+        """Returns the averaged generator's images in [0, 1] of latents (n, latent_dim)."""
+        return tf.sigmoid(self.average_generator(latents, training=False))
+
+    def draw_latents(self, num_images: int, seed: int) -> np.ndarray:
+        """Returns draws from the prior, float32 (num_images, latent_dim); the first ones whatever the number."""
+        generator, shape = np.random.default_rng(seed), (num_images, self.settings.latent_dim)
+        if self.settings.prior == "uniform":
+            return generator.random(shape, np.float32) * 2 - 1
+        return generator.standard_normal(shape, np.float32)
+
+    def sample(self, num_images: int, seed: int) -> tf.Tensor:
+        """Returns images in [0, 1] of draws from the prior."""
+        return self.decode(self.draw_latents(num_images, seed))
+
+    def make_optimizers(self) -> dict[str, keras.optimizers.Optimizer]:
+        """Returns one Adam for the generator and one for the discriminator, built."""
+        settings = self.settings
+        generator = networks.adam(settings, settings.generator_learning_rate, settings.steps)
+        generator.build(self.generator.trainable_variables)
+        discriminator_steps = settings.steps * settings.discriminator_steps
+        discriminator = networks.adam(settings, settings.discriminator_learning_rate, discriminator_steps)
+        discriminator.build(self.discriminator.trainable_variables)
+        return {"generator": generator, "discriminator": discriminator}
+
+    def update(self, images: tf.Tensor, seed: tf.Tensor, optimizers: dict[str, keras.optimizers.Optimizer]) -> Losses:
+        """Makes the discriminator's steps and one generator step; the last fakes serve both.
+
+        Args:
+            images: Real images (discriminator_steps * batch, height, width, channels).
+            seed: Of all that is drawn in this step, int32 (2,).
+            optimizers: As made by `make_optimizers`.
+        """
+        rounds = self.settings.discriminator_steps
+        *early, last = tf.split(images, rounds)
+        *early_seeds, last_seed = tf.unstack(tf.random.experimental.stateless_split(seed, rounds))
+        for real, round_seed in zip(early, early_seeds, strict=True):
+            fakes = tf.sigmoid(self.generator(self._draw(tf.shape(real)[0], round_seed), training=True))
+            self._update_discriminator(real, fakes, round_seed, optimizers["discriminator"])
+        optimizer = optimizers["generator"]
+        with tf.GradientTape() as tape:
+            fakes = tf.sigmoid(self.generator(self._draw(tf.shape(last)[0], last_seed), training=True))
+            with tape.stop_recording():
+                losses = self._update_discriminator(last, fakes, last_seed, optimizers["discriminator"])
+            generator_loss = LOSSES[self.settings.loss].generator(self.discriminator(fakes, training=True))
+            objective = optimizer.scale_loss(generator_loss / tf.distribute.get_strategy().num_replicas_in_sync)
+        variables = self.generator.trainable_variables
+        optimizer.apply(tape.gradient(objective, variables), variables)
+        return losses | {"generator_loss": generator_loss}
+
+    def _draw(self, num_images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        shape = (num_images, self.settings.latent_dim)
+        if self.settings.prior == "uniform":
+            return tf.random.stateless_uniform(shape, seed, -1.0, 1.0)
+        return tf.random.stateless_normal(shape, seed)
+
+    def _update_discriminator(
+        self, images: tf.Tensor, fakes: tf.Tensor, seed: tf.Tensor, optimizer: keras.optimizers.Optimizer
+    ) -> Losses:
+        def compute_losses() -> Losses:
+            real, fake = self.discriminator(images, training=True), self.discriminator(fakes, training=True)
+            penalty = self._penalty(images, fakes, seed, optimizer.iterations)
+            loss = LOSSES[self.settings.loss].discriminator(real, fake, self.settings.label_smoothing)
+            means = {"real_logit": tf.reduce_mean(real), "fake_logit": tf.reduce_mean(fake)}
+            return means | {"loss": loss + penalty, "discriminator_loss": loss, "penalty": penalty}
+
+        losses = networks.descend(compute_losses, self.discriminator.trainable_variables, optimizer)
+        losses.pop("loss")
+        return losses
+
+    def _penalty(self, images: tf.Tensor, fakes: tf.Tensor, seed: tf.Tensor, iterations: tf.Tensor) -> tf.Tensor:
+        """Returns the weighted penalties; R1 (Mescheder et al. 2018, equation 9) every `r1_every_steps`, as often."""
+        settings, penalty = self.settings, tf.constant(0.0)
+        discriminate = lambda points: self.discriminator(points, training=True)  # noqa: E731
+        if settings.loss == "wasserstein_gp":
+            penalty += settings.gradient_penalty_weight * gradient_penalty(discriminate, images, fakes, seed)
+        if settings.r1_weight:
+            weight, due = settings.r1_weight / 2 * settings.r1_every_steps, iterations % settings.r1_every_steps == 0
+            penalty += tf.cond(
+                due, lambda: weight * tf.reduce_mean(squared_gradients(discriminate, images)), lambda: 0.0
+            )
+        return penalty
+
+    def average_weights(self, step: tf.Tensor) -> None:
+        """Moves the averaged generator towards the present one; the first steps count less (Adam's kind of warm-up).
+
+        Called once per step, outside of the replicas.
+        """
+        count = tf.cast(step, tf.float32)
+        decay = tf.minimum(self.settings.average_decay, (1 + count) / (10 + count))
+        for average, present in zip(self.average_generator.variables, self.generator.variables, strict=True):
+            average.assign(decay * average + (1 - decay) * present)
+
+
+def build(settings: Settings, image_shape: ImageShape) -> GAN:
+    """Returns the model for images of `image_shape`, built, with random weights."""
+    return GAN(settings, image_shape)

@@ -1,0 +1,179 @@
+"""Variational autoencoder: an encoder to a normal posterior, a decoder from a standard normal prior.
+
+Kingma and Welling, "Auto-Encoding Variational Bayes", ICLR 2014; weights other than 1: Higgins et al., ICLR 2017.
+
+    loss = reconstruction_weight * E_q[-log p(images | latents)] + kl_weight * KL(q(latents | images) || N(0, 1))
+
+With both weights 1 the loss is the negative evidence lower bound (negative ELBO) in nats per image.
+Departures from the paper: ReLU instead of tanh; grey values are scored with the Bernoulli likelihood as they are (the
+convention of most tutorials), so the likelihood is not normalised over [0, 1].
+"""
+
+import math
+from typing import Literal
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+from pydantic import Field
+
+from genlab import networks
+from genlab.networks import ImageShape, Losses
+from genlab.params import ModelSettings
+
+LOWEST_KL = -1e-3
+"""Nats per image: a KL divergence is never negative; rounding in float32 stays above this."""
+
+ACTIVE_VARIANCE = 0.01
+"""A latent dimension is active where its posterior mean varies more than this (Burda et al. 2016, section 5.2)."""
+
+
+class Settings(ModelSettings):
+    """An entry of `kind: vae` in `params.yaml`."""
+
+    network: Literal["dense", "convolutional"]
+    latent_dim: int = Field(ge=1)
+    widths: tuple[int, ...] = Field(min_length=1)
+    filters: tuple[int, ...] = Field(min_length=1)
+    reconstruction_weight: float = Field(ge=0)
+    kl_weight: float = Field(ge=0)
+    learning_rate: float = Field(gt=0)
+    learning_rate_schedule: Literal["constant", "cosine"]
+    beta_1: float = Field(ge=0, lt=1)
+    beta_2: float = Field(ge=0, lt=1)
+
+
+# Networks
+
+
+def build_encoder(settings: Settings, image_shape: ImageShape) -> keras.Model:
+    """Returns the network from images to the posterior's mean and log-variance, each (n, latent_dim).
+
+    The trunk is shared by both; neither head has an activation.
+    """
+    if settings.network == "dense":
+        trunk = networks.dense_encoder(image_shape, settings.widths)
+    else:
+        trunk = networks.convolutional_encoder(image_shape, settings.filters, settings.widths[-1])
+    mean = layers.Dense(settings.latent_dim, name="mean", dtype="float32")(trunk.output)
+    log_variance = layers.Dense(settings.latent_dim, name="log_variance", dtype="float32")(trunk.output)
+    return keras.Model(trunk.input, [mean, log_variance], name="encoder")
+
+
+def build_decoder(settings: Settings, image_shape: ImageShape) -> keras.Model:
+    """Returns the network from latents (n, latent_dim) to the likelihood's logits (n, height, width, channels)."""
+    if settings.network == "dense":
+        return networks.dense_decoder(settings.latent_dim, image_shape, settings.widths[::-1])
+    return networks.convolutional_decoder(settings.latent_dim, image_shape, settings.filters)
+
+
+# Loss terms
+
+
+def bernoulli_loss(images: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """Returns -log p(images | latents) of grey values in [0, 1], summed over pixels: (n,) nats."""
+    cross_entropy = tf.nn.sigmoid_cross_entropy_with_logits(labels=images, logits=logits)
+    return tf.reduce_sum(cross_entropy, axis=(1, 2, 3))
+
+
+def kl_per_dimension(mean: tf.Tensor, log_variance: tf.Tensor) -> tf.Tensor:
+    """Returns KL(N(mean, exp(log_variance)) || N(0, 1)) of each dimension: (n, latent_dim) nats.
+
+    Kingma and Welling 2014, appendix B, written with expm1: no cancellation near the prior.
+    """
+    return 0.5 * (tf.square(mean) + tf.math.expm1(log_variance) - log_variance)
+
+
+def reparameterise(mean: tf.Tensor, log_variance: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Returns one draw from each posterior (n, latent_dim): mean + deviation * noise, the reparameterisation trick."""
+    return mean + tf.exp(0.5 * log_variance) * tf.random.stateless_normal(tf.shape(mean), seed)
+
+
+# The model
+
+
+class VAE(keras.Model):
+    """Encoder, decoder and prior. Images are float32 (n, height, width, channels) in [0, 1]."""
+
+    loss_names = ("loss", "reconstruction_loss", "kl", "negative_elbo")
+
+    def __init__(self, settings: Settings, image_shape: ImageShape):
+        super().__init__(name="vae")
+        self.settings = settings
+        self.encoder = build_encoder(settings, image_shape)
+        self.decoder = build_decoder(settings, image_shape)
+        self.built = True
+
+    def posterior(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the mean and the log-variance of q(latents | images), each (n, latent_dim)."""
+        mean, log_variance = self.encoder(images)
+        return mean, log_variance
+
+    def encode(self, images: tf.Tensor) -> tf.Tensor:
+        """Returns the posterior means (n, latent_dim) of images."""
+        return self.posterior(images)[0]
+
+    def draw_posterior(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """Returns one draw from the posterior of each image (n, latent_dim)."""
+        return reparameterise(*self.posterior(images), seed)
+
+    def decode(self, latents: tf.Tensor) -> tf.Tensor:
+        """Returns the likelihood's means, images in [0, 1], of latents (n, latent_dim)."""
+        return tf.sigmoid(self.decoder(latents))
+
+    def reconstruct(self, images: tf.Tensor) -> tf.Tensor:
+        """Returns the images rebuilt from their posterior means, in [0, 1]."""
+        return self.decode(self.encode(images))
+
+    def draw_latents(self, num_images: int, seed: int) -> np.ndarray:
+        """Returns draws from the prior, float32 (num_images, latent_dim); the first ones whatever the number."""
+        return np.random.default_rng(seed).standard_normal((num_images, self.settings.latent_dim), np.float32)
+
+    def sample(self, num_images: int, seed: int) -> tf.Tensor:
+        """Returns images in [0, 1] of draws from the prior."""
+        return self.decode(self.draw_latents(num_images, seed))
+
+    def elbo_terms(self, images: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns -log p(images | latents), (n,) nats, at one posterior draw, and the KL, (n, latent_dim) nats."""
+        mean, log_variance = self.posterior(images)
+        logits = self.decoder(reparameterise(mean, log_variance, seed))
+        return bernoulli_loss(images, logits), kl_per_dimension(mean, log_variance)
+
+    def compute_losses(self, images: tf.Tensor, seed: tf.Tensor) -> Losses:
+        """Returns the weighted `loss`, its terms and the unweighted negative ELBO: nats per image, batch means."""
+        reconstruction_losses, kls = self.elbo_terms(images, seed)
+        reconstruction_loss = tf.reduce_mean(reconstruction_losses)
+        kl = tf.reduce_mean(tf.reduce_sum(kls, axis=1))
+        loss = self.settings.reconstruction_weight * reconstruction_loss + self.settings.kl_weight * kl
+        negative_elbo = reconstruction_loss + kl
+        return {"loss": loss, "reconstruction_loss": reconstruction_loss, "kl": kl, "negative_elbo": negative_elbo}
+
+    def latent_diagnostics(self, images: tf.Tensor) -> Losses:
+        """Returns the KL of each dimension, nats per image, and the number of active units (Burda et al. 2016)."""
+        mean, log_variance = self.posterior(images)
+        kls = tf.reduce_mean(kl_per_dimension(mean, log_variance), axis=0)
+        digits = len(str(self.settings.latent_dim - 1))
+        named = {f"kl_of_dimension_{index:0{digits}}": kls[index] for index in range(self.settings.latent_dim)}
+        active = tf.reduce_sum(tf.cast(tf.math.reduce_variance(mean, axis=0) > ACTIVE_VARIANCE, tf.float32))
+        return named | {"active_units": active}
+
+    def check_losses(self, losses: dict[str, float]) -> None:
+        """Raises a FloatingPointError where the KL is negative beyond rounding."""
+        if losses["kl"] < LOWEST_KL or math.isnan(losses["kl"]):
+            raise FloatingPointError(f"kl must be at least {LOWEST_KL} nats per image. Received: {losses['kl']}.")
+
+    def make_optimizers(self) -> dict[str, keras.optimizers.Optimizer]:
+        """Returns Adam, built on all trainable variables."""
+        optimizer = networks.adam(self.settings, self.settings.learning_rate, self.settings.steps)
+        optimizer.build(self.trainable_variables)
+        return {"vae": optimizer}
+
+    def update(self, images: tf.Tensor, seed: tf.Tensor, optimizers: dict[str, keras.optimizers.Optimizer]) -> Losses:
+        """Makes one training step on a batch and returns its losses."""
+        return networks.descend(lambda: self.compute_losses(images, seed), self.trainable_variables, optimizers["vae"])
+
+
+def build(settings: Settings, image_shape: ImageShape) -> VAE:
+    """Returns the model for images of `image_shape`, built, with random weights."""
+    return VAE(settings, image_shape)

@@ -1,0 +1,218 @@
+"""Typed parameters: `params.yaml` with the overlays of the data set and the profile, checked at the door.
+
+`load` merges three layers, later ones win: the file's own sections, `datasets.<data.name>`, `profiles.<profile>`.
+In an overlay, `models.<x>` applies to every model of the kind `x`, then to the model named `x`.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from genlab.errors import InputError
+from genlab.plugins import nearest
+
+
+class Section(BaseModel):
+    """A part of `params.yaml`: frozen, without defaults, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+
+class Data(Section):
+    """Which images, and how they are split."""
+
+    name: str
+    directory: str
+    image_size: tuple[int, int] | None
+    channels: Literal[1, 3]
+    validation_share: float = Field(gt=0, lt=1)
+    test_share: float = Field(gt=0, lt=1)
+
+
+class Validation(Section):
+    """What a valid data set is, where the data set's own profile does not say."""
+
+    max_class_imbalance: float = Field(ge=1)
+    min_images_per_class: int = Field(ge=1)
+    max_mean_deviation: float = Field(gt=0)
+
+
+class Features(Section):
+    """The classifier whose penultimate layer Fréchet distances are measured on."""
+
+    feature_dim: int = Field(ge=2)
+    filters: tuple[int, ...] = Field(min_length=1)
+    learning_rate: float = Field(gt=0)
+    batch_size: int = Field(ge=1)
+    steps: int = Field(ge=1)
+
+
+class Training(Section):
+    """How every model is trained; what is particular to one lies in its own entry."""
+
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"]
+    deterministic: bool
+    log_every_steps: int = Field(ge=1)
+    validate_every_steps: int = Field(ge=1)
+    checkpoint_every_seconds: float = Field(gt=0)
+    num_pictures: int = Field(ge=1)
+    num_picture_times: int = Field(ge=2)
+    num_validation_images: int = Field(ge=1)
+    density_components: int = Field(ge=1)
+    density_images: int = Field(ge=1)
+
+
+class Inversion(Section):
+    """Reconstruction by optimising the latent, for models that cannot encode."""
+
+    num_images: int = Field(ge=1)
+    steps: int = Field(ge=1)
+    learning_rate: float = Field(gt=0)
+
+
+class Evaluation(Section):
+    """How many images are scored, and how."""
+
+    num_images: int = Field(ge=2)
+    batch_size: int = Field(ge=1)
+    inversion: Inversion
+
+
+class ModelSettings(Section):
+    """What every model's entry in `params.yaml` has; a chapter's `Settings` adds its own."""
+
+    kind: str
+    steps: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
+
+    @property
+    def images_per_step(self) -> int:
+        """Training images that one step takes."""
+        return self.batch_size
+
+
+class Params(Section):
+    """All of `params.yaml`, merged. The models' entries are checked by their chapters (`build_section`)."""
+
+    seed: int = Field(ge=0)
+    profile: str
+    data: Data
+    validation: Validation
+    features: Features
+    training: Training
+    evaluation: Evaluation
+    models: dict[str, dict[str, Any]] = Field(min_length=1)
+
+    def model(self, name: str) -> dict[str, Any]:
+        """Returns the entry of one model.
+
+        Raises:
+            InputError: `params.yaml` lists no such model.
+        """
+        if name not in self.models:
+            known = ", ".join(self.models)
+            raise InputError(
+                f"model must be one of {known}{nearest(name, self.models)}. Received: {name!r}. "
+                "See params.yaml: models."
+            )
+        return self.models[name]
+
+
+SectionType = TypeVar("SectionType", bound=BaseModel)
+
+
+def build_section(section: type[SectionType], values: Mapping[str, Any], where: str) -> SectionType:
+    """Returns `values` as `section`, checked.
+
+    Args:
+        section: The typed section.
+        values: What was read.
+        where: Where it was read, for the error: `"params.yaml: models.vae"`.
+
+    Raises:
+        InputError: A key is unknown or missing, or a value is out of its range; the message names the first.
+    """
+    try:
+        return section(**values)
+    except ValidationError as error:
+        raise InputError(_describe(error, section, where)) from None
+
+
+def _describe(error: ValidationError, section: type[BaseModel], where: str) -> str:
+    first, others = error.errors()[0], error.error_count() - 1
+    *parents, key = map(str, first["loc"] or ("value",))
+    separator = "" if where.endswith(": ") else "."
+    place = where + separator + ".".join(parents) if parents else where.removesuffix(": ")
+    address = where + separator + ".".join(map(str, first["loc"]))
+    more = f" ({others} more after this one)" if others else ""
+    if first["type"] == "extra_forbidden":
+        known = _known_keys(section, parents)
+        return f"{place} has no key {key!r}{nearest(key, known)}. Known: {', '.join(known)}. See {address}.{more}"
+    if first["type"] == "missing":
+        return f"{place} must have the key {key!r}. Received: none. See {address}.{more}"
+    if first["type"] == "value_error":
+        return f"{first['msg'].removeprefix('Value error, ')}. See {where}.{more}"
+    expected = first["msg"].replace("Input should be", "must be").replace("greater than or equal to", "at least")
+    return f"{key} {expected}. Received: {key}={first['input']!r}. See {address}.{more}"
+
+
+def _known_keys(section: type[BaseModel], parents: list[str]) -> list[str]:
+    for parent in parents:
+        section = section.model_fields[parent].annotation  # type: ignore[assignment]
+    return list(section.model_fields)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Reads a YAML file as DVC does (YAML 1.2: `1e-3` is a number).
+
+    Raises:
+        InputError: The file is missing or is not YAML.
+    """
+    try:
+        values = YAML(typ="safe", pure=True).load(path)
+    except FileNotFoundError:
+        raise InputError(f"{path} must be a file. Received: no such file. Run from the repository's root.") from None
+    except YAMLError as error:
+        raise InputError(f"{path} must be YAML. Received: {' '.join(str(error).split())}. See {path}.") from None
+    if not isinstance(values, dict):
+        raise InputError(f"{path} must map names to values. Received: {type(values).__name__}. See {path}.")
+    return values
+
+
+def load(path: Path | str = "params.yaml") -> Params:
+    """Returns the parameters of this run: the file's sections with the data set's and the profile's overlays.
+
+    Raises:
+        InputError: The file, an overlay's name, a key or a value is wrong; the message is one line.
+    """
+    values = read_yaml(Path(path))
+    datasets, profiles = values.pop("datasets", {}), values.pop("profiles", {})
+    data_name, profile = values.get("data", {}).get("name"), values.get("profile")
+    if profile not in profiles:
+        raise InputError(f"profile must be one of {', '.join(profiles)}. Received: {profile!r}. See {path}: profile.")
+    for overlay in (datasets.get(data_name), profiles[profile]):
+        values = _overlay(values, overlay or {})
+    return build_section(Params, values, f"{path}: ")
+
+
+def _overlay(values: dict[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
+    merged = _merge(values, {key: value for key, value in overlay.items() if key != "models"})
+    models = overlay.get("models") or {}
+    entries = merged.get("models") or {}
+    merged["models"] = {
+        name: _merge(_merge(entry, models.get(entry.get("kind")) or {}), models.get(name) or {})
+        for name, entry in entries.items()
+    }
+    return merged
+
+
+def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged

@@ -1,0 +1,77 @@
+"""Scores one trained model on the test split; its numbers, their protocols, and the pictures that go with them."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from genlab import devices, evaluation, feature_extractor, seeds, tracking, trained_model
+from genlab.evaluation import Scores
+from genlab.images import grid, write_npz, write_png
+from genlab.params import Params
+from genlab.trained_model import TrainedModel
+
+
+def run(params: Params, model: Path, images: Path, features: Path, scores: Path, pictures: Path) -> None:
+    """Scores the trained model in the folder `model`.
+
+    Args:
+        params: All parameters.
+        model: The trained model's folder.
+        images: The fetched data set.
+        features: The feature extractor's folder.
+        scores: A folder for `metrics.json` (bare numbers) and `scores.json` (with protocols).
+        pictures: A folder for `pictures.npz`, `latents.npz`, `class_histogram.npz` and grids as PNG.
+    """
+    devices.configure("float32", params.training.deterministic)
+    trained, extractor = trained_model.load(model), feature_extractor.load(features)
+    seed = seeds.derive(params.seed, "evaluate")
+    result = evaluation.evaluate(trained, extractor, images, params.evaluation, seed)
+    floor = json.loads((features / "metrics.json").read_text())
+    _write_scores(scores, result, trained, floor)
+    _write_pictures(pictures, result)
+    _track(trained, result, scores, pictures)
+
+
+def _write_scores(folder: Path, result: Scores, trained: TrainedModel, floor: dict[str, float]) -> None:
+    _renew(folder)
+    values = result.values() | {"test/floor/frechet_distance": floor["test/floor/frechet_distance"]}
+    (folder / "metrics.json").write_text(json.dumps(values, indent=2) + "\n")
+    facts = {
+        "kind": trained.settings["kind"],
+        "train_key": trained.settings["train_key"],
+        "num_parameters": trained.model.count_params(),
+        "metrics": result.metrics,
+        "skipped": result.skipped,
+    }
+    (folder / "scores.json").write_text(json.dumps(facts, indent=2) + "\n")
+
+
+def _write_pictures(folder: Path, result: Scores) -> None:
+    _renew(folder)
+    write_npz(folder / "pictures.npz", result.pictures)
+    for name, pictures in result.pictures.items():
+        write_png(folder / f"{name}.png", grid(pictures))
+    for name, arrays in (("latents", result.latents), ("class_histogram", result.class_histogram)):
+        if arrays:
+            write_npz(folder / f"{name}.npz", arrays)
+
+
+def _renew(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+
+
+def _track(trained: TrainedModel, result: Scores, scores: Path, pictures: Path) -> None:
+    settings = trained.settings
+    protocols: dict[str, Any] = {name: metric["protocol"] for name, metric in result.metrics.items()}
+    protocol = hashlib.sha256(json.dumps(protocols, sort_keys=True).encode()).hexdigest()[:32]
+    steps = settings["settings"]["steps"]
+    with tracking.scoring_run(
+        train_key=settings["train_key"], name=settings["name"], kind=settings["kind"], protocol=protocol
+    ) as run:
+        run.log_metrics(json.loads((scores / "metrics.json").read_text()), steps)
+        run.log_artifact(scores, "scores")
+        for name in result.pictures:
+            run.log_artifact(pictures / f"{name}.png", "evaluation")

@@ -1,0 +1,113 @@
+"""Stage `fetch`: the files of a data set, checked by their sums; the splits as uint8 arrays.
+
+Train and test come from the data set's own file in `data/`; validation is carved out of train by a seeded hash of each
+image, so that equal images lie on one side and more images move no other.
+"""
+
+import json
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.lib.format import open_memmap
+
+from genlab import downloads, plugins, seeds, splitting, workspace
+from genlab.errors import InputError
+from genlab.images import SPLITS, Split, digest, read_split
+from genlab.params import Params
+
+CHUNK_IMAGES = 4096
+
+
+def run(params: Params, out: Path) -> None:
+    """Writes the data set that `params.data` names.
+
+    Args:
+        params: `data` and `seed` are used.
+        out: The folder to write; it appears, or is replaced, only when everything in it is complete.
+
+    Raises:
+        InputError: The data set is unknown, a file cannot be had, or its content is broken.
+    """
+    name = params.data.name
+    dataset = plugins.find("data", name, "params.yaml: data.name")
+    directory = workspace.downloads(name)
+    if dataset.FILES:
+        downloads.fetch(name, dataset.FILES, directory)
+    splits = dataset.read(directory, params.data, seeds.derive(params.seed, "fetch", "test"))
+    chosen = _choose_validation(splits["train"], params)
+    class_names = dataset.read_class_names(params.data) if dataset.CLASS_NAMES is None else dataset.CLASS_NAMES
+    parts = {
+        "train": (splits["train"], np.flatnonzero(~chosen)),
+        "validation": (splits["train"], np.flatnonzero(chosen)),
+        "test": (splits["test"], np.arange(len(splits["test"].labels))),
+    }
+    _check(parts, class_names, name)
+    names = {"name": name, "class_names": class_names, "licence": dataset.LICENCE, "citation": dataset.CITATION}
+    _write(out, parts, names)
+
+
+def _choose_validation(train: Split, params: Params) -> np.ndarray:
+    """Returns for each image of train whether it goes to validation."""
+    seed = seeds.derive(params.seed, "fetch", "validation")
+    share = params.data.validation_share
+    return np.fromiter((splitting.chosen(image, share, seed) for image in train.images), bool, len(train.labels))
+
+
+def _check(parts: Mapping[str, tuple[Split, np.ndarray]], class_names: tuple[str, ...], name: str) -> None:
+    total = sum(len(rows) for _, rows in parts.values())
+    for split, (_, rows) in parts.items():
+        if not len(rows):
+            raise InputError(
+                f"{name} must have images for every split. Received: {total}, none of them in {split}. "
+                f"Add images, or see params.yaml: data.validation_share, data.test_share, seed."
+            )
+    source, rows = parts["train"]
+    for label in sorted(set(range(len(class_names))) - set(source.labels[rows].tolist())):
+        raise InputError(
+            f"{name} must have images of every class in train. Received: none of {class_names[label]!r}. "
+            "Add images of it, or see params.yaml: data.validation_share, data.test_share, seed."
+        )
+
+
+def _write(out: Path, parts: Mapping[str, tuple[Split, np.ndarray]], names: Mapping[str, Any]) -> None:
+    """Writes a folder beside `out`, then puts it in its place: whatever stops this leaves no half of it at `out`."""
+    partial, former = (out.with_name(f".{out.name}.{state}") for state in ("partial", "former"))
+    for leftover in (partial, former):
+        shutil.rmtree(leftover, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        for split, (source, rows) in parts.items():
+            _write_split(partial, split, source, rows)
+        _write_description(partial, names)
+        if out.exists():
+            out.rename(former)
+        partial.rename(out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(former, ignore_errors=True)
+
+
+def _write_split(directory: Path, split: str, source: Split, rows: np.ndarray) -> None:
+    shape = (len(rows), *source.images.shape[1:])
+    images = open_memmap(directory / f"{split}_images.npy", mode="w+", dtype=np.uint8, shape=shape)
+    for start in range(0, len(rows), CHUNK_IMAGES):
+        chunk = rows[start : start + CHUNK_IMAGES]
+        images[start : start + len(chunk)] = source.images[chunk]
+    images.flush()
+    np.save(directory / f"{split}_labels.npy", source.labels[rows].astype(np.int64), allow_pickle=False)
+
+
+def _write_description(directory: Path, names: Mapping[str, Any]) -> None:
+    splits = {split: read_split(directory, split) for split in SPLITS}
+    counts = {split: len(part.labels) for split, part in splits.items()}
+    measured = {
+        "image_shape": splits["train"].images.shape[1:],
+        "num_images": counts,
+        "sha256": digest(*(array for split in SPLITS for array in splits[split])),
+    }
+    (directory / "dataset.json").write_text(json.dumps({**names, **measured}, indent=2) + "\n")
+    print(f"fetch: {names['name']}: {', '.join(f'{n} {split}' for split, n in counts.items())}", file=sys.stderr)

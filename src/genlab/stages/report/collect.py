@@ -1,0 +1,228 @@
+"""What the other stages wrote, read and checked for every model that `params.yaml` lists."""
+
+import csv
+import json
+import math
+import re
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from genlab.errors import InputError
+from genlab.images import read_description
+from genlab.params import Params
+
+NOT_MEASURED = "not measured"
+Series = tuple[np.ndarray, np.ndarray]
+Arrays = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Model:
+    """One trained and scored model.
+
+    Attributes:
+        name: Its key in `params.yaml`.
+        settings: Its `settings.json`.
+        scores: Its `scores.json`: metrics with unit, direction and protocol; skipped; num_parameters.
+        history: Per column of `history.csv` the steps, int64 (t,), and the finite values, float64 (t,).
+        progress: Per kind (`samples`, `reconstructions`) the PNG files with their steps, ascending.
+        pictures: uint8 NHWC: originals, reconstructions, prior_samples, fitted_samples; those that there are.
+        latents: latents (n, latent_dim) and labels (n,) of test images; empty where the model cannot encode.
+        class_histogram: Counts per class (c,): real, prior, fitted; empty without labels.
+        histograms: step (t,), edges (b+1,), mean and log_variance (t, b); empty where there are none.
+        timings: train_seconds, images_per_second, device, run_url; those that there are.
+    """
+
+    name: str
+    settings: dict[str, Any]
+    scores: dict[str, Any]
+    history: dict[str, Series]
+    progress: dict[str, list[tuple[int, Path]]]
+    pictures: Arrays
+    latents: Arrays
+    class_histogram: Arrays
+    histograms: Arrays
+    timings: dict[str, Any]
+
+    @property
+    def kind(self) -> str:
+        """Its chapter: `vae`."""
+        return str(self.settings["kind"])
+
+    @property
+    def encodes(self) -> bool:
+        """Whether it reconstructs with an encoder; otherwise the latent is optimised."""
+        return bool(self.latents)
+
+    def setting(self, key: str) -> Any:
+        """Returns one of the settings that it was trained with, or nothing."""
+        return self.settings["settings"].get(key)
+
+    def value(self, metric: str) -> float | None:
+        """Returns a finite metric, or nothing."""
+        value = self.scores["metrics"].get(metric, {}).get("value")
+        return float(value) if value is not None and math.isfinite(value) else None
+
+    def about(self, metric: str, key: str) -> Any:
+        """Returns the `unit`, `direction`, `method` or `protocol` of a metric, or nothing."""
+        return self.scores["metrics"].get(metric, {}).get(key)
+
+    def reason(self, metric: str) -> str:
+        """Returns why the metric has no value."""
+        if metric in self.scores["metrics"]:
+            return "the value is not finite"
+        return str(self.scores.get("skipped", {}).get(metric, NOT_MEASURED))
+
+
+@dataclass(frozen=True)
+class Laboratory:
+    """All that the page shows."""
+
+    params: Params
+    dataset: dict[str, Any]
+    validation: dict[str, Any]
+    features_settings: dict[str, Any]
+    features_metrics: dict[str, Any]
+    models: list[Model]
+
+    @property
+    def num_real(self) -> int:
+        """The number of real test images that samples are compared with."""
+        return min(self.params.evaluation.num_images, int(self.dataset["num_images"]["test"]))
+
+    @property
+    def feature_dim(self) -> int:
+        """The number of features that Fréchet distances are measured on."""
+        return int(self.features_settings.get("feature_dim", self.params.features.feature_dim))
+
+
+def read(
+    params: Params,
+    models: Path,
+    scores: Path,
+    evaluation: Path,
+    features: Path,
+    images: Path,
+    validation: Path,
+    timings: Path,
+) -> Laboratory:
+    """Reads all that the page shows; see `genlab.stages.report.run`.
+
+    Raises:
+        InputError: A file is missing, unreadable, or belongs to another training.
+    """
+    return Laboratory(
+        params=params,
+        dataset=read_description(Path(images)),
+        validation=_read_json(Path(validation), "validate"),
+        features_settings=_read_json(Path(features) / "settings.json", "features"),
+        features_metrics=_read_json(Path(features) / "metrics.json", "features"),
+        models=[
+            _read_model(name, Path(models), Path(scores), Path(evaluation), Path(timings)) for name in params.models
+        ],
+    )
+
+
+def _read_model(name: str, models: Path, scores: Path, evaluation: Path, timings: Path) -> Model:
+    train, evaluate = f"train@{name}", f"evaluate@{name}"
+    model = Model(
+        name=name,
+        settings=_read_json(models / name / "settings.json", train, ("kind", "settings")),
+        scores=_read_json(scores / name / "scores.json", evaluate, ("metrics",)),
+        history=_read_history(models / name / "history.csv", train),
+        progress=_find_progress(models / name / "progress"),
+        pictures=_read_arrays(evaluation / name / "pictures.npz", evaluate),
+        latents=_read_arrays_if_any(evaluation / name / "latents.npz", evaluate),
+        class_histogram=_read_arrays_if_any(evaluation / name / "class_histogram.npz", evaluate),
+        histograms=_read_arrays_if_any(models / name / "histograms.npz", train),
+        timings=_read_json(timings / f"{name}.json", train) if (timings / f"{name}.json").is_file() else {},
+    )
+    trained, scored = model.settings.get("train_key"), model.scores.get("train_key")
+    if trained != scored:
+        raise InputError(
+            f"{scores / name / 'scores.json'} must hold the scores of training {trained}. "
+            f"Received: train_key={scored}. Run: dvc repro {evaluate}."
+        )
+    return model
+
+
+def _must_be(path: Path, what: str, received: object, stage: str) -> InputError:
+    return InputError(f"{path} must be {what}. Received: {' '.join(str(received).split())}. Run: dvc repro {stage}.")
+
+
+def _read_text(path: Path, what: str, stage: str) -> str:
+    if not path.is_file():
+        raise _must_be(path, what, "no such file", stage)
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise _must_be(path, what, error, stage) from None
+
+
+def _read_json(path: Path, stage: str, keys: tuple[str, ...] = ()) -> dict[str, Any]:
+    what = f"written by the stage {stage.partition('@')[0]}"
+    text = _read_text(path, what, stage)
+    try:
+        values = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise _must_be(path, what, error, stage) from None
+    if not isinstance(values, dict) or any(key not in values for key in keys):
+        raise _must_be(path, f"a mapping with {', '.join(keys) or 'names'}", f"{text:.60}", stage)
+    return values
+
+
+def _read_arrays(path: Path, stage: str) -> Arrays:
+    what = f"written by the stage {stage.partition('@')[0]}"
+    if not path.is_file():
+        raise _must_be(path, what, "no such file", stage)
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return dict(archive)
+    except (ValueError, OSError, zipfile.BadZipFile) as error:
+        raise _must_be(path, what, error, stage) from None
+
+
+def _read_arrays_if_any(path: Path, stage: str) -> Arrays:
+    return _read_arrays(path, stage) if path.is_file() else {}
+
+
+def _read_history(path: Path, stage: str) -> dict[str, Series]:
+    rows = list(csv.DictReader(_read_text(path, "written by the stage train", stage).splitlines()))
+    if not rows or "step" not in rows[0]:
+        raise _must_be(path, "a table with the column step", "none" if rows else "no rows", stage)
+    try:
+        columns = {name: _finite(rows, name) for name in rows[0] if name and name != "step"}
+    except (TypeError, ValueError) as error:
+        raise _must_be(path, "a table of numbers", error, stage) from None
+    return {name: series for name, series in columns.items() if len(series[0])}
+
+
+def _finite(rows: list[dict[str, str]], name: str) -> Series:
+    pairs = [(int(float(row["step"])), float(row[name])) for row in rows if row[name]]
+    finite = [pair for pair in pairs if math.isfinite(pair[1])]
+    return np.array([step for step, _ in finite], np.int64), np.array([value for _, value in finite], np.float64)
+
+
+def _find_progress(folder: Path) -> dict[str, list[tuple[int, Path]]]:
+    found: dict[str, list[tuple[int, Path]]] = {}
+    for path in sorted(folder.glob("*.png")):
+        match = re.fullmatch(r"(samples|reconstructions)_(\d+)", path.stem)
+        if match:
+            found.setdefault(match[1], []).append((int(match[2]), path))
+    return {kind: sorted(grids) for kind, grids in sorted(found.items(), reverse=True)}
+
+
+def differing(protocols: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Returns the keys on which the protocols do not agree, each with the value per model.
+
+    Args:
+        protocols: Per model the protocol that one metric was measured by.
+    """
+    keys = sorted({key for protocol in protocols.values() for key in protocol})
+    values = {key: {name: protocol.get(key) for name, protocol in protocols.items()} for key in keys}
+    return {key: per_model for key, per_model in values.items() if len({repr(v) for v in per_model.values()}) > 1}

@@ -1,0 +1,87 @@
+"""A trained model as an MLflow pyfunc: code and files in one folder, no pickle, nothing of this repository needed."""
+
+import importlib.metadata
+import json
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import genlab
+from genlab.errors import InputError
+
+if TYPE_CHECKING:
+    from mlflow.models import ModelSignature
+
+SCRIPT = Path(genlab.__file__).parent / "serving.py"
+# What loading a model imports; the one of the two TensorFlow builds that is installed.
+PACKAGES = ["mlflow", "numpy", "pandas", "tensorflow", "tensorflow-cpu", "keras", "h5py", "scipy", "scikit-learn"]
+PACKAGES += ["pydantic", "ruamel.yaml", "pillow"]
+
+
+def save(folder: Path, target: Path, script: Path = SCRIPT) -> None:
+    """Writes the trained model in `folder` as a pyfunc to the new folder `target`.
+
+    Args:
+        folder: A trained model: `settings.json` and weights.
+        target: The folder to make.
+        script: The file that tells MLflow how to load and call it.
+
+    Raises:
+        InputError: `folder` holds no trained model.
+    """
+    settings = folder / "settings.json"
+    if not settings.is_file():
+        raise InputError(f"{folder} must hold a trained model. Received: no settings.json. Run: dvc repro train.")
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore"
+        )  # MLflow's about its own types, and for an example input, which would be run now
+        import mlflow.pyfunc
+        from mlflow.models import Model
+
+        mlflow.pyfunc.save_model(
+            target,
+            python_model=str(script),
+            artifacts={"model": str(folder.resolve())},
+            code_paths=[str(Path(genlab.__file__).parent)],
+            pip_requirements=requirements(),
+            signature=signature(json.loads(settings.read_text()).get("image_shape")),
+        )
+    model = Model.load(str(target))
+    model.flavors["python_function"]["model_code_path"] = script.name  # no path of this machine
+    for artifact in model.flavors["python_function"]["artifacts"].values():
+        artifact["uri"] = artifact["path"]
+    model.save(str(target / "MLmodel"))
+
+
+def requirements() -> list[str]:
+    """Returns the packages that a loaded model needs, as installed here."""
+    found = []
+    for name in PACKAGES:
+        try:
+            found.append(f"{name}=={importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            continue  # the other build of TensorFlow
+    return found
+
+
+def signature(image_shape: list[int] | None) -> "ModelSignature":
+    """Returns the model's signature.
+
+    Input: a table with one row per image in the column `images` (height, width, channels; whole numbers are grey values
+    0 to 255, others 0 to 1) for the verbs reconstruct and encode, or one row per latent vector in `latents` for decode;
+    empty for sample. Output: float32 images in [0, 1] (n, height, width, channels), latents (n, latent_dim) for encode.
+    """
+    import numpy as np
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
+    from mlflow.types.schema import AnyType
+
+    images = TensorSpec(np.dtype("float32"), (-1, *(image_shape or (-1, -1, -1))))
+    params = [ParamSpec("verb", "string", "sample"), ParamSpec("num_images", "long", 64)]
+    params += [ParamSpec("seed", "long", 0), ParamSpec("source", "string", "prior")]
+    return ModelSignature(
+        inputs=Schema([ColSpec(AnyType(), name, required=False) for name in ("images", "latents")]),
+        outputs=Schema([images]),
+        params=ParamSchema(params),
+    )

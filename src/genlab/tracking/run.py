@@ -1,0 +1,150 @@
+"""An open run: what is logged goes to the journal first, then to MLflow if it answers."""
+
+import logging
+import re
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from filelock import Timeout
+
+from genlab.errors import InputError
+from genlab.tracking import packaging, store
+from genlab.tracking.journal import Journal
+from genlab.tracking.sender import Sender
+
+MIN_PAUSE_SECONDS = 15
+PAUSE_FACTOR = 100  # after a failed attempt: at most one hundredth of the time goes into further ones
+_log = logging.getLogger(__name__)
+
+
+class Run:
+    """An open run. Nothing that MLflow does wrong gets out of its methods."""
+
+    def __init__(self, journal: Journal) -> None:
+        """Continues `journal`, whose holder the caller must be."""
+        self._journal = journal
+        self._sender = Sender(journal)
+        self._retry_at = 0.0
+        self._warned = False
+        self._steps: set[tuple[str, int]] = set()
+        self._pictures: set[tuple[str, int]] = set()
+        self._has_model = False
+        for entry, _ in journal.entries():
+            self._remember(entry)
+
+    def _remember(self, entry: Mapping[str, Any]) -> None:
+        if entry["type"] == "metrics":
+            self._steps |= {(key, entry["step"]) for key in entry["metrics"]}
+        if entry["type"] == "image":
+            self._pictures.add((entry["key"], entry["step"]))
+        self._has_model |= entry["type"] == "model"
+
+    @property
+    def url(self) -> str | None:
+        """The run's page on the tracking server; None for a local store, or where the server has not got the run."""
+        return self._sender.url
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
+        """Logs values at a step. Those that the run has at this step already are left out: a resumed training repeats.
+
+        Raises:
+            InputError: A name has characters that MLflow does not take.
+        """
+        for key in metrics:
+            _check_name(key, r"[\w.\-: /]+")
+        new = {key: float(value) for key, value in metrics.items() if (key, step) not in self._steps}
+        if new:
+            self._append({"type": "metrics", "step": int(step), "metrics": new})
+
+    def log_image(self, path: Path, key: str, step: int) -> None:
+        """Logs a picture at a step: MLflow shows one card per key with a slider over the steps.
+
+        Raises:
+            InputError: The key has characters that MLflow does not take.
+        """
+        _check_name(key, r"[\w.\- /]+")
+        if (key, step) not in self._pictures:
+            self._append({"type": "image", "key": key, "step": int(step), "file": self._journal.keep(Path(path))})
+
+    def log_artifact(self, path: Path, folder: str | None = None) -> None:
+        """Logs a file into the artifacts' `folder`, or a folder's contents to `folder`, by default of its own name."""
+        path = Path(path)
+        folder = path.name if folder is None and path.is_dir() else folder
+        self._append({"type": "artifact", "folder": folder, "file": self._journal.keep(path)})
+
+    def log_model(self, folder: Path) -> None:
+        """Logs the trained model in `folder` as a pyfunc; a run has one model, a second one is left out.
+
+        Raises:
+            InputError: `folder` holds no trained model.
+        """
+        if self._has_model:
+            return
+        target = self._journal.new_folder() / "model"
+        store.configure()
+        try:
+            packaging.save(Path(folder), target)
+        except InputError:
+            raise
+        except Exception as error:  # MLflow's: the trained model itself is safe on disk
+            _log.warning("MLflow could not pack the model %s: %s", folder, one_line(error))
+            return
+        step = max((step for _, step in self._steps), default=0)
+        self._append({"type": "model", "step": step, "file": str(target.relative_to(self._journal.folder))})
+
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Sets tags of the run."""
+        self._append({"type": "tags", "tags": {key: str(value) for key, value in tags.items()}})
+
+    def _append(self, entry: dict[str, Any]) -> None:
+        self._journal.append(entry)
+        self._remember(entry)
+        self.flush()
+
+    def end(self, status: str, reason: str | None = None) -> None:
+        """Ends the run: FINISHED, FAILED or KILLED."""
+        self._journal.append({"type": "end", "status": status, "reason": reason})
+        self._retry_at = 0.0
+        if not self.flush():
+            _log.warning("This run waits in %s. To send it: genlab sync", self._journal.folder)
+
+    def flush(self) -> bool:
+        """Tries to send what is unsent; says whether all is sent. After a failure it pauses, and says so once."""
+        started = time.monotonic()
+        if started < self._retry_at:
+            return False
+        try:
+            self._sender.send()
+        except Timeout:
+            return False  # `genlab sync` is sending it
+        except Exception as error:  # whatever is wrong with the tracker must not stop a training
+            spent = time.monotonic() - started
+            self._retry_at = time.monotonic() + max(MIN_PAUSE_SECONDS, PAUSE_FACTOR * spent)
+            if not self._warned:
+                _log.warning(
+                    "MLflow does not take this run (%s: %s). The run goes on and is kept in %s.",
+                    store.address(self._sender.uri),
+                    one_line(error),
+                    self._journal.folder,
+                )
+            self._warned = True
+            return False
+        for line in self._sender.rejected:
+            _log.warning("MLflow refused: %s", line)
+        self._sender.rejected.clear()
+        return True
+
+
+def _check_name(name: str, pattern: str) -> None:
+    if not re.fullmatch(pattern, name, re.ASCII):
+        raise InputError(
+            f"A metric's name must consist of letters, digits, '_', '-', '.', '/' and spaces. Received: {name!r}. "
+            "See the model's or the metric's file."
+        )
+
+
+def one_line(error: BaseException, limit: int = 300) -> str:
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}{': ' if text else ''}{text[0] if text else ''}"[:limit]

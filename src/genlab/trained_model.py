@@ -1,0 +1,130 @@
+"""A trained model, rebuilt from its folder as what was trained, whatever `params.yaml` says today."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from genlab import density, plugins
+from genlab.errors import InputError
+from genlab.params import build_section
+
+BATCH_SIZE = 500
+Function = Callable[[tf.Tensor], tf.Tensor]
+
+
+class TrainedModel:
+    """Samples, reconstructs, encodes and decodes in batches; images are float32 NHWC in [0, 1].
+
+    What a model cannot do raises an InputError that says why.
+    """
+
+    def __init__(self, model: Any, settings: dict[str, Any], mixture: density.GaussianMixture | None):
+        self.model = model
+        self.settings = settings
+        self._mixture: Any = mixture
+        self._compiled: dict[str, Function] = {}
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels."""
+        height, width, channels = self.settings["image_shape"]
+        return height, width, channels
+
+    @property
+    def latent_dim(self) -> int:
+        """Size of a latent."""
+        return int(self.settings["settings"]["latent_dim"])
+
+    def sources(self) -> list[str]:
+        """Returns what the model can sample from: `prior`, `fitted`, or both."""
+        has = {"prior": hasattr(self.model, "draw_latents"), "fitted": self._mixture is not None}
+        return [source for source, there in has.items() if there]
+
+    def draw_latents(self, num_images: int, seed: int, source: str) -> np.ndarray:
+        """Returns latents, float32 (num_images, latent_dim), from the prior or the fitted density.
+
+        Raises:
+            InputError: The model has no such source.
+        """
+        if source not in self.sources():
+            raise InputError(
+                f"source must be one of {', '.join(self.sources())} for {self.settings['name']} "
+                f"(kind {self.settings['kind']}). Received: {source!r}. See --source."
+            )
+        return (self.model if source == "prior" else self._mixture).draw_latents(num_images, seed)
+
+    def sample(self, num_images: int, seed: int, source: str = "prior") -> np.ndarray:
+        """Returns `num_images` images; same seed, same images, and the first ones do not depend on the number."""
+        return self.decode(self.draw_latents(num_images, seed, source))
+
+    def can(self, verb: str) -> bool:
+        """Returns whether the model can `encode` or `reconstruct`."""
+        return hasattr(self.model, verb)
+
+    def reconstruct(self, images: np.ndarray) -> np.ndarray:
+        """Returns the images rebuilt from their latents."""
+        return self._map("reconstruct", self._checked(images))
+
+    def encode(self, images: np.ndarray) -> np.ndarray:
+        """Returns the latents, float32 (n, latent_dim); of a VAE the posterior means."""
+        return self._map("encode", self._checked(images))
+
+    def decode(self, latents: np.ndarray) -> np.ndarray:
+        """Returns the images of latents (n, latent_dim)."""
+        latents = np.asarray(latents, np.float32)
+        if latents.ndim != 2 or latents.shape[1] != self.latent_dim:
+            raise InputError(
+                f"latents must have the shape (n, {self.latent_dim}). Received: {latents.shape}. See the latents given."
+            )
+        return self._map("decode", latents)
+
+    def _checked(self, images: np.ndarray) -> np.ndarray:
+        images = np.asarray(images, np.float32)
+        if images.ndim != 4 or images.shape[1:] != self.image_shape:
+            expected = ", ".join(map(str, self.image_shape))
+            raise InputError(
+                f"images must have the shape (n, {expected}). Received: {images.shape}. See the images given."
+            )
+        return images
+
+    def _map(self, verb: str, values: np.ndarray) -> np.ndarray:
+        """Applies one of the model's functions batch by batch, compiled once."""
+        if not self.can(verb):
+            raise InputError(
+                f"{verb} must be asked of a model with an encoder. Received: {self.settings['name']} "
+                f"(kind {self.settings['kind']}). See params.yaml: models."
+            )
+        function = self._compiled.setdefault(verb, tf.function(getattr(self.model, verb), reduce_retracing=True))
+        batches = [values[start : start + BATCH_SIZE] for start in range(0, len(values), BATCH_SIZE)]
+        return np.concatenate([function(tf.constant(batch)).numpy() for batch in batches])
+
+
+def load(folder: Path | str) -> TrainedModel:
+    """Returns the trained model in `folder`.
+
+    Raises:
+        InputError: The folder holds no trained model.
+    """
+    folder = Path(folder)
+    if not (folder / "settings.json").is_file():
+        raise InputError(
+            f"{folder} must be the folder of a trained model. Received: no settings.json there. "
+            f"Run: dvc repro train@{folder.name}."
+        )
+    settings = json.loads((folder / "settings.json").read_text())
+    chapter = plugins.find("models", settings["kind"], f"{folder}/settings.json: kind")
+    own = build_section(chapter.Settings, settings["settings"], f"{folder}/settings.json: settings")
+    policy = keras.config.dtype_policy().name
+    keras.config.set_dtype_policy(settings["precision"])
+    try:
+        model = chapter.build(own, tuple(settings["image_shape"]))
+    finally:
+        keras.config.set_dtype_policy(policy)
+    model.load_weights(folder / "model.weights.h5")
+    mixture = density.GaussianMixture.read(folder / "density.npz") if (folder / "density.npz").is_file() else None
+    return TrainedModel(model, settings, mixture)

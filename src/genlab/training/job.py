@@ -1,0 +1,90 @@
+"""What one training is: its settings, its images, and the key that is equal where its result is equal."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import keras
+import numpy as np
+import sklearn
+import tensorflow as tf
+
+import genlab
+from genlab import devices, images, plugins, seeds, workspace
+from genlab.errors import InputError
+from genlab.params import ModelSettings, Params, Training, build_section
+
+PACKAGES = (keras, np, sklearn, tf)
+NO_EFFECT = {"checkpoint_every_seconds"}
+"""Training parameters that change neither weights nor history."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training, ready to run."""
+
+    name: str
+    chapter: ModuleType
+    settings: ModelSettings
+    training: Training
+    data: Path
+    description: dict[str, Any]
+    seed: int
+    train_key: str
+
+    @property
+    def folder(self) -> Path:
+        """Where checkpoints and the finished result are kept, outside of DVC's outputs."""
+        return workspace.state("training", self.train_key)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels."""
+        height, width, channels = self.description["image_shape"]
+        return height, width, channels
+
+
+def prepare(params: Params, name: str, data: Path) -> Job:
+    """Returns the training of the model `name` on the fetched images in `data`.
+
+    Raises:
+        InputError: The model, one of its settings or the images are not usable; the message is one line.
+    """
+    where = f"params.yaml: models.{name}"
+    entry = params.model(name)
+    chapter = plugins.find("models", str(entry.get("kind")), f"{where}.kind")
+    settings = build_section(chapter.Settings, entry, where)
+    description = images.read_description(data)
+    available = description["num_images"]["train"]
+    if settings.images_per_step > available:
+        raise InputError(
+            f"batch_size must be at most the {available} training images. "
+            f"Received: {settings.images_per_step} images per step. See {where}.batch_size."
+        )
+    seed = seeds.derive(params.seed, "train", name)
+    key = _train_key(settings, params.training, seed, description["sha256"], chapter)
+    return Job(name, chapter, settings, params.training, Path(data), description, seed, key)
+
+
+def _train_key(settings: ModelSettings, training: Training, seed: int, data_sha256: str, chapter: ModuleType) -> str:
+    parts = {
+        "settings": settings.model_dump(mode="json"),
+        "training": training.model_dump(mode="json", exclude=NO_EFFECT),
+        "seed": seed,
+        "data": data_sha256,
+        "code": _code_digest(chapter),
+        "packages": {package.__name__: package.__version__ for package in PACKAGES},
+        "device": devices.kind(),
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _code_digest(chapter: ModuleType) -> str:
+    """Returns the SHA-256 of the source files that a training runs through."""
+    package = Path(genlab.__file__).parent
+    shared = [package / f"{name}.py" for name in ("density", "devices", "images", "networks", "seeds")]
+    files = [*shared, *sorted((package / "training").glob("*.py")), Path(str(chapter.__file__))]
+    return hashlib.sha256(b"".join(hashlib.sha256(file.read_bytes()).digest() for file in files)).hexdigest()

@@ -1,0 +1,516 @@
+"""The stage `report`: the page says what the files say, needs nothing from outside, and its bytes are stable."""
+
+import base64
+import html
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from genlab import images
+from genlab.errors import InputError
+from genlab.params import Params
+from genlab.stages import report
+from genlab.stages.report import collect, figures, pictures, table
+
+NUM_TEST = 2000
+CLASS_NAMES = ["one & only", "<b>two</b>", "お"]
+NO_PRIOR, NO_ENCODER = "an autoencoder has no prior", "a GAN has no <encoder>"
+KINDS = {"ae": "autoencoder", "vae": "vae", "gan": "gan"}
+LATENT_DIMS = {"ae": 3, "vae": 5, "gan": 8}
+
+
+def write_json(path: Path, values: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(values))
+
+
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_text())
+
+
+def metric(value: float, direction: str = "lower", unit: str = "", **protocol: Any) -> dict[str, Any]:
+    return {"value": value, "unit": unit, "direction": direction, "protocol": {"split": "test", "seed": 7, **protocol}}
+
+
+SCORES: dict[str, dict[str, Any]] = {
+    "ae": {
+        "test/fitted/frechet_distance": metric(18.24),
+        "test/reconstruction/mse": metric(0.03126, unit="per pixel"),
+        "test/reconstruction_subset/mse": metric(0.0311, method="encoder"),
+        "test/pca/mse": metric(0.0521),
+    },
+    "vae": {
+        "test/prior/frechet_distance": metric(31.27),
+        "test/fitted/frechet_distance": metric(21.5),
+        "test/reconstruction/mse": metric(0.0094, unit="per pixel"),
+        "test/reconstruction/psnr": metric(20.268, "higher", "dB"),
+        "test/reconstruction/negative_elbo": metric(101.26, unit="nats per image"),
+        "test/reconstruction_subset/mse": metric(0.0095, method="encoder"),
+        "test/pca/mse": metric(0.0235),
+    },
+    "gan": {
+        "test/prior/frechet_distance": metric(12.345),
+        "test/reconstruction_subset/mse": metric(0.0412, method="inversion"),
+        "test/prior/smallest_class_share": metric(0.42, "higher"),
+    },
+}
+
+
+def write_model(root: Path, name: str) -> None:
+    rng, encodes = np.random.default_rng(len(name)), name != "gan"
+    latent_dim, some = LATENT_DIMS[name], rng.integers(0, 256, (64, 8, 8, 1), np.uint8)
+    settings = {"kind": KINDS[name], "latent_dim": latent_dim, "steps": 5000}
+    folder = root / "models" / name
+    write_json(folder / "settings.json", {"kind": KINDS[name], "settings": settings, "train_key": f"key-{name}"})
+    (folder / "history.csv").write_text("step,train/loss,validation/loss\n1,900,\n50,120,130\n100,90.5,\n150,nan,95\n")
+    for step, kind in ((100, "samples"), (1, "samples"), (100, "reconstructions")):
+        if encodes or kind == "samples":
+            images.write_png(folder / "progress" / f"{kind}_{step:06d}.png", images.grid(some))
+    drawn = {"originals": some, "reconstructions": some // 2}
+    drawn |= {"prior_samples": 255 - some} if name != "ae" else {}
+    drawn |= {"fitted_samples": some // 3} if encodes else {}
+    folder = root / "evaluation" / name
+    folder.mkdir(parents=True)
+    np.savez(folder / "pictures.npz", **drawn)  # type: ignore[arg-type]
+    np.savez(folder / "class_histogram.npz", real=np.array([5, 5, 6]), prior=np.array([1, 9, 6]))
+    if encodes:
+        points = rng.standard_normal((40, latent_dim)).astype(np.float32)
+        np.savez(folder / "latents.npz", latents=points, labels=np.arange(40) % 3)
+    skipped = {"test/prior/frechet_distance": NO_PRIOR} if name == "ae" else {}
+    skipped |= {"test/fitted/frechet_distance": NO_ENCODER} if name == "gan" else {}
+    write_json(
+        root / "scores" / name / "scores.json",
+        {"metrics": SCORES[name], "skipped": skipped, "train_key": f"key-{name}", "num_parameters": 1234567},
+    )
+
+
+@pytest.fixture
+def laboratory(tmp_path: Path) -> Path:
+    """The outputs of three models, as the other stages write them."""
+    write_json(
+        tmp_path / "images" / "dataset.json",
+        {"name": "toy <&> set", "image_shape": [8, 8, 1], "class_names": CLASS_NAMES, "sha256": "ab" * 32,
+         "num_images": {"train": 9000, "validation": 1000, "test": NUM_TEST},
+         "licence": "CC0, https://example.org/licence", "citation": "Someone, 1998"},
+    )  # fmt: skip
+    write_json(
+        tmp_path / "features" / "settings.json", {"task": "classes", "feature_dim": 16, "weights_sha256": "cd" * 32}
+    )
+    write_json(tmp_path / "features" / "metrics.json", {"test/accuracy": 0.98765, "test/floor/frechet_distance": 2.5})
+    check = {"name": "class balance", "severity": "warning", "success": False, "expected": "<= 3", "observed": "3.4"}
+    write_json(
+        tmp_path / "validation.json", {"dataset": "toy", "counts": {}, "checks": [check, check | {"success": True}]}
+    )
+    for name in KINDS:
+        write_model(tmp_path, name)
+    vae = tmp_path / "models" / "vae" / "histograms.npz"
+    counts = np.array([[0, 4, 1], [2, 2, 1]])
+    np.savez(vae, step=np.array([1, 100]), edges=np.linspace(-1, 1, 4), mean=counts, log_variance=counts)
+    write_json(
+        tmp_path / "timings" / "vae.json", {"train_seconds": 125.3, "images_per_second": 25312.7, "device": "CPU"}
+    )
+    return tmp_path
+
+
+def params_of(*names: str) -> Params:
+    """Only what the report reads, so that new parameters do not concern these tests."""
+    from genlab.params import Data, Evaluation, Features, Inversion
+
+    inversion = Inversion.model_construct(num_images=512, steps=200)
+    return Params.model_construct(
+        seed=7,
+        profile="default",
+        data=Data.model_construct(name="toy"),
+        features=Features.model_construct(feature_dim=16),
+        evaluation=Evaluation.model_construct(num_images=10000, inversion=inversion),
+        models={name: {"kind": KINDS[name]} for name in names},
+    )
+
+
+def render(root: Path, *names: str, out: str = "index.html") -> str:
+    places = {key: root / key for key in ("models", "scores", "evaluation", "features", "images", "timings")}
+    report.run(params_of(*(names or KINDS)), **places, validation=root / "validation.json", out=root / "reports" / out)
+    return (root / "reports" / out).read_text(encoding="utf-8")
+
+
+def set_score(root: Path, name: str, key: str, **changes: Any) -> None:
+    path = root / "scores" / name / "scores.json"
+    scores = read_json(path)
+    scores["metrics"].setdefault(key, metric(0.0)).update(changes)
+    write_json(path, scores)
+
+
+class Page(HTMLParser):
+    """Collects tags with their attributes, and the text of everything but style and script."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self._open: list[str] = []
+        self.feed(text)
+        self.text = " ".join(" ".join(self.words).split())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in ("meta", "link", "img", "input", "br"):
+            self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag, f"</{tag}> closes nothing"
+
+    def handle_data(self, data: str) -> None:
+        if self._open and self._open[-1] not in ("style", "script"):
+            self.words.append(data)
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def row(page: str, label: str) -> list[str]:
+    """Returns the texts of a row's cells."""
+    body = next(part for part in page.split("<tr>") if part.startswith(f'<th scope="row">{label}'))
+    cells = re.findall(r"<td[^>]*>(.*?)</td>", body.split("</tr>")[0], re.S)
+    return [" ".join(re.sub(r"<[^>]+>", " ", cell).split()) for cell in cells]
+
+
+def test_page_needs_nothing_from_outside(laboratory: Path) -> None:
+    text = render(laboratory)
+    page = Page(text)
+    assert all((image["src"] or "").startswith("data:image/png;base64,") for image in page.all("img"))
+    assert all("src" not in script for script in page.all("script"))
+    assert all((link["href"] or "").startswith("data:") for link in page.all("link"))
+    assert not {"iframe", "object", "embed", "video", "base"} & {tag for tag, _ in page.tags}
+    assert "url(" not in text
+    assert "@import" not in text
+    outside = [link["href"] for link in page.all("a") if not (link["href"] or "").startswith("#")]
+    assert outside == ["https://example.org/licence"]
+    assert str(laboratory) not in text
+
+
+def test_page_is_accessible(laboratory: Path) -> None:
+    page = Page(render(laboratory))
+    assert all(image.get("alt") for image in page.all("img"))
+    assert all(cell.get("scope") for cell in page.all("th"))
+    assert page.all("html")[0]["lang"] == "en"
+    assert [tag for tag, _ in page.tags if tag == "h1"] == ["h1"]
+    identifiers = {attributes.get("id") for _, attributes in page.tags}
+    assert {(link["href"] or "")[1:] for link in page.all("a") if (link["href"] or "").startswith("#")} <= identifiers
+
+
+def test_pictures_say_what_they_are(laboratory: Path) -> None:
+    text = render(laboratory)
+    alts = [image["alt"] or "" for image in Page(text).all("img")]
+    assert sum("original test images" in alt for alt in alts) == 4  # the originals, and each reconstruction of them
+    for name in KINDS:
+        assert f"64 reconstructions by {name} of the original test images, in the same order" in alts
+    assert "64 samples from the prior of gan, made without any input image" in alts
+    assert "64 samples from the fitted density of ae, made without any input image" in alts
+    assert not any("samples from the prior of ae" in alt or "fitted density of gan" in alt for alt in alts)
+    plates = re.findall(r'<figure class="plate.*?</figure>', text, re.S)
+    tags = [re.findall(r'class="tag">([^<]+)<', plate)[0] for plate in plates]
+    assert tags == ["Original", *["Reconstruction"] * 3, *["Prior sample"] * 3, *["Fitted-density sample"] * 3]
+    assert NO_PRIOR in plates[4]
+    assert html.escape(NO_ENCODER) in plates[9]
+    assert ["latent optimised (inversion)" in plate for plate in plates[1:4]] == [False, False, True]
+
+
+def test_grids_hold_the_arrays_as_they_are(laboratory: Path) -> None:
+    from PIL import Image
+
+    array = np.random.default_rng(0).integers(0, 256, (64, 8, 8, 1), np.uint8)
+    picture = pictures.grid(array)
+    (laboratory / "grid.png").write_bytes(base64.b64decode(picture.source.partition(",")[2]))
+    with Image.open(laboratory / "grid.png") as image:
+        np.testing.assert_array_equal(np.asarray(image), images.grid(array, columns=8)[..., 0])
+    assert (picture.width, picture.crisp) == (71 * 3, True)
+
+
+@pytest.mark.parametrize(
+    ("shape", "count", "width", "crisp"),
+    [
+        ((28, 28, 1), 64, 231, True),
+        ((32, 32, 3), 64, 263, True),
+        ((64, 64, 3), 16, 259, True),
+        ((96, 96, 3), 16, 264, False),
+    ],
+)
+def test_grids_fit_whole_pixels_into_a_column(shape: tuple[int, ...], count: int, width: int, crisp: bool) -> None:
+    picture = pictures.grid(np.zeros((64, *shape), np.uint8))
+    assert (picture.count, picture.width, picture.crisp) == (count, width, crisp)
+
+
+def test_growth_is_in_order_of_step_and_thinned_to_its_budget(laboratory: Path) -> None:
+    text = render(laboratory)
+    assert re.findall(r'data-step="(\d+)"', text) == ["1", "100", "100", "1", "100", "100", "1", "100"]
+    files = sorted((laboratory / "models" / "vae" / "progress").glob("samples_*.png"))
+    grids = [(step, files[0]) for step in range(1, 9)]
+    size = files[0].stat().st_size
+    assert [picture.step for picture in pictures.progress(grids, 8 * size)] == list(range(1, 9))
+    assert [picture.step for picture in pictures.progress(grids, 4 * size)] == [2, 4, 6, 8]
+    assert [picture.step for picture in pictures.progress(grids, 0)] == [8]
+
+
+def test_numbers_of_the_table(laboratory: Path) -> None:
+    text = render(laboratory)
+    assert row(text, "Fréchet distance, prior samples") == [f"– {NO_PRIOR}", "31.3 13 × floor", "12.3 best 4.9 × floor"]
+    assert row(text, "Floor: Fréchet distance")[0] == "2.50"
+    assert row(text, "Reconstruction MSE, all test images")[:2] == [
+        "0.0313 40 % below PCA",
+        "0.00940 best 60 % below PCA",
+    ]
+    assert row(text, "PSNR, all test images") == ["– not measured", "20.27", "– not measured"]
+    assert row(text, "Negative ELBO, unweighted")[1] == "101.3"
+    assert row(text, "Reconstruction made by") == ["encoder", "encoder", "latent optimised (inversion)"]
+    assert row(text, "Latent size") == ["3", "5", "8"]
+    assert row(text, "Parameters")[0] == "1,234,567"
+    assert row(text, "Training time")[1] == "2 min 05 s"
+    assert row(text, "Training speed")[1] == "25,313"
+    assert row(text, "Training time")[0].startswith("– no record")
+    assert f'<abbr title="{NO_PRIOR}">' in text
+    assert f'<abbr title="{html.escape(NO_ENCODER)}">' in text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0, "0"), (12.345, "12.3"), (9.996, "10.0"), (999.6, "1,000"), (12345.6, "12,346"), (0.0094, "0.00940"),
+     (1e-7, "1.00e-07"), (-3.14159, "-3.14")],
+)  # fmt: skip
+def test_significant_digits(value: float, text: str) -> None:
+    assert table.significant(value) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(12.34, "12.3 s"), (59.7, "1 min 00 s"), (125, "2 min 05 s"), (7290, "2 h 01 min")]
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert table.duration(seconds) == text
+
+
+def test_summary_follows_the_numbers(laboratory: Path) -> None:
+    before = Page(render(laboratory)).text
+    assert (
+        "gan has the smallest Fréchet distance, 12.3 (4.9 times the floor). Then vae 31.3 (13 times the floor, weak)."
+        in before
+    )
+    assert "ae has the smallest Fréchet distance, 18.2 (7.3 times the floor). Then vae 21.5" in before
+    assert (
+        "vae has the smallest reconstruction error on all test images, 0.00940 per pixel (60 % below PCA with 5 comp"
+        in before
+    )
+    assert "Weak: vae Prior samples are far from the data (13 times the floor)." in before
+    assert "Weak: gan Prior samples neglect a class (the rarest has 0.42 of its share)." in before
+    set_score(laboratory, "gan", "test/prior/frechet_distance", value=31.27)
+    set_score(laboratory, "vae", "test/prior/frechet_distance", value=4.5)
+    set_score(laboratory, "vae", "test/reconstruction/mse", value=0.047)
+    after = Page(render(laboratory)).text
+    assert (
+        "vae has the smallest Fréchet distance, 4.50 (1.8 times the floor, near it). Then gan 31.3 (13 times" in after
+    )
+    assert (
+        "ae has the smallest reconstruction error on all test images, 0.0313 per pixel (40 % below PCA with 3 comp"
+        in after
+    )
+    assert (
+        "Weak: vae Reconstructions are no better than those of PCA of the same latent size (100 % above it)." in after
+    )
+    assert "Too few test images" not in before + after
+
+
+def test_few_test_images_forbid_a_ranking(laboratory: Path) -> None:
+    path = laboratory / "images" / "dataset.json"
+    description = read_json(path)
+    description["num_images"]["test"] = 360
+    write_json(path, description)
+    text = render(laboratory)
+    page = Page(text).text
+    assert (
+        "Too few test images to rank models by Fréchet distance: there are 360 real ones in 16 feature dimensions."
+        in page
+    )
+    assert "bias dominates" in page
+    assert "has the smallest Fréchet distance" not in page
+    assert "Not ranked, because 360 real images are too few. Measured: gan 12.3" in page
+    assert "best" not in " ".join(row(text, "Fréchet distance, prior samples"))
+    assert "best" in row(text, "Reconstruction MSE, all test images")[1]
+
+
+def test_different_protocols_are_not_ranked(laboratory: Path) -> None:
+    text = render(laboratory)
+    assert "best" not in " ".join(row(text, "Reconstruction MSE, common subset"))
+    why = "is not ranked: the protocols differ: method is encoder (ae, vae) and inversion (gan)."
+    assert f"Reconstruction MSE, common subset {why}" in Page(text).text
+    set_score(
+        laboratory, "gan", "test/reconstruction_subset/mse", protocol={"split": "test", "seed": 7, "method": "encoder"}
+    )
+    assert "best" in row(render(laboratory), "Reconstruction MSE, common subset")[1]
+    assert collect.differing({"a": {"seed": 1}, "b": {"seed": 1, "count": 2}}) == {"count": {"a": None, "b": 2}}
+
+
+def test_value_that_is_not_finite_is_missing(laboratory: Path) -> None:
+    set_score(laboratory, "gan", "test/prior/frechet_distance", value=float("nan"))
+    assert row(render(laboratory), "Fréchet distance, prior samples")[1:] == [
+        "31.3 13 × floor",
+        "– the value is not finite",
+    ]
+
+
+def test_names_and_texts_are_escaped(laboratory: Path) -> None:
+    text = render(laboratory)
+    assert "toy &lt;&amp;&gt; set" in text
+    assert "toy <&> set" not in text
+    assert "Numbers stand for classes in the figures: 2 is お." in text
+    write_json(laboratory / "timings" / "vae.json", {"run_url": "javascript:alert(1)", "device": "<script>x"})
+    text = render(laboratory)
+    assert "javascript:" not in text
+    assert row(text, "Device")[1] == "&lt;script&gt;x"
+    write_json(laboratory / "timings" / "vae.json", {"run_url": "http://127.0.0.1:5000/#/runs/1"})
+    assert '<a href="http://127.0.0.1:5000/#/runs/1">open</a>' in render(laboratory)
+
+
+def test_removed_model_leaves_and_order_is_that_of_the_parameters(laboratory: Path) -> None:
+    text = render(laboratory, "gan", "vae")
+    assert row(text, "Kind") == ["gan", "vae"]
+    assert "key-ae" not in text
+    assert "key-gan" in text
+
+
+def test_equal_inputs_give_equal_bytes(laboratory: Path) -> None:
+    first, second = render(laboratory), render(laboratory, out="again.html")
+    assert first == second
+    assert "Matplotlib" not in str(
+        base64.b64decode(first.split('class="chart"')[1].split("base64,")[1].split('"')[0])[:200]
+    )
+
+
+def test_data_and_protocol_are_told(laboratory: Path) -> None:
+    page = Page(render(laboratory)).text
+    for words in ("train 9,000, validation 1,000, test 2,000", "test accuracy 98.77%", "cd" * 32, "Someone, 1998",
+                  "1 of 2 checks passed", "✗ failed", "method ae: encoder", "12,000", "8 × 8 × 1",
+                  "dvc exp run -S data.name=toy -S profile=default -S seed=7"):  # fmt: skip
+        assert words in page, words
+
+
+def remove(path: str) -> Callable[[Path], None]:
+    return lambda root: (root / path).unlink()
+
+
+def write(path: str, text: str) -> Callable[[Path], None]:
+    def change(root: Path) -> None:
+        (root / path).write_text(text)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (remove("models/vae/settings.json"), "settings.json must be written by the stage train. Received: no such file. "
+         "Run: dvc repro train@vae."),
+        (remove("models/vae/history.csv"), "no such file. Run: dvc repro train@vae."),
+        (remove("scores/gan/scores.json"), "no such file. Run: dvc repro evaluate@gan."),
+        (remove("evaluation/ae/pictures.npz"), "no such file. Run: dvc repro evaluate@ae."),
+        (remove("features/metrics.json"), "no such file. Run: dvc repro features."),
+        (remove("images/dataset.json"), "no such file. Run: dvc repro fetch."),
+        (remove("validation.json"), "no such file. Run: dvc repro validate."),
+        (write("evaluation/ae/latents.npz", "not numpy"), "must be written by the stage evaluate. Received: "),
+        (write("scores/gan/scores.json", "{"), "Run: dvc repro evaluate@gan."),
+        (write("scores/gan/scores.json", "[1]"), "must be a mapping with metrics. Received: [1]."),
+        (write("scores/gan/scores.json", '{"metrics": {}, "train_key": "old"}'), "training key-gan. Received: train_key=old."),
+        (write("models/vae/history.csv", "step,train/loss\n1,high\n"), "must be a table of numbers. Received: could not"),
+        (write("models/vae/history.csv", ""), "must be a table with the column step. Received: no rows."),
+    ],
+)  # fmt: skip
+def test_bad_files_give_one_line(laboratory: Path, change: Callable[[Path], None], words: str) -> None:
+    change(laboratory)
+    with pytest.raises(InputError) as error:
+        render(laboratory)
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
+    assert not (laboratory / "reports").exists()
+
+
+def test_first_steps_do_not_squash_the_curves() -> None:
+    steps = np.arange(1, 1001)
+    spiked = np.where(steps < 5, 50.0, 10 + np.sin(steps))
+    note, scale, limits = figures._scale([(steps, spiked)])
+    assert (note, scale) == ("4 of 1,000 values lie off the scale", "linear")
+    assert limits is not None
+    assert 8 < limits[0] < 9.1
+    assert 10.9 < limits[1] < 12
+    assert figures._scale([(steps, 1e-3 * steps.astype(float))])[1] == "log"
+    assert figures._scale([(steps, np.sin(steps / 300))]) == ("", "linear", None)
+    assert figures._scale([(steps[:1], np.array([0.0]))]) == ("", "linear", None)
+
+
+def test_curves_join_splits_and_numbered_columns(laboratory: Path) -> None:
+    path = laboratory / "models" / "vae" / "history.csv"
+    path.write_text(
+        "step,train/kl,validation/kl,validation/kl_of_dimension_0,validation/kl_of_dimension_1\n1,2,3,1,2\n2,1,2,0.5,1\n"
+    )
+    text = render(laboratory, "vae")
+    titles = re.findall(r'<figure class="chart"[^>]*><figcaption>([^<]+)', text.split('id="curves"')[1])
+    assert [title.strip() for title in titles] == ["KL", "KL of dimension"]
+    assert "train from 2 at step 1 to 1 at step 2, validation from 3 at step 1 to 2 at step 2" in text
+
+
+@pytest.mark.parametrize(
+    ("latent_dim", "title"),
+    [(1, "First two principal components of 1 latent dimensions"), (2, "Both latent dimensions"),
+     (3, "All three latent dimensions, in projection"),
+     (4, "First two principal components of 4 latent dimensions, 100% of their variance")],
+)  # fmt: skip
+def test_scatter_says_which_axes_it_shows(laboratory: Path, latent_dim: int, title: str) -> None:
+    points = np.zeros((30, latent_dim), np.float32)
+    points[:, : min(latent_dim, 2)] = np.random.default_rng(0).standard_normal((30, min(latent_dim, 2)))
+    np.savez(laboratory / "evaluation" / "vae" / "latents.npz", latents=points, labels=np.full(30, -1))
+    assert title in render(laboratory, "vae")
+
+
+def test_plots_for_dvc(laboratory: Path) -> None:
+    places = {key: laboratory / key for key in ("models", "scores", "evaluation", "features", "images", "timings")}
+    out, plots = laboratory / "index.html", laboratory / "plots"
+    (plots / "pictures" / "removed").mkdir(parents=True)
+    report.run(params_of("gan", "vae"), **places, validation=laboratory / "validation.json", out=out, plots=plots)
+    lines = (plots / "curves.csv").read_text().splitlines()
+    assert lines[:2] == ["model,quantity,split,step,value", "gan,loss,train,1,900.0"]
+    assert len(lines) == 1 + 2 * 6
+    assert "vae,loss,validation,150,95.0" in lines
+    found = sorted(str(path.relative_to(plots)) for path in plots.rglob("*.png"))
+    assert len(found) == 5
+    assert found[0] == "pictures/gan/samples_000001.png"
+    assert not (plots / "pictures" / "removed").exists()
+
+
+def test_data_without_labels(laboratory: Path) -> None:
+    path = laboratory / "images" / "dataset.json"
+    write_json(path, read_json(path) | {"class_names": []})
+    for name in KINDS:
+        (laboratory / "evaluation" / name / "class_histogram.npz").unlink()
+    text = render(laboratory)
+    assert "without labels" in text
+    assert "Classes of samples" not in text
+
+
+def test_tensorflow_is_not_imported(laboratory: Path) -> None:
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import test_report; from pathlib import Path;"
+        "test_report.render(Path(sys.argv[2]), 'gan');"
+        "heavy = {'tensorflow', 'keras', 'mlflow', 'great_expectations', 'matplotlib.pyplot'} & set(sys.modules);"
+        "sys.exit(f'imported: {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(Path(__file__).parent), str(laboratory)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,94 @@
+"""A workspace of its own for the tests of tracking, and what they ask of MLflow."""
+
+import atexit
+import functools
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from genlab import images, tracking
+from genlab.tracking import store
+
+DATASET = tracking.Dataset(
+    name="digits", digest="d" * 64, image_shape=(8, 8, 1), num_images={"train": 10, "test": 3}, source="scikit-learn"
+)
+
+
+def enter(monkeypatch: pytest.MonkeyPatch, root: Path) -> Path:
+    """Makes `root` the workspace, without any setting of MLflow or DVC from outside; returns it."""
+    for name in [name for name in os.environ if name.startswith(("MLFLOW_", "DVC_", "GENLAB_PARENT"))]:
+        monkeypatch.delenv(name)
+    for name, value in store.DEFAULTS.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("DVC_ROOT", str(root))
+    monkeypatch.chdir(root)
+    shutil.copyfile(_empty_store(), root / "mlflow.db")
+    return root
+
+
+@functools.cache
+def _empty_store() -> Path:
+    """Returns a new store, made once for all tests: MLflow needs seconds for it."""
+    folder = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder)
+    store.connect(f"sqlite:///{folder / 'mlflow.db'}")
+    return folder / "mlflow.db"
+
+
+@contextmanager
+def interrupted(**changes: Any) -> Iterator[tracking.Run]:
+    """Opens the run of a training that ends by Ctrl-C."""
+    with pytest.raises(KeyboardInterrupt), training(**changes) as run:  # noqa: PT012
+        yield run
+        raise KeyboardInterrupt
+
+
+def training(**changes: Any) -> Any:
+    """Opens the run of a training with small values."""
+    values = {"train_key": "key", "training_id": "training", "name": "vae", "kind": "vae", "dataset": DATASET}
+    return tracking.training_run(**(values | {"params": {"model": {"kl_weight": 1.0}}} | changes))
+
+
+def scoring(protocol: str = "protocol", **changes: Any) -> Any:
+    """Opens the run of a scoring."""
+    return tracking.scoring_run(**({"train_key": "key", "name": "vae", "kind": "vae", "protocol": protocol} | changes))
+
+
+def client(uri: str | None = None) -> Any:
+    """Returns a client for the workspace's store."""
+    return store.connect(uri or store.explicit_uri() or store.default_uri())
+
+
+def runs(experiment: str = "genlab", uri: str | None = None) -> list[Any]:
+    """Returns all runs of an experiment, oldest first."""
+    found = client(uri).get_experiment_by_name(experiment)
+    order = ["attributes.start_time ASC"]
+    return list(client(uri).search_runs([found.experiment_id], order_by=order)) if found else []
+
+
+def points(run: Any, key: str, uri: str | None = None) -> list[tuple[int, float]]:
+    """Returns all points of a metric, as (step, value)."""
+    return sorted((point.step, point.value) for point in client(uri).get_metric_history(run.info.run_id, key))
+
+
+def artifacts(run: Any, folder: str | None = None) -> list[str]:
+    """Returns the paths in one folder of a run's artifacts."""
+    return [file.path for file in client().list_artifacts(run.info.run_id, folder)]
+
+
+def picture(root: Path) -> Path:
+    """Writes a small picture; returns its path."""
+    images.write_png(root / "grid.png", np.full((12, 12, 1), 128, np.uint8))
+    return root / "grid.png"
+
+
+def journals(root: Path) -> list[Path]:
+    """Returns the folders of the journals."""
+    return [path.parent for path in sorted((root / ".genlab" / "tracking").glob("*/journal.jsonl"))]
