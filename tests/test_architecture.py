@@ -80,7 +80,9 @@ def watched(stage: str) -> list[Path]:
     for dep in dvc_stages()[stage]["deps"]:
         for placeholder, star in plugins.items():
             dep = dep.replace(placeholder, star)
-        found += [path for match in sorted(ROOT.glob(dep)) for path in ([match] if match.is_file() else match.rglob("*"))]
+        found += [
+            path for match in sorted(ROOT.glob(dep)) for path in ([match] if match.is_file() else match.rglob("*"))
+        ]
     return found
 
 
@@ -96,7 +98,9 @@ def test_dvc_watches_all_that_a_stage_imports(stage: str) -> None:
     assert missing == [], f"dvc.yaml: stages.{stage}.deps lacks these files"
 
 
-@pytest.mark.parametrize(("stage", "folder"), [("train", "models"), ("evaluate", "models"), ("evaluate", "metrics"), ("fetch", "data")])
+@pytest.mark.parametrize(
+    ("stage", "folder"), [("train", "models"), ("evaluate", "models"), ("evaluate", "metrics"), ("fetch", "data")]
+)
 def test_dvc_watches_what_is_found_by_name(stage: str, folder: str) -> None:
     plugins = {path for path in (SOURCE / "genlab" / folder).glob("*.py") if path.name != "__init__.py"}
     assert plugins <= set(watched(stage))

@@ -23,6 +23,7 @@ from genlab.stages.report import collect, figures, pictures, table
 NUM_TEST = 2000
 CLASS_NAMES = ["one & only", "<b>two</b>", "お"]
 NO_PRIOR, NO_ENCODER = "an autoencoder has no prior", "a GAN has no <encoder>"
+INVERSION = "latent optimised, 200 steps (inversion)"
 KINDS = {"ae": "autoencoder", "vae": "vae", "gan": "gan"}
 LATENT_DIMS = {"ae": 3, "vae": 5, "gan": 8}
 
@@ -36,8 +37,14 @@ def read_json(path: Path) -> Any:
     return json.loads(path.read_text())
 
 
-def metric(value: float, direction: str = "lower", unit: str = "", **protocol: Any) -> dict[str, Any]:
-    return {"value": value, "unit": unit, "direction": direction, "protocol": {"split": "test", "seed": 7, **protocol}}
+def metric(value: float, direction: str = "lower", unit: str = "", method: str = "encoder") -> dict[str, Any]:
+    return {
+        "value": value,
+        "unit": unit,
+        "direction": direction,
+        "method": method,
+        "protocol": {"split": "test", "seed": 7},
+    }
 
 
 SCORES: dict[str, dict[str, Any]] = {
@@ -58,7 +65,7 @@ SCORES: dict[str, dict[str, Any]] = {
     },
     "gan": {
         "test/prior/frechet_distance": metric(12.345),
-        "test/reconstruction_subset/mse": metric(0.0412, method="inversion"),
+        "test/reconstruction_subset/mse": metric(0.0412, method=INVERSION),
         "test/prior/smallest_class_share": metric(0.42, "higher"),
     },
 }
@@ -92,32 +99,38 @@ def write_model(root: Path, name: str) -> None:
     )
 
 
-@pytest.fixture
-def laboratory(tmp_path: Path) -> Path:
-    """The outputs of three models, as the other stages write them."""
+def write_outputs(root: Path) -> None:
     write_json(
-        tmp_path / "images" / "dataset.json",
+        root / "images" / "dataset.json",
         {"name": "toy <&> set", "image_shape": [8, 8, 1], "class_names": CLASS_NAMES, "sha256": "ab" * 32,
          "num_images": {"train": 9000, "validation": 1000, "test": NUM_TEST},
          "licence": "CC0, https://example.org/licence", "citation": "Someone, 1998"},
     )  # fmt: skip
-    write_json(
-        tmp_path / "features" / "settings.json", {"task": "classes", "feature_dim": 16, "weights_sha256": "cd" * 32}
-    )
-    write_json(tmp_path / "features" / "metrics.json", {"test/accuracy": 0.98765, "test/floor/frechet_distance": 2.5})
+    write_json(root / "features" / "settings.json", {"task": "classes", "feature_dim": 16, "weights_sha256": "cd" * 32})
+    write_json(root / "features" / "metrics.json", {"test/accuracy": 0.98765, "test/floor/frechet_distance": 2.5})
     check = {"name": "class balance", "severity": "warning", "success": False, "expected": "<= 3", "observed": "3.4"}
-    write_json(
-        tmp_path / "validation.json", {"dataset": "toy", "counts": {}, "checks": [check, check | {"success": True}]}
-    )
+    write_json(root / "validation.json", {"dataset": "toy", "counts": {}, "checks": [check, check | {"success": True}]})
     for name in KINDS:
-        write_model(tmp_path, name)
-    vae = tmp_path / "models" / "vae" / "histograms.npz"
+        write_model(root, name)
+    vae = root / "models" / "vae" / "histograms.npz"
     counts = np.array([[0, 4, 1], [2, 2, 1]])
     np.savez(vae, step=np.array([1, 100]), edges=np.linspace(-1, 1, 4), mean=counts, log_variance=counts)
-    write_json(
-        tmp_path / "timings" / "vae.json", {"train_seconds": 125.3, "images_per_second": 25312.7, "device": "CPU"}
-    )
+    write_json(root / "timings" / "vae.json", {"train_seconds": 125.3, "images_per_second": 25312.7, "device": "CPU"})
+
+
+@pytest.fixture
+def laboratory(tmp_path: Path) -> Path:
+    """The outputs of three models, as the other stages write them."""
+    write_outputs(tmp_path)
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+def unchanged(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page of these outputs."""
+    root = tmp_path_factory.mktemp("unchanged")
+    write_outputs(root)
+    return render(root)
 
 
 def params_of(*names: str) -> Params:
@@ -135,10 +148,11 @@ def params_of(*names: str) -> Params:
     )
 
 
-def render(root: Path, *names: str, out: str = "index.html") -> str:
+def render(root: Path, *names: str) -> str:
     places = {key: root / key for key in ("models", "scores", "evaluation", "features", "images", "timings")}
-    report.run(params_of(*(names or KINDS)), **places, validation=root / "validation.json", out=root / "reports" / out)
-    return (root / "reports" / out).read_text(encoding="utf-8")
+    places |= {"validation": root / "validation.json", "plots": root / "plots", "out": root / "reports" / "index.html"}
+    report.write_page(params_of(*(names or KINDS)), **places)
+    return (root / "reports" / "index.html").read_text(encoding="utf-8")
 
 
 def set_score(root: Path, name: str, key: str, **changes: Any) -> None:
@@ -182,22 +196,21 @@ def row(page: str, label: str) -> list[str]:
     return [" ".join(re.sub(r"<[^>]+>", " ", cell).split()) for cell in cells]
 
 
-def test_page_needs_nothing_from_outside(laboratory: Path) -> None:
-    text = render(laboratory)
-    page = Page(text)
+def test_page_needs_nothing_from_outside(unchanged: str) -> None:
+    page = Page(unchanged)
     assert all((image["src"] or "").startswith("data:image/png;base64,") for image in page.all("img"))
     assert all("src" not in script for script in page.all("script"))
     assert all((link["href"] or "").startswith("data:") for link in page.all("link"))
     assert not {"iframe", "object", "embed", "video", "base"} & {tag for tag, _ in page.tags}
-    assert "url(" not in text
-    assert "@import" not in text
+    assert "url(" not in unchanged
+    assert "@import" not in unchanged
     outside = [link["href"] for link in page.all("a") if not (link["href"] or "").startswith("#")]
     assert outside == ["https://example.org/licence"]
-    assert str(laboratory) not in text
+    assert "/unchanged0" not in unchanged  # the folder that the page was made from
 
 
-def test_page_is_accessible(laboratory: Path) -> None:
-    page = Page(render(laboratory))
+def test_page_is_accessible(unchanged: str) -> None:
+    page = Page(unchanged)
     assert all(image.get("alt") for image in page.all("img"))
     assert all(cell.get("scope") for cell in page.all("th"))
     assert page.all("html")[0]["lang"] == "en"
@@ -206,21 +219,20 @@ def test_page_is_accessible(laboratory: Path) -> None:
     assert {(link["href"] or "")[1:] for link in page.all("a") if (link["href"] or "").startswith("#")} <= identifiers
 
 
-def test_pictures_say_what_they_are(laboratory: Path) -> None:
-    text = render(laboratory)
-    alts = [image["alt"] or "" for image in Page(text).all("img")]
+def test_pictures_say_what_they_are(unchanged: str) -> None:
+    alts = [image["alt"] or "" for image in Page(unchanged).all("img")]
     assert sum("original test images" in alt for alt in alts) == 4  # the originals, and each reconstruction of them
     for name in KINDS:
         assert f"64 reconstructions by {name} of the original test images, in the same order" in alts
     assert "64 samples from the prior of gan, made without any input image" in alts
     assert "64 samples from the fitted density of ae, made without any input image" in alts
     assert not any("samples from the prior of ae" in alt or "fitted density of gan" in alt for alt in alts)
-    plates = re.findall(r'<figure class="plate.*?</figure>', text, re.S)
+    plates = re.findall(r'<figure class="plate.*?</figure>', unchanged, re.S)
     tags = [re.findall(r'class="tag">([^<]+)<', plate)[0] for plate in plates]
     assert tags == ["Original", *["Reconstruction"] * 3, *["Prior sample"] * 3, *["Fitted-density sample"] * 3]
     assert NO_PRIOR in plates[4]
     assert html.escape(NO_ENCODER) in plates[9]
-    assert ["latent optimised (inversion)" in plate for plate in plates[1:4]] == [False, False, True]
+    assert [INVERSION in plate for plate in plates[1:4]] == [False, False, True]
 
 
 def test_grids_hold_the_arrays_as_they_are(laboratory: Path) -> None:
@@ -248,9 +260,8 @@ def test_grids_fit_whole_pixels_into_a_column(shape: tuple[int, ...], count: int
     assert (picture.count, picture.width, picture.crisp) == (count, width, crisp)
 
 
-def test_growth_is_in_order_of_step_and_thinned_to_its_budget(laboratory: Path) -> None:
-    text = render(laboratory)
-    assert re.findall(r'data-step="(\d+)"', text) == ["1", "100", "100", "1", "100", "100", "1", "100"]
+def test_growth_is_in_order_of_step_and_thinned_to_its_budget(laboratory: Path, unchanged: str) -> None:
+    assert re.findall(r'data-step="(\d+)"', unchanged) == ["1", "100", "100", "1", "100", "100", "1", "100"]
     files = sorted((laboratory / "models" / "vae" / "progress").glob("samples_*.png"))
     grids = [(step, files[0]) for step in range(1, 9)]
     size = files[0].stat().st_size
@@ -259,24 +270,27 @@ def test_growth_is_in_order_of_step_and_thinned_to_its_budget(laboratory: Path) 
     assert [picture.step for picture in pictures.progress(grids, 0)] == [8]
 
 
-def test_numbers_of_the_table(laboratory: Path) -> None:
-    text = render(laboratory)
-    assert row(text, "Fréchet distance, prior samples") == [f"– {NO_PRIOR}", "31.3 13 × floor", "12.3 best 4.9 × floor"]
-    assert row(text, "Floor: Fréchet distance")[0] == "2.50"
-    assert row(text, "Reconstruction MSE, all test images")[:2] == [
+def test_numbers_of_the_table(unchanged: str) -> None:
+    assert row(unchanged, "Fréchet distance, prior samples") == [
+        f"– {NO_PRIOR}",
+        "31.3 13 × floor",
+        "12.3 best 4.9 × floor",
+    ]
+    assert row(unchanged, "Floor: Fréchet distance")[0] == "2.50"
+    assert row(unchanged, "Reconstruction MSE, all test images")[:2] == [
         "0.0313 40 % below PCA",
         "0.00940 best 60 % below PCA",
     ]
-    assert row(text, "PSNR, all test images") == ["– not measured", "20.27", "– not measured"]
-    assert row(text, "Negative ELBO, unweighted")[1] == "101.3"
-    assert row(text, "Reconstruction made by") == ["encoder", "encoder", "latent optimised (inversion)"]
-    assert row(text, "Latent size") == ["3", "5", "8"]
-    assert row(text, "Parameters")[0] == "1,234,567"
-    assert row(text, "Training time")[1] == "2 min 05 s"
-    assert row(text, "Training speed")[1] == "25,313"
-    assert row(text, "Training time")[0].startswith("– no record")
-    assert f'<abbr title="{NO_PRIOR}">' in text
-    assert f'<abbr title="{html.escape(NO_ENCODER)}">' in text
+    assert row(unchanged, "PSNR, all test images") == ["– not measured", "20.27", "– not measured"]
+    assert row(unchanged, "Negative ELBO, unweighted")[1] == "101.3"
+    assert row(unchanged, "Reconstructions made by") == ["encoder", "encoder", INVERSION]
+    assert row(unchanged, "Latent size") == ["3", "5", "8"]
+    assert row(unchanged, "Parameters")[0] == "1,234,567"
+    assert row(unchanged, "Training time")[1] == "2 min 05 s"
+    assert row(unchanged, "Training speed")[1] == "25,313"
+    assert row(unchanged, "Training time")[0].startswith("– no record")
+    assert f'<abbr title="{NO_PRIOR}">' in unchanged
+    assert f'<abbr title="{html.escape(NO_ENCODER)}">' in unchanged
 
 
 @pytest.mark.parametrize(
@@ -295,8 +309,8 @@ def test_durations(seconds: float, text: str) -> None:
     assert table.duration(seconds) == text
 
 
-def test_summary_follows_the_numbers(laboratory: Path) -> None:
-    before = Page(render(laboratory)).text
+def test_summary_follows_the_numbers(laboratory: Path, unchanged: str) -> None:
+    before = Page(unchanged).text
     assert (
         "gan has the smallest Fréchet distance, 12.3 (4.9 times the floor). Then vae 31.3 (13 times the floor, weak)."
         in before
@@ -343,15 +357,16 @@ def test_few_test_images_forbid_a_ranking(laboratory: Path) -> None:
     assert "best" in row(text, "Reconstruction MSE, all test images")[1]
 
 
-def test_different_protocols_are_not_ranked(laboratory: Path) -> None:
+def test_different_protocols_are_not_ranked(laboratory: Path, unchanged: str) -> None:
+    assert row(unchanged, "Reconstruction MSE, common subset")[1:] == ["0.00950 best encoder", f"0.0412 {INVERSION}"]
+    assert "vae has the smallest reconstruction error on the common subset, 0.00950 (encoder)." in Page(unchanged).text
+    set_score(laboratory, "gan", "test/reconstruction_subset/mse", protocol={"split": "test", "seed": 8})
     text = render(laboratory)
     assert "best" not in " ".join(row(text, "Reconstruction MSE, common subset"))
-    why = "is not ranked: the protocols differ: method is encoder (ae, vae) and inversion (gan)."
-    assert f"Reconstruction MSE, common subset {why}" in Page(text).text
-    set_score(
-        laboratory, "gan", "test/reconstruction_subset/mse", protocol={"split": "test", "seed": 7, "method": "encoder"}
-    )
-    assert "best" in row(render(laboratory), "Reconstruction MSE, common subset")[1]
+    why, page = "the protocols differ: seed is 7 (ae, vae) and 8 (gan).", Page(text).text
+    assert f"Reconstruction MSE, common subset is not ranked: {why}" in page
+    assert f"Not ranked, because {why} Measured: vae 0.00950 (encoder), ae 0.0311 (encoder) and gan 0.0412 (inv" in page
+    assert "seed ae: 7; vae: 7; gan: 8" in page
     assert collect.differing({"a": {"seed": 1}, "b": {"seed": 1, "count": 2}}) == {"count": {"a": None, "b": 2}}
 
 
@@ -363,17 +378,16 @@ def test_value_that_is_not_finite_is_missing(laboratory: Path) -> None:
     ]
 
 
-def test_names_and_texts_are_escaped(laboratory: Path) -> None:
-    text = render(laboratory)
-    assert "toy &lt;&amp;&gt; set" in text
-    assert "toy <&> set" not in text
-    assert "Numbers stand for classes in the figures: 2 is お." in text
+def test_names_and_texts_are_escaped(laboratory: Path, unchanged: str) -> None:
+    assert "toy &lt;&amp;&gt; set" in unchanged
+    assert "toy <&> set" not in unchanged
+    assert "Numbers stand for classes in the figures: 2 is お." in unchanged
     write_json(laboratory / "timings" / "vae.json", {"run_url": "javascript:alert(1)", "device": "<script>x"})
-    text = render(laboratory)
+    write_json(laboratory / "timings" / "gan.json", {"run_url": "http://127.0.0.1:5000/#/runs/1"})
+    text = render(laboratory, "gan", "vae")
     assert "javascript:" not in text
     assert row(text, "Device")[1] == "&lt;script&gt;x"
-    write_json(laboratory / "timings" / "vae.json", {"run_url": "http://127.0.0.1:5000/#/runs/1"})
-    assert '<a href="http://127.0.0.1:5000/#/runs/1">open</a>' in render(laboratory)
+    assert '<a href="http://127.0.0.1:5000/#/runs/1">open</a>' in text
 
 
 def test_removed_model_leaves_and_order_is_that_of_the_parameters(laboratory: Path) -> None:
@@ -383,18 +397,17 @@ def test_removed_model_leaves_and_order_is_that_of_the_parameters(laboratory: Pa
     assert "key-gan" in text
 
 
-def test_equal_inputs_give_equal_bytes(laboratory: Path) -> None:
-    first, second = render(laboratory), render(laboratory, out="again.html")
-    assert first == second
+def test_equal_inputs_give_equal_bytes(laboratory: Path, unchanged: str) -> None:
+    assert render(laboratory) == unchanged
     assert "Matplotlib" not in str(
-        base64.b64decode(first.split('class="chart"')[1].split("base64,")[1].split('"')[0])[:200]
+        base64.b64decode(unchanged.split('class="chart"')[1].split("base64,")[1].split('"')[0])[:200]
     )
 
 
-def test_data_and_protocol_are_told(laboratory: Path) -> None:
-    page = Page(render(laboratory)).text
+def test_data_and_protocol_are_told(unchanged: str) -> None:
+    page = Page(unchanged).text
     for words in ("train 9,000, validation 1,000, test 2,000", "test accuracy 98.77%", "cd" * 32, "Someone, 1998",
-                  "1 of 2 checks passed", "✗ failed", "method ae: encoder", "12,000", "8 × 8 × 1",
+                  "1 of 2 checks passed", "✗ failed", "seed 7 split test", "12,000", "8 × 8 × 1",
                   "dvc exp run -S data.name=toy -S profile=default -S seed=7"):  # fmt: skip
         assert words in page, words
 
@@ -413,7 +426,7 @@ def write(path: str, text: str) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (remove("models/vae/settings.json"), "settings.json must be written by the stage train. Received: no such file. "
+        (remove("models/vae/settings.json"), "must be written by the stage train. Received: no such file. "
          "Run: dvc repro train@vae."),
         (remove("models/vae/history.csv"), "no such file. Run: dvc repro train@vae."),
         (remove("scores/gan/scores.json"), "no such file. Run: dvc repro evaluate@gan."),
@@ -424,8 +437,8 @@ def write(path: str, text: str) -> Callable[[Path], None]:
         (write("evaluation/ae/latents.npz", "not numpy"), "must be written by the stage evaluate. Received: "),
         (write("scores/gan/scores.json", "{"), "Run: dvc repro evaluate@gan."),
         (write("scores/gan/scores.json", "[1]"), "must be a mapping with metrics. Received: [1]."),
-        (write("scores/gan/scores.json", '{"metrics": {}, "train_key": "old"}'), "training key-gan. Received: train_key=old."),
-        (write("models/vae/history.csv", "step,train/loss\n1,high\n"), "must be a table of numbers. Received: could not"),
+        (write("scores/gan/scores.json", '{"metrics": {}, "train_key": "old"}'), "key-gan. Received: train_key=old."),
+        (write("models/vae/history.csv", "step,train/loss\n1,high\n"), "must be a table of numbers. Received: "),
         (write("models/vae/history.csv", ""), "must be a table with the column step. Received: no rows."),
     ],
 )  # fmt: skip
@@ -479,10 +492,12 @@ def test_plots_for_dvc(laboratory: Path) -> None:
     places = {key: laboratory / key for key in ("models", "scores", "evaluation", "features", "images", "timings")}
     out, plots = laboratory / "index.html", laboratory / "plots"
     (plots / "pictures" / "removed").mkdir(parents=True)
-    report.run(params_of("gan", "vae"), **places, validation=laboratory / "validation.json", out=out, plots=plots)
+    report.write_page(
+        params_of("gan", "vae"), **places, validation=laboratory / "validation.json", out=out, plots=plots
+    )
     lines = (plots / "curves.csv").read_text().splitlines()
     assert lines[:2] == ["model,quantity,split,step,value", "gan,loss,train,1,900.0"]
-    assert len(lines) == 1 + 2 * 6
+    assert len(lines) == 1 + 2 * 5
     assert "vae,loss,validation,150,95.0" in lines
     found = sorted(str(path.relative_to(plots)) for path in plots.rglob("*.png"))
     assert len(found) == 5

@@ -50,9 +50,9 @@ def test_package_does_not_import_mlflow():
 def test_run_holds_all_that_was_logged(root, monkeypatch):
     monkeypatch.setenv("DVC_STAGE", "train@vae")
     monkeypatch.setenv("DVC_EXP_NAME", "hairy-goat")
-    subprocess.run(
-        "git init -q . && git -c user.name=a -c user.email=a@b commit -q --allow-empty -m a", shell=True, check=True
-    )
+    subprocess.run(["git", "init", "-q"], check=True)
+    author = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    subprocess.run(["git", *author, "commit", "-q", "--allow-empty", "-m", "a"], check=True)
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
     (root / "notes").mkdir()
     (root / "notes" / "a.json").write_text("{}")
@@ -101,10 +101,10 @@ def test_run_holds_all_that_was_logged(root, monkeypatch):
     ("uri", "resolved"),
     [
         ("sqlite:///own.db", "sqlite:///{root}/own.db"),
-        ("sqlite:////tmp/own.db", "sqlite:////tmp/own.db"),
+        ("sqlite:////own/own.db", "sqlite:////own/own.db"),
         ("file:./mlruns", "file://{root}/mlruns"),
         ("mlruns", "{root}/mlruns"),
-        ("/tmp/mlruns", "/tmp/mlruns"),
+        ("/own/mlruns", "/own/mlruns"),
         ("http://host:5000", "http://host:5000"),
         ("databricks", "databricks"),
         ("", None),

@@ -3,8 +3,11 @@
 Nothing heavy is imported before a subcommand runs.
 """
 
+import importlib
+import os
 import signal
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -48,6 +51,22 @@ def _stop(number: int, frame: FrameType | None) -> None:
     sys.exit(SIGTERM_EXIT_CODE)
 
 
+def _import_tensorflow() -> None:
+    """Imports TensorFlow without its notes on this build, which no log level silences; keeps them if it fails."""
+    with tempfile.TemporaryFile() as notes:
+        stderr = os.dup(2)
+        os.dup2(notes.fileno(), 2)
+        try:
+            importlib.import_module("tensorflow")
+        except ImportError:
+            notes.seek(0)
+            os.write(stderr, notes.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+
+
 def _params() -> Any:
     from genlab import params
 
@@ -82,6 +101,7 @@ def validate(images: Path, out: Path, data_docs: Path) -> None:
 @path_option("--out", "Folder of the feature extractor.")
 def features(images: Path, out: Path) -> None:
     """Train the classifier whose features Fréchet distances are measured on."""
+    _import_tensorflow()
     from genlab.stages import features as stage
 
     stage.run(_params(), images, out)
@@ -94,6 +114,7 @@ def features(images: Path, out: Path) -> None:
 @path_option("--timings", "Folder for seconds and speed, not hashed by DVC.")
 def train(model: str, images: Path, out: Path, timings: Path) -> None:
     """Train MODEL, an entry of `models` in params.yaml."""
+    _import_tensorflow()
     from genlab.stages import train as stage
 
     stage.run(_params(), model, images, out, timings)
@@ -107,6 +128,7 @@ def train(model: str, images: Path, out: Path, timings: Path) -> None:
 @path_option("--pictures", "Folder for the pictures.")
 def evaluate(model: Path, images: Path, features: Path, scores: Path, pictures: Path) -> None:
     """Score a trained model on the test images."""
+    _import_tensorflow()
     from genlab.stages import evaluate as stage
 
     stage.run(_params(), model, images, features, scores, pictures)
@@ -120,6 +142,7 @@ def evaluate(model: Path, images: Path, features: Path, scores: Path, pictures: 
 @path_option("--images", "The fetched data set.")
 @path_option("--validation", "The summary of the validation.")
 @path_option("--timings", "Folder of seconds and speed.")
+@path_option("--plots", "Folder of curves and pictures for `dvc plots`.")
 @path_option("--out", "The page, HTML.")
 def report(**paths: Path) -> None:
     """Write the page that compares all models."""
@@ -142,6 +165,7 @@ def report(**paths: Path) -> None:
 )
 def generate(model: str, num_images: int, seed: int, source: str, models: Path, out: Path) -> None:
     """Generate images with a trained MODEL."""
+    _import_tensorflow()
     from genlab import generation
 
     generation.generate(models / model, num_images, seed, source, out)
@@ -155,6 +179,7 @@ def generate(model: str, num_images: int, seed: int, source: str, models: Path, 
 @click.option("--out", type=FOLDER, required=True, help="An .npz: `images` and `reconstructions`, uint8 NHWC.")
 def reconstruct(model: str, split: str, models: Path, images: Path, out: Path) -> None:
     """Reconstruct the images of a split with a trained MODEL."""
+    _import_tensorflow()
     from genlab import generation
 
     generation.reconstruct(models / model, images, split, out)
@@ -162,10 +187,12 @@ def reconstruct(model: str, split: str, models: Path, images: Path, out: Path) -
 
 @main.command()
 def sync() -> None:
-    """Send to MLflow what could not be sent while it was out of reach."""
+    """Send to MLflow what could not be sent while it was out of reach; exit with 1 if something still waits."""
     from genlab import tracking
 
-    click.echo(tracking.sync())
+    summary = tracking.sync()
+    click.echo(summary)
+    sys.exit(0 if summary.is_complete else 1)
 
 
 @main.command()

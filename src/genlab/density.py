@@ -41,10 +41,13 @@ class GaussianMixture:
 def fit(latents: np.ndarray, num_components: int, seed: int) -> GaussianMixture:
     """Returns the mixture with full covariances fitted to latents (n, latent_dim) by expectation maximisation.
 
-    Fewer components are fitted where there are fewer than ten latents for each.
+    Fewer components are fitted where there are fewer than ten latents for each, or fewer different ones. The fit is
+    made at unit scale, so that what keeps covariances regular does not depend on how far the latents spread.
     """
     from sklearn.mixture import GaussianMixture as Estimator
 
-    components = max(1, min(num_components, len(latents) // 10))
-    estimator = Estimator(components, reg_covar=1e-6, max_iter=200, random_state=seed).fit(latents.astype(np.float64))
-    return GaussianMixture(estimator.weights_, estimator.means_, estimator.covariances_)
+    components = max(1, min(num_components, len(latents) // 10, len(np.unique(latents, axis=0))))
+    latents = latents.astype(np.float64)
+    centre, scale = latents.mean(axis=0), float(latents.std(axis=0).max()) or 1.0
+    estimator = Estimator(components, reg_covar=1e-6, max_iter=200, random_state=seed).fit((latents - centre) / scale)
+    return GaussianMixture(estimator.weights_, centre + scale * estimator.means_, scale**2 * estimator.covariances_)

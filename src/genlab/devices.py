@@ -12,17 +12,22 @@ def configure(precision: str, deterministic: bool) -> None:
     Raises:
         InputError: The devices cannot compute in `precision`.
     """
-    if precision == "mixed_float16" and kind() == "cpu":
-        raise InputError(
-            "precision must be float32 or mixed_bfloat16 on a CPU. Received: precision='mixed_float16'. "
-            "See params.yaml: training.precision."
-        )
+    check_precision(precision)
     keras.config.set_dtype_policy(precision)
     for device in tf.config.list_physical_devices("GPU"):
         if not tf.config.experimental.get_memory_growth(device):
             tf.config.experimental.set_memory_growth(device, True)
     if deterministic:
         tf.config.experimental.enable_op_determinism()
+
+
+def check_precision(precision: str) -> None:
+    """Raises an InputError where the devices cannot compute in `precision`."""
+    if precision == "mixed_float16" and kind() == "cpu":
+        raise InputError(
+            "precision must be float32 or mixed_bfloat16 on a CPU. Received: precision='mixed_float16'. "
+            "See params.yaml: training.precision."
+        )
 
 
 def kind() -> str:

@@ -83,7 +83,7 @@ def train(settings: Features, train_split: Split, test_split: Split, num_classes
         optimizer=keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(settings.learning_rate, settings.steps)),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
-    classifier.fit(_Batches(images, labels, settings, seed), epochs=1, verbose=1)
+    classifier.fit(_Batches(images, labels, settings, seed), epochs=1, shuffle=False, verbose=1)
     classifier.save_weights(out / WEIGHTS)
     facts = {
         "settings": settings.model_dump(mode="json"),

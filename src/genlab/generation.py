@@ -1,5 +1,6 @@
 """Images from a trained model, written to files."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -47,9 +48,12 @@ def _write_npz(out: Path, images: np.ndarray) -> None:
 
 
 def _write_pngs(out: Path, images: np.ndarray) -> None:
-    digits = len(str(len(images) - 1))
+    digits, out = len(str(len(images) - 1)), out.resolve()
+    building = out.with_name(f".building-{out.name}")
+    shutil.rmtree(building, ignore_errors=True)
     for index, image in enumerate(images):
-        pictures.write_png(out / f"{index:0{digits}}.png", image)
+        pictures.write_png(building / f"{index:0{digits}}.png", image)
+    building.replace(out)
 
 
 def _write(out: Path, save: Callable[[Path], None]) -> None:

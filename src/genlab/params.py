@@ -8,18 +8,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from genlab.errors import InputError
-from genlab.plugins import nearest
+from genlab.plugins import names, nearest
 
 
 class Section(BaseModel):
-    """A part of `params.yaml`: frozen, without defaults, unknown keys refused."""
+    """A part of `params.yaml`: frozen, without defaults; unknown keys, infinities and NaN refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False)
 
 
 class Data(Section):
@@ -27,7 +27,7 @@ class Data(Section):
 
     name: str
     directory: str
-    image_size: tuple[int, int] | None
+    image_size: tuple[PositiveInt, PositiveInt] | None
     channels: Literal[1, 3]
     validation_share: float = Field(gt=0, lt=1)
     test_share: float = Field(gt=0, lt=1)
@@ -45,7 +45,7 @@ class Features(Section):
     """The classifier whose penultimate layer Fréchet distances are measured on."""
 
     feature_dim: int = Field(ge=2)
-    filters: tuple[int, ...] = Field(min_length=1)
+    filters: tuple[PositiveInt, ...] = Field(min_length=1)
     learning_rate: float = Field(gt=0)
     batch_size: int = Field(ge=1)
     steps: int = Field(ge=1)
@@ -70,6 +70,7 @@ class Inversion(Section):
     """Reconstruction by optimising the latent, for models that cannot encode."""
 
     num_images: int = Field(ge=1)
+    num_starts: int = Field(ge=1)
     steps: int = Field(ge=1)
     learning_rate: float = Field(gt=0)
 
@@ -145,6 +146,7 @@ def build_section(section: type[SectionType], values: Mapping[str, Any], where: 
 def _describe(error: ValidationError, section: type[BaseModel], where: str) -> str:
     first, others = error.errors()[0], error.error_count() - 1
     *parents, key = map(str, first["loc"] or ("value",))
+    item = f"{parents[-1]}[{key}]" if first["loc"] and isinstance(first["loc"][-1], int) else key
     separator = "" if where.endswith(": ") else "."
     place = where + separator + ".".join(parents) if parents else where.removesuffix(": ")
     address = where + separator + ".".join(map(str, first["loc"]))
@@ -157,7 +159,7 @@ def _describe(error: ValidationError, section: type[BaseModel], where: str) -> s
     if first["type"] == "value_error":
         return f"{first['msg'].removeprefix('Value error, ')}. See {where}.{more}"
     expected = first["msg"].replace("Input should be", "must be").replace("greater than or equal to", "at least")
-    return f"{key} {expected}. Received: {key}={first['input']!r}. See {address}.{more}"
+    return f"{item} {expected}. Received: {item}={first['input']!r}. See {address}.{more}"
 
 
 def _known_keys(section: type[BaseModel], parents: list[str]) -> list[str]:
@@ -190,21 +192,43 @@ def load(path: Path | str = "params.yaml") -> Params:
         InputError: The file, an overlay's name, a key or a value is wrong; the message is one line.
     """
     values = read_yaml(Path(path))
-    datasets, profiles = values.pop("datasets", {}), values.pop("profiles", {})
-    data_name, profile = values.get("data", {}).get("name"), values.get("profile")
+    datasets, profiles = (_mapping(values.pop(key, None), f"{path}: {key}") for key in ("datasets", "profiles"))
+    data, profile = values.get("data"), str(values.get("profile"))
     if profile not in profiles:
-        raise InputError(f"profile must be one of {', '.join(profiles)}. Received: {profile!r}. See {path}: profile.")
-    for overlay in (datasets.get(data_name), profiles[profile]):
-        values = _overlay(values, overlay or {})
+        raise InputError(
+            f"profile must be one of {', '.join(profiles)}{nearest(profile, profiles)}. Received: {profile!r}. "
+            f"See {path}: profile."
+        )
+    data_name = str(data.get("name")) if isinstance(data, Mapping) else ""
+    values = _overlay(values, datasets.get(data_name), f"{path}: datasets.{data_name}")
+    values = _overlay(values, profiles[profile], f"{path}: profiles.{profile}")
     return build_section(Params, values, f"{path}: ")
 
 
-def _overlay(values: dict[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
+def _mapping(value: Any, where: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping | None):
+        raise InputError(f"{where} must map names to values. Received: {value!r}. See {where}.")
+    return value or {}
+
+
+def _overlay(values: dict[str, Any], overlay: Any, where: str) -> dict[str, Any]:
+    overlay = _mapping(overlay, where)
     merged = _merge(values, {key: value for key, value in overlay.items() if key != "models"})
-    models = overlay.get("models") or {}
-    entries = merged.get("models") or {}
+    changes, entries = _mapping(overlay.get("models"), f"{where}.models"), merged.get("models")
+    if not isinstance(entries, Mapping):
+        return merged
+    known = [*names("models"), *entries]
+    for name, change in changes.items():
+        _mapping(change, f"{where}.models.{name}")
+        if name not in known:
+            raise InputError(
+                f"{where}.models must name kinds or models{nearest(name, known)}. Received: {name!r}. "
+                f"See {where}.models.{name}."
+            )
     merged["models"] = {
-        name: _merge(_merge(entry, models.get(entry.get("kind")) or {}), models.get(name) or {})
+        name: _merge(_merge(entry, changes.get(entry.get("kind")) or {}), changes.get(name) or {})
+        if isinstance(entry, Mapping)
+        else entry
         for name, entry in entries.items()
     }
     return merged

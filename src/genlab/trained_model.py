@@ -13,7 +13,8 @@ from genlab import density, plugins
 from genlab.errors import InputError
 from genlab.params import build_section
 
-BATCH_SIZE = 500
+BATCH_SIZE = 100
+"""Every batch is filled up to this size: equal shapes give equal bits, whatever the number of images."""
 Function = Callable[[tf.Tensor], tf.Tensor]
 
 
@@ -99,9 +100,11 @@ class TrainedModel:
                 f"{verb} must be asked of a model with an encoder. Received: {self.settings['name']} "
                 f"(kind {self.settings['kind']}). See params.yaml: models."
             )
-        function = self._compiled.setdefault(verb, tf.function(getattr(self.model, verb), reduce_retracing=True))
-        batches = [values[start : start + BATCH_SIZE] for start in range(0, len(values), BATCH_SIZE)]
-        return np.concatenate([function(tf.constant(batch)).numpy() for batch in batches])
+        function = self._compiled.setdefault(verb, tf.function(getattr(self.model, verb)))
+        filling = np.zeros((-len(values) % BATCH_SIZE, *values.shape[1:]), values.dtype)
+        filled = np.concatenate([values, filling]) if len(filling) else values
+        batches = (filled[start : start + BATCH_SIZE] for start in range(0, len(filled), BATCH_SIZE))
+        return np.concatenate([function(tf.constant(batch)).numpy() for batch in batches])[: len(values)]
 
 
 def load(folder: Path | str) -> TrainedModel:

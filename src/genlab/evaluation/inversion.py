@@ -1,6 +1,7 @@
 """Reconstruction without an encoder: the latent whose image is nearest is found by gradient descent (inversion).
 
-Zhu et al., "Generative Visual Manipulation on the Natural Image Manifold", ECCV 2016, section 3.1 (optimisation only).
+Zhu et al., "Generative Visual Manipulation on the Natural Image Manifold", ECCV 2016, section 3.1. Each search starts
+at the draw from the prior whose image is nearest: from one common start it often ends in a poor minimum.
 """
 
 from typing import Any
@@ -14,31 +15,43 @@ from genlab.params import Inversion
 BATCH_SIZE = 256
 
 
-def invert(model: Any, images: np.ndarray, latent_dim: int, settings: Inversion) -> np.ndarray:
-    """Returns the nearest images that the model's `decode` was led to, float32 NHWC in [0, 1].
+def invert(model: Any, images: np.ndarray, settings: Inversion, seed: int) -> np.ndarray:
+    """Returns the nearest images that the search found, float32 NHWC in [0, 1].
 
     Args:
-        model: Offers `decode(latents)`, differentiable.
+        model: Offers `draw_latents(num_images, seed)` and `decode(latents)`, differentiable.
         images: float32 (n, height, width, channels) in [0, 1].
-        latent_dim: Size of a latent. Every search starts at the prior's mean, 0: nothing is drawn.
-        settings: Steps and learning rate of Adam on the squared error, summed over the pixels of each image.
+        settings: Number of starts; steps and learning rate of Adam on the squared error of each image.
+        seed: Of the starts.
     """
-    batches = [images[start : start + BATCH_SIZE] for start in range(0, len(images), BATCH_SIZE)]
-    return np.concatenate([_invert_batch(model, batch, latent_dim, settings) for batch in batches])
+    candidates = model.draw_latents(settings.num_starts, seed)
+    decoded = np.concatenate([np.asarray(model.decode(batch)) for batch in _batches(candidates)])
+    starts = candidates[nearest(images, decoded)]
+    pairs = zip(_batches(images), _batches(starts), strict=True)
+    return np.concatenate([_descend(model, targets, latents, settings) for targets, latents in pairs])
 
 
-def _invert_batch(model: Any, batch: np.ndarray, latent_dim: int, settings: Inversion) -> np.ndarray:
-    latents = keras.Variable(np.zeros((len(batch), latent_dim), np.float32))
+def nearest(images: np.ndarray, candidates: np.ndarray) -> np.ndarray:
+    """Returns, for each image (n, ...), the index of the candidate (m, ...) with the least squared error: (n,)."""
+    rows, others = images.reshape(len(images), -1), candidates.reshape(len(candidates), -1)
+    return (np.square(others).sum(axis=1) - 2 * rows @ others.T).argmin(axis=1)
+
+
+def _batches(values: np.ndarray) -> list[np.ndarray]:
+    return [values[start : start + BATCH_SIZE] for start in range(0, len(values), BATCH_SIZE)]
+
+
+def _descend(model: Any, targets: np.ndarray, starts: np.ndarray, settings: Inversion) -> np.ndarray:
+    latents = keras.Variable(starts, dtype="float32")
     optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(settings.learning_rate, settings.steps))
     optimizer.build([latents])
-    targets = tf.constant(batch)
 
     @tf.function
     def descend() -> None:
         for _ in tf.range(settings.steps):
             with tf.GradientTape() as tape:
-                errors = tf.reduce_sum(tf.square(model.decode(latents.value) - targets))
-            optimizer.apply([tape.gradient(errors, latents.value)], [latents])
+                error = tf.reduce_sum(tf.square(model.decode(latents.value) - tf.constant(targets)))
+            optimizer.apply([tape.gradient(error, latents.value)], [latents])
 
     descend()
     return np.asarray(model.decode(latents.value))

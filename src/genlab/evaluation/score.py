@@ -37,16 +37,13 @@ class Scores:
     def add(self, source: str, evidence: Evidence, protocol: Protocol, method: str) -> None:
         """Asks every metric that needs this kind of evidence."""
         for module in _metrics_for(evidence):
-            for name, value in module.compute(evidence).items():
-                measure = module.MEASURES[name]._asdict()
-                self.metrics[f"test/{source}/{name}"] = (
-                    {"value": value}
-                    | measure
-                    | {
-                        "method": method,
-                        "protocol": protocol,
-                    }
-                )
+            values = module.compute(evidence)
+            for name, measure in module.MEASURES.items():
+                if name in values:
+                    facts = {"value": values[name], **measure._asdict(), "method": method, "protocol": protocol}
+                    self.metrics[f"test/{source}/{name}"] = facts
+                else:
+                    self.skipped[f"test/{source}/{name}"] = "the images have no classes"
 
     def skip(self, source: str, kind: type[Evidence], reason: str) -> None:
         """Notes why the metrics of this kind of evidence have no value from `source`."""
@@ -74,14 +71,15 @@ class _Evaluator:
         self.scores.pictures["originals"] = self.images[:NUM_PICTURES]
 
     def protocol(self, num_images: int, **more: Any) -> Protocol:
-        common = {"split": "test", "num_real": num_images, "quantisation": "uint8", "resize": "none"}
+        common = {"split": "test", "num_real": num_images, "quantisation": "none", "resize": "none"}
         return common | {"genlab_version": genlab.__version__, "seed": self.seed} | more
 
     def score_samples(self) -> None:
         number = min(self.settings.num_images, len(self.images))
         real = self.extractor.extract(self.images[:number])
         facts = {name: self.extractor.settings[name] for name in ("task", "weights_sha256")}
-        protocol = self.protocol(number, num_generated=self.settings.num_images, features=facts)
+        num_generated = self.settings.num_images
+        protocol = self.protocol(number, num_generated=num_generated, quantisation="uint8", features=facts)
         for source in ("prior", "fitted"):
             if source in self.model.sources():
                 self._score_source(source, real, protocol)
@@ -114,7 +112,7 @@ class _Evaluator:
         else:
             reason = f"{self.kind} has no encoder; see reconstruction_subset"
             self.scores.skip("reconstruction", Reconstructions, reason)
-            rebuilt = invert(self.model.model, subset, self.model.latent_dim, self.settings.inversion)
+            rebuilt = invert(self.model.model, subset, self.settings.inversion, seeds.derive(self.seed, "inversion"))
             method = f"latent optimised, {self.settings.inversion.steps} steps (inversion)"
         evidence = Reconstructions(subset, rebuilt)
         self.scores.add("reconstruction_subset", evidence, self.protocol(len(subset)), method)

@@ -14,7 +14,7 @@ from typing import Literal
 import keras
 import tensorflow as tf
 from keras import layers
-from pydantic import Field
+from pydantic import Field, PositiveInt
 
 from genlab import networks
 from genlab.networks import ImageShape, Losses
@@ -26,8 +26,8 @@ class Settings(ModelSettings):
 
     network: Literal["dense", "convolutional"]
     latent_dim: int = Field(ge=1)
-    widths: tuple[int, ...] = Field(min_length=1)
-    filters: tuple[int, ...] = Field(min_length=1)
+    widths: tuple[PositiveInt, ...] = Field(min_length=1)
+    filters: tuple[PositiveInt, ...] = Field(min_length=1)
     reconstruction_loss: Literal["l2", "l1", "bce"]
     reconstruction_weight: float = Field(ge=0)
     sparsity_weight: float = Field(ge=0)

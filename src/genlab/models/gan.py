@@ -19,7 +19,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers
-from pydantic import Field, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from genlab import networks
 from genlab.networks import ImageShape, Losses
@@ -32,9 +32,9 @@ class Settings(ModelSettings):
     network: Literal["dense", "convolutional"]
     latent_dim: int = Field(ge=1)
     prior: Literal["normal", "uniform"]
-    widths: tuple[int, ...] = Field(min_length=1)
-    generator_filters: tuple[int, ...] = Field(min_length=1)
-    discriminator_filters: tuple[int, ...] = Field(min_length=1)
+    widths: tuple[PositiveInt, ...] = Field(min_length=1)
+    generator_filters: tuple[PositiveInt, ...] = Field(min_length=1)
+    discriminator_filters: tuple[PositiveInt, ...] = Field(min_length=1)
     discriminator_normalisation: Literal["none", "batch", "spectral"]
     loss: Literal["non_saturating", "minimax", "least_squares", "wasserstein_gp", "hinge"]
     label_smoothing: float = Field(ge=0, lt=0.5)
@@ -171,6 +171,16 @@ def gradient_penalty(
     return tf.reduce_mean(tf.square(norms - 1))
 
 
+def _where_due(due: tf.Tensor, compute: Callable[[], tf.Tensor]) -> tf.Tensor:
+    """Returns `compute()` where it is due, else 0.
+
+    On several devices it is always computed: batch normalisation cannot synchronise inside a branch.
+    """
+    if tf.distribute.get_strategy().num_replicas_in_sync > 1:
+        return tf.where(due, compute(), 0.0)
+    return tf.cond(due, compute, lambda: 0.0)
+
+
 # The model
 
 
@@ -220,23 +230,28 @@ class GAN(keras.Model):
             images: Real images (discriminator_steps * batch, height, width, channels).
             seed: Of all that is drawn in this step, int32 (2,).
             optimizers: As made by `make_optimizers`.
+
+        Returns:
+            The generator's loss, and the discriminator's losses as means over its steps.
         """
         rounds = self.settings.discriminator_steps
         *early, last = tf.split(images, rounds)
         *early_seeds, last_seed = tf.unstack(tf.random.experimental.stateless_split(seed, rounds))
+        losses = []
         for real, round_seed in zip(early, early_seeds, strict=True):
             fakes = tf.sigmoid(self.generator(self._draw(tf.shape(real)[0], round_seed), training=True))
-            self._update_discriminator(real, fakes, round_seed, optimizers["discriminator"])
+            losses.append(self._update_discriminator(real, fakes, round_seed, optimizers["discriminator"]))
         optimizer = optimizers["generator"]
         with tf.GradientTape() as tape:
             fakes = tf.sigmoid(self.generator(self._draw(tf.shape(last)[0], last_seed), training=True))
             with tape.stop_recording():
-                losses = self._update_discriminator(last, fakes, last_seed, optimizers["discriminator"])
+                losses.append(self._update_discriminator(last, fakes, last_seed, optimizers["discriminator"]))
             generator_loss = LOSSES[self.settings.loss].generator(self.discriminator(fakes, training=True))
             objective = optimizer.scale_loss(generator_loss / tf.distribute.get_strategy().num_replicas_in_sync)
         variables = self.generator.trainable_variables
         optimizer.apply(tape.gradient(objective, variables), variables)
-        return losses | {"generator_loss": generator_loss}
+        means = {name: tf.add_n([of_round[name] for of_round in losses]) / rounds for name in losses[0]}
+        return means | {"generator_loss": generator_loss}
 
     def _draw(self, num_images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         shape = (num_images, self.settings.latent_dim)
@@ -263,12 +278,11 @@ class GAN(keras.Model):
         settings, penalty = self.settings, tf.constant(0.0)
         discriminate = lambda points: self.discriminator(points, training=True)  # noqa: E731
         if settings.loss == "wasserstein_gp":
-            penalty += settings.gradient_penalty_weight * gradient_penalty(discriminate, images, fakes, seed)
+            own_seed = tf.random.experimental.stateless_fold_in(seed, 1)  # the latents were drawn from `seed`
+            penalty += settings.gradient_penalty_weight * gradient_penalty(discriminate, images, fakes, own_seed)
         if settings.r1_weight:
             weight, due = settings.r1_weight / 2 * settings.r1_every_steps, iterations % settings.r1_every_steps == 0
-            penalty += tf.cond(
-                due, lambda: weight * tf.reduce_mean(squared_gradients(discriminate, images)), lambda: 0.0
-            )
+            penalty += _where_due(due, lambda: weight * tf.reduce_mean(squared_gradients(discriminate, images)))
         return penalty
 
     def average_weights(self, step: tf.Tensor) -> None:

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers
-from pydantic import Field
+from pydantic import Field, PositiveInt
 
 from genlab import networks
 from genlab.networks import ImageShape, Losses
@@ -34,8 +34,8 @@ class Settings(ModelSettings):
 
     network: Literal["dense", "convolutional"]
     latent_dim: int = Field(ge=1)
-    widths: tuple[int, ...] = Field(min_length=1)
-    filters: tuple[int, ...] = Field(min_length=1)
+    widths: tuple[PositiveInt, ...] = Field(min_length=1)
+    filters: tuple[PositiveInt, ...] = Field(min_length=1)
     reconstruction_weight: float = Field(ge=0)
     kl_weight: float = Field(ge=0)
     learning_rate: float = Field(gt=0)

@@ -42,10 +42,17 @@ def _write_scores(folder: Path, result: Scores, trained: TrainedModel, floor: di
         "kind": trained.settings["kind"],
         "train_key": trained.settings["train_key"],
         "num_parameters": trained.model.count_params(),
+        "protocol": _protocol(result),
         "metrics": result.metrics,
         "skipped": result.skipped,
     }
     (folder / "scores.json").write_text(json.dumps(facts, indent=2) + "\n")
+
+
+def _protocol(result: Scores) -> str:
+    """Returns a hash of all that the scores depend on beside the model."""
+    protocols: dict[str, Any] = {name: metric["protocol"] for name, metric in result.metrics.items()}
+    return hashlib.sha256(json.dumps(protocols, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def _write_pictures(folder: Path, result: Scores) -> None:
@@ -65,11 +72,9 @@ def _renew(folder: Path) -> None:
 
 def _track(trained: TrainedModel, result: Scores, scores: Path, pictures: Path) -> None:
     settings = trained.settings
-    protocols: dict[str, Any] = {name: metric["protocol"] for name, metric in result.metrics.items()}
-    protocol = hashlib.sha256(json.dumps(protocols, sort_keys=True).encode()).hexdigest()[:32]
     steps = settings["settings"]["steps"]
     with tracking.scoring_run(
-        train_key=settings["train_key"], name=settings["name"], kind=settings["kind"], protocol=protocol
+        train_key=settings["train_key"], name=settings["name"], kind=settings["kind"], protocol=_protocol(result)
     ) as run:
         run.log_metrics(json.loads((scores / "metrics.json").read_text()), steps)
         run.log_artifact(scores, "scores")

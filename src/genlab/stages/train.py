@@ -4,7 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import AcquireReturnProxy, FileLock, Timeout
 from tqdm import tqdm
 
 from genlab import tracking, training
@@ -36,15 +36,14 @@ def run(params: Params, name: str, images: Path, out: Path, timings: Path) -> No
         _replace(result, out)
 
 
-def _lock(job: Job) -> FileLock:
-    """Returns the lock of this training: the second of two equal ones waits, then uses the result of the first."""
+def _lock(job: Job) -> AcquireReturnProxy:
+    """Acquires the lock of this training, to be released by `with`: the second of two equal ones waits, then uses the result of the first."""
     lock = FileLock(job.folder / "lock")
     try:
-        lock.acquire(timeout=0)
+        return lock.acquire(timeout=0)
     except Timeout:
         tqdm.write(f"{job.name}: another process is at this very training ({job.train_key}); waiting for its result")
-        lock.acquire()
-    return lock
+        return lock.acquire()
 
 
 def _train(job: Job, timings: Path) -> None:
@@ -63,7 +62,6 @@ def _train(job: Job, timings: Path) -> None:
         name=job.name,
         kind=job.settings.kind,
         params=params["model"] | {"training": params["training"], "seed": job.seed},
-        tags={"genlab.data_sha256": description["sha256"]},
         dataset=dataset,
     ) as run:
         summary = training.fit(job, run)

@@ -5,7 +5,7 @@ something is sent, not when this package is.
 """
 
 from genlab.tracking.runs import Dataset, Run, scoring_run, training_run
-from genlab.tracking.store import ui_command
+from genlab.tracking.store import serve_ui, ui_command
 from genlab.tracking.sync import Summary, sync
 
-__all__ = ["Dataset", "Run", "Summary", "scoring_run", "sync", "training_run", "ui_command"]
+__all__ = ["Dataset", "Run", "Summary", "scoring_run", "serve_ui", "sync", "training_run", "ui_command"]

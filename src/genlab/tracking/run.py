@@ -108,7 +108,7 @@ class Run:
         self._journal.append({"type": "end", "status": status, "reason": reason})
         self._retry_at = 0.0
         if not self.flush():
-            _log.warning("This run waits in %s. To send it: genlab sync", self._journal.folder)
+            _log.warning("This run is not in MLflow yet. To send the rest when the server is back: genlab sync")
 
     def flush(self) -> bool:
         """Tries to send what is unsent; says whether all is sent. After a failure it pauses, and says so once."""
@@ -124,10 +124,9 @@ class Run:
             self._retry_at = time.monotonic() + max(MIN_PAUSE_SECONDS, PAUSE_FACTOR * spent)
             if not self._warned:
                 _log.warning(
-                    "MLflow does not take this run (%s: %s). The run goes on and is kept in %s.",
+                    "MLflow at %s does not answer (%s). The run goes on and keeps what is to be sent.",
                     store.address(self._sender.uri),
-                    one_line(error),
-                    self._journal.folder,
+                    one_line(error, limit=80),
                 )
             self._warned = True
             return False
@@ -146,5 +145,6 @@ def _check_name(name: str, pattern: str) -> None:
 
 
 def one_line(error: BaseException, limit: int = 300) -> str:
+    """Returns the error's type and the first line of its message, cut to `limit` characters."""
     text = str(error).strip().splitlines()
     return f"{type(error).__name__}{': ' if text else ''}{text[0] if text else ''}"[:limit]

@@ -1,10 +1,10 @@
 """Where runs are stored: the tracking address, its first use, and the local user interface."""
 
+import contextlib
 import functools
 import os
 import re
 import sys
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 
 
@@ -101,9 +102,8 @@ def connect(uri: str) -> "MlflowClient":
 def _probe(base: str) -> None:
     import requests
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # no certificate is checked: nothing is sent, any answer will do
-        requests.get(f"{base.rstrip('/')}/health", timeout=PROBE_SECONDS, verify=False)
+    with contextlib.suppress(requests.exceptions.SSLError):  # it answers; MLflow may know its certificate
+        requests.get(f"{base.rstrip('/')}/health", timeout=PROBE_SECONDS)
 
 
 def experiment_name() -> str:
@@ -151,3 +151,10 @@ def ui_command(port: int = 5000) -> tuple[list[str], dict[str, str]]:
     command += ["--artifacts-destination", str(_artifacts(uri))]
     command += ["--host", "127.0.0.1", "--port", str(port)]
     return command, {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+
+
+def serve_ui(port: int = 5000) -> None:
+    """Becomes the server of the user interface; ends with Ctrl-C."""
+    command, environment = ui_command(port)
+    print(f"http://127.0.0.1:{port} (in the side bar, switch to: Model training)", flush=True)
+    os.execve(command[0], command, environment)  # noqa: S606 - a list, no shell

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 import genlab
 from genlab import density, devices, images, seeds
+from genlab.errors import InputError
 from genlab.training import checkpoints
 from genlab.training.checkpoints import Checkpoint
 from genlab.training.engine import NO_STEP, Engine
@@ -38,10 +39,12 @@ def fit(job: Job, recorder: Recorder) -> Summary:
 
     Raises:
         FloatingPointError: A loss was not finite, or was impossible; the message names the step.
+        InputError: The devices cannot share a batch equally.
     """
     devices.configure(job.training.precision, job.training.deterministic)
     keras.utils.set_random_seed(job.seed)
     strategy = devices.strategy()
+    _check_shares(job, strategy.num_replicas_in_sync)
     with strategy.scope():
         model = job.chapter.build(job.settings, job.image_shape)
         optimizers = model.make_optimizers()
@@ -51,6 +54,14 @@ def fit(job: Job, recorder: Recorder) -> Summary:
         summary = _run(engine, state, observer)
     _write_result(job, model, state)
     return summary
+
+
+def _check_shares(job: Job, num_devices: int) -> None:
+    if job.settings.batch_size % num_devices:
+        raise InputError(
+            f"batch_size must be a multiple of the {num_devices} devices. "
+            f"Received: batch_size={job.settings.batch_size}. See params.yaml: models.{job.name}.batch_size."
+        )
 
 
 class State:

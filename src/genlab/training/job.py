@@ -64,6 +64,7 @@ def prepare(params: Params, name: str, data: Path) -> Job:
             f"batch_size must be at most the {available} training images. "
             f"Received: {settings.images_per_step} images per step. See {where}.batch_size."
         )
+    devices.check_precision(params.training.precision)
     seed = seeds.derive(params.seed, "train", name)
     key = _train_key(settings, params.training, seed, description["sha256"], chapter)
     return Job(name, chapter, settings, params.training, Path(data), description, seed, key)

@@ -10,11 +10,25 @@ plots    curves and grids as files for `dvc plots`
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from genlab import tracking
 from genlab.params import Params
 
+if TYPE_CHECKING:
+    from genlab.stages.report.collect import Laboratory
 
-def run(
+
+def run(params: Params, **paths: Path) -> None:
+    """Writes the page, and adds it to the run of each model. The paths are those of `write_page`."""
+    for model in write_page(params, **paths).models:
+        with tracking.scoring_run(
+            train_key=model.settings["train_key"], name=model.name, kind=model.kind, protocol=model.scores["protocol"]
+        ) as run:
+            run.log_artifact(paths["out"], "report")
+
+
+def write_page(
     params: Params,
     models: Path,
     scores: Path,
@@ -23,9 +37,9 @@ def run(
     images: Path,
     validation: Path,
     timings: Path,
+    plots: Path,
     out: Path,
-    plots: Path | None = None,
-) -> None:
+) -> "Laboratory":
     """Writes the page, and what `dvc plots` shows. Equal inputs give equal bytes.
 
     Args:
@@ -37,8 +51,11 @@ def run(
         images: Folder of the fetched data set.
         validation: The summary that the stage `validate` wrote.
         timings: Folder with `<name>.json`; it and its files may be missing.
+        plots: Folder for the curves and grids that `dvc plots` shows.
         out: The HTML file.
-        plots: Folder for the curves and grids that `dvc plots` shows; nothing is written without it.
+
+    Returns:
+        What the page was made of.
 
     Raises:
         InputError: A file of a listed model is missing or unreadable.
@@ -48,8 +65,7 @@ def run(
 
     laboratory = collect.read(params, models, scores, evaluation, features, images, validation, timings)
     text = page.render(laboratory)
-    if plots is not None:
-        dvc_plots.write(laboratory, Path(plots))
-    out = Path(out)
+    dvc_plots.write(laboratory, plots)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(text, encoding="utf-8", newline="\n")
+    return laboratory

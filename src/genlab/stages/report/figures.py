@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import matplotlib
-import matplotlib.ticker
+import matplotlib as mpl
 import numpy as np
+from matplotlib import ticker
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
@@ -92,7 +92,7 @@ def accent(index: int) -> str:
 
 
 def _draw(paint: Callable[[Figure], None], width: float, height: float) -> dict[str, Any]:
-    with matplotlib.rc_context(STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(width, height), dpi=200, facecolor="white", layout="constrained")
         FigureCanvasAgg(figure)
         paint(figure)
@@ -142,7 +142,7 @@ def _curve(quantity: str, columns: dict[str, Series], name: str, colour: str) ->
         axes.set_yscale(scale)
         if scale == "log":
             axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-            axes.yaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
+            axes.yaxis.set_minor_formatter(ticker.NullFormatter())
         if limits:
             axes.set_ylim(*limits)
         _finish_curve(axes)
@@ -160,7 +160,7 @@ def _readable(quantity: str) -> str:
 def _finish_curve(axes: Axes) -> None:
     axes.set_xlabel("step")
     axes.margins(x=0.02)
-    axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(5, integer=True))
+    axes.xaxis.set_major_locator(ticker.MaxNLocator(5, integer=True))
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     axes.legend(loc="best", fontsize=8)
 
@@ -257,8 +257,8 @@ def class_shares(model: Model, names: list[str], colour: str) -> Chart:
             axes.barh(top, share, width, label=looks[source][0], **looks[source][1])
         axes.set_yticks(range(num_classes), class_labels(names, num_classes))
         axes.invert_yaxis()
-        axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(5, steps=[1, 2, 5, 10]))
-        axes.xaxis.set_major_formatter(matplotlib.ticker.PercentFormatter(1, decimals=0))
+        axes.xaxis.set_major_locator(ticker.MaxNLocator(5, steps=[1, 2, 5, 10]))
+        axes.xaxis.set_major_formatter(ticker.PercentFormatter(1, decimals=0))
         axes.grid(visible=False, axis="y")
         axes.margins(y=0.02)
         figure.legend(loc="outside lower center", ncols=len(shares), fontsize=7.5, columnspacing=1.0)
