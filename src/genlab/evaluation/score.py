@@ -89,7 +89,7 @@ class _Evaluator:
 
     def _score_source(self, source: str, real: Extracted, protocol: Protocol) -> None:
         seed = seeds.derive(self.seed, "samples", source)
-        pictures = to_uint8(self.model.sample(self.settings.num_images, seed, source))
+        pictures = to_uint8(self.model.sample(len(real.features), seed, source))
         generated = self.extractor.extract(pictures)
         num_classes = self.extractor.num_classes
         evidence = Samples(real.features, generated.features, real.classes, generated.classes, num_classes)
