@@ -15,6 +15,16 @@ from genlab.params import Params, build_section, read_yaml
 ROOT = Path(__file__).parents[1]
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[pytest.TestReport]:
+    """Turns a skip into a failure where all components must be there (`GENLAB_REQUIRE_ALL=1`, as in CI)."""
+    report = yield
+    if report.skipped and os.environ.get("GENLAB_REQUIRE_ALL") == "1" and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"GENLAB_REQUIRE_ALL=1 forbids skipping {item.nodeid}: {report.longrepr}"
+    return report
+
+
 @pytest.fixture
 def params() -> Params:
     """Returns the repository's own `params.yaml` without overlays; a test that needs models gives its own."""

@@ -2,15 +2,15 @@
 
 import math
 from types import SimpleNamespace
-from typing import get_args
+from typing import Any, get_args
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from fixtures_models import random_images, tiny_model, tiny_settings
 from scipy import integrate, stats
 
+from fixtures_models import random_images, tiny_model, tiny_settings
 from genlab import networks
 from genlab.errors import InputError
 from genlab.images import to_float
@@ -100,7 +100,9 @@ def test_kl_by_hand(mean: float, log_variance: float, expected: float) -> None:
 def test_kl_by_quadrature() -> None:
     mean, log_variance = 0.7, -1.2
     posterior, prior = stats.norm(mean, math.exp(log_variance / 2)), stats.norm()
-    expected, _ = integrate.quad(lambda point: posterior.pdf(point) * (posterior.logpdf(point) - prior.logpdf(point)), -6, 6)
+    expected, _ = integrate.quad(
+        lambda point: posterior.pdf(point) * (posterior.logpdf(point) - prior.logpdf(point)), -6, 6
+    )
     assert float(vae.kl_per_dimension(mean, log_variance)) == pytest.approx(expected, rel=1e-6)
 
 
@@ -140,7 +142,9 @@ def test_vae_weighs_the_loss_but_never_the_bound() -> None:
 def test_vae_loss_by_hand() -> None:
     """One encoder's output, mean (1, 0) and variance (1, 4), and a decoder that always says 1/2."""
     mean, log_variance = tf.constant([[1.0, 0.0]]), tf.constant([[0.0, math.log(4)]])
-    model = SimpleNamespace(posterior=lambda images: (mean, log_variance), decoder=lambda latents: tf.zeros((1, 1, 2, 1)))
+    model: Any = SimpleNamespace(
+        posterior=lambda images: (mean, log_variance), decoder=lambda latents: tf.zeros((1, 1, 2, 1))
+    )
     reconstruction_losses, kls = vae.VAE.elbo_terms(model, as_images([0.3, 0.9]), SEED)
     np.testing.assert_allclose(reconstruction_losses, [2 * LN2], rtol=1e-6)
     np.testing.assert_allclose(kls, [[0.5, 1.5 - LN2]], rtol=1e-6)
@@ -148,7 +152,9 @@ def test_vae_loss_by_hand() -> None:
 
 def test_latent_diagnostics_by_hand() -> None:
     mean = tf.constant([[0.0, 0.0], [0.4, 0.1]])  # variances 0.04 and 0.0025: only the first is active
-    model = SimpleNamespace(posterior=lambda images: (mean, tf.zeros((2, 2))), settings=SimpleNamespace(latent_dim=2))
+    model: Any = SimpleNamespace(
+        posterior=lambda images: (mean, tf.zeros((2, 2))), settings=SimpleNamespace(latent_dim=2)
+    )
     found = {name: float(value) for name, value in vae.VAE.latent_diagnostics(model, None).items()}
     assert found == pytest.approx({"kl_of_dimension_0": 0.04, "kl_of_dimension_1": 0.0025, "active_units": 1})
 
@@ -204,14 +210,16 @@ def test_discriminator_that_cannot_tell_loses_two_ln_2() -> None:
 
 @pytest.mark.parametrize("loss", ["wasserstein_gp", "hinge"])
 def test_smoothing_is_refused_where_there_are_no_labels(loss: str) -> None:
-    with pytest.raises(InputError, match=rf"label_smoothing must be 0 with loss: {loss}, which has no labels. See tests."):
+    with pytest.raises(
+        InputError, match=rf"label_smoothing must be 0 with loss: {loss}, which has no labels. See tests."
+    ):
         tiny_settings("gan", loss=loss, label_smoothing=0.1)
 
 
 # GAN: penalties of discriminators whose gradient is known everywhere
 
 
-def linear(*weights: float):  # noqa: ANN201
+def linear(*weights: float) -> Any:
     """Returns a discriminator whose gradient is `weights` at every image."""
     return lambda images, training=True: tf.reduce_sum(images[:, 0, :, 0] * tf.constant(weights), axis=1)
 
@@ -237,7 +245,7 @@ def test_gradient_penalty_mixes_each_pair_uniformly() -> None:
 
 
 def penalties(weights: tuple[float, ...], iterations: range, **changes: object) -> list[float]:
-    model = SimpleNamespace(settings=tiny_settings("gan", **changes), discriminator=linear(*weights))
+    model: Any = SimpleNamespace(settings=tiny_settings("gan", **changes), discriminator=linear(*weights))
     images, fakes = as_images([0.1, 0.9]), as_images([0.5, 0.5])
     return [float(gan.GAN._penalty(model, images, fakes, SEED, tf.constant(step))) for step in iterations]
 

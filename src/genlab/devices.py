@@ -1,5 +1,7 @@
 """Which devices compute, at which precision, and whether equal runs give equal bits."""
 
+from functools import cache
+
 import keras
 import tensorflow as tf
 
@@ -42,10 +44,12 @@ def describe() -> str:
     return f"{len(devices)} x {kind()}" + (f" ({name})" if name else "")
 
 
+@cache
 def strategy() -> tf.distribute.Strategy:
     """Returns `MirroredStrategy` over several logical GPUs, or several logical CPUs where there is no GPU; else none.
 
     TensorFlow gives one logical CPU unless the process asks for more, so on most machines this is no distribution.
+    A process has one: a second would take the same numbers for its exchanges between devices, and they would collide.
     """
     devices = [device.name for device in tf.config.list_logical_devices(kind().upper())]
     if len(devices) > 1:

@@ -67,7 +67,8 @@ def task_of(split: Split, num_classes: int) -> tuple[str, np.ndarray, np.ndarray
     _, height, width, _ = split.images.shape
     if height != width:
         raise InputError(
-            f"images without classes must be square: features are learned from rotations. Received: {height} x {width}. "
+            "images without classes must be square: features are learned from rotations. "
+            f"Received: {height} x {width}. "
             "See params.yaml: data.image_size."
         )
     turned = [np.rot90(split.images, turns, axes=(1, 2)) for turns in range(4)]
@@ -76,6 +77,7 @@ def task_of(split: Split, num_classes: int) -> tuple[str, np.ndarray, np.ndarray
 
 def train(settings: Features, train_split: Split, test_split: Split, num_classes: int, seed: int, out: Path) -> None:
     """Trains a classifier and writes its weights and settings, accuracy on test and weight hash included, to `out`."""
+    keras.utils.clear_session()  # layers are numbered from 0 again: their names are written with the weights
     keras.utils.set_random_seed(seed)
     task, images, labels = task_of(train_split, num_classes)
     classifier = build_classifier(settings, images.shape[1:], int(labels.max()) + 1)

@@ -64,8 +64,9 @@ def to_float(images: np.ndarray) -> np.ndarray:
 
 
 def to_uint8(images: np.ndarray) -> np.ndarray:
-    """Returns images in [0, 1] as uint8, rounded to the nearest grey value and clipped."""
-    return np.clip(np.rint(np.asarray(images, dtype=np.float32) * 255), 0, 255).astype(np.uint8)
+    """Returns images in [0, 1] as uint8, rounded to the nearest grey value and clipped; what is not a number is 0."""
+    values = np.nan_to_num(np.asarray(images, dtype=np.float32) * 255)
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
 
 
 def grid(images: np.ndarray, columns: int | None = None, gap: int = 1) -> np.ndarray:

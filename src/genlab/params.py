@@ -226,7 +226,7 @@ def _overlay(values: dict[str, Any], overlay: Any, where: str) -> dict[str, Any]
                 f"See {where}.models.{name}."
             )
     merged["models"] = {
-        name: _merge(_merge(entry, changes.get(entry.get("kind")) or {}), changes.get(name) or {})
+        name: _merge(_merge(entry, changes.get(str(entry.get("kind"))) or {}), changes.get(name) or {})
         if isinstance(entry, Mapping)
         else entry
         for name, entry in entries.items()

@@ -15,6 +15,7 @@ from genlab.params import build_section
 
 BATCH_SIZE = 100
 """Every batch is filled up to this size: equal shapes give equal bits, whatever the number of images."""
+WEIGHTS = "model.weights.h5"
 Function = Callable[[tf.Tensor], tf.Tensor]
 
 
@@ -114,11 +115,12 @@ def load(folder: Path | str) -> TrainedModel:
         InputError: The folder holds no trained model.
     """
     folder = Path(folder)
-    if not (folder / "settings.json").is_file():
-        raise InputError(
-            f"{folder} must be the folder of a trained model. Received: no settings.json there. "
-            f"Run: dvc repro train@{folder.name}."
-        )
+    for name in ("settings.json", WEIGHTS):
+        if not (folder / name).is_file():
+            raise InputError(
+                f"{folder} must be the folder of a trained model. Received: no {name} there. "
+                f"Run: dvc repro train@{folder.name}."
+            )
     settings = json.loads((folder / "settings.json").read_text())
     chapter = plugins.find("models", settings["kind"], f"{folder}/settings.json: kind")
     own = build_section(chapter.Settings, settings["settings"], f"{folder}/settings.json: settings")
@@ -128,6 +130,6 @@ def load(folder: Path | str) -> TrainedModel:
         model = chapter.build(own, tuple(settings["image_shape"]))
     finally:
         keras.config.set_dtype_policy(policy)
-    model.load_weights(folder / "model.weights.h5")
+    model.load_weights(folder / WEIGHTS)
     mixture = density.GaussianMixture.read(folder / "density.npz") if (folder / "density.npz").is_file() else None
     return TrainedModel(model, settings, mixture)

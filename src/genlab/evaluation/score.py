@@ -9,6 +9,7 @@ import numpy as np
 
 import genlab
 from genlab import plugins, seeds
+from genlab.errors import InputError
 from genlab.evaluation.inversion import invert
 from genlab.feature_extractor import Extracted, FeatureExtractor
 from genlab.images import read_split, to_float, to_uint8
@@ -67,6 +68,11 @@ class _Evaluator:
         self.name, self.kind = model.settings["name"], model.settings["kind"]
         test = read_split(data, "test")
         self.images, self.labels = np.asarray(test.images), np.asarray(test.labels)
+        if self.images.shape[1:] != model.image_shape:
+            raise InputError(
+                f"{data} must hold images of the shape {model.image_shape}, on which {self.name} was trained. "
+                f"Received: {self.images.shape[1:]}. Run: dvc repro."
+            )
         self.scores = Scores()
         self.scores.pictures["originals"] = self.images[:NUM_PICTURES]
 
@@ -78,8 +84,7 @@ class _Evaluator:
         number = min(self.settings.num_images, len(self.images))
         real = self.extractor.extract(self.images[:number])
         facts = {name: self.extractor.settings[name] for name in ("task", "weights_sha256")}
-        num_generated = self.settings.num_images
-        protocol = self.protocol(number, num_generated=num_generated, quantisation="uint8", features=facts)
+        protocol = self.protocol(number, num_generated=number, quantisation="uint8", features=facts)
         for source in ("prior", "fitted"):
             if source in self.model.sources():
                 self._score_source(source, real, protocol)
@@ -160,6 +165,9 @@ def evaluate(model: TrainedModel, extractor: FeatureExtractor, data: Path, setti
         data: A fetched data set.
         settings: How many images, and the inversion's settings.
         seed: Of all that is drawn; the same for every model, so that their protocols are equal.
+
+    Raises:
+        InputError: The images have not the shape of those that the model was trained on.
     """
     evaluator = _Evaluator(model, extractor, data, settings, seed)
     evaluator.score_samples()

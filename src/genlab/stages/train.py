@@ -37,7 +37,10 @@ def run(params: Params, name: str, images: Path, out: Path, timings: Path) -> No
 
 
 def _lock(job: Job) -> AcquireReturnProxy:
-    """Acquires the lock of this training, to be released by `with`: the second of two equal ones waits, then uses the result of the first."""
+    """Acquires the lock of this training, to be released by `with`.
+
+    The second of two equal trainings waits, then uses the result of the first.
+    """
     lock = FileLock(job.folder / "lock")
     try:
         return lock.acquire(timeout=0)

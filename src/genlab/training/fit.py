@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import shutil
 import time
 from collections.abc import Iterator
@@ -41,6 +42,7 @@ def fit(job: Job, recorder: Recorder) -> Summary:
         FloatingPointError: A loss was not finite, or was impossible; the message names the step.
         InputError: The devices cannot share a batch equally.
     """
+    keras.utils.clear_session()  # layers are numbered from 0 again: their names are written with the weights
     devices.configure(job.training.precision, job.training.deterministic)
     keras.utils.set_random_seed(job.seed)
     strategy = devices.strategy()
@@ -107,7 +109,10 @@ def _run(engine: Engine, state: State, observer: Observer) -> Summary:
             _check(job, engine.model, row, int(first_bad), stop)
             bar.update(stop - state.step)
             state.step = stop
-            state.rows.append({"step": stop} | row | observer.look(stop, row, state.histograms))
+            seen = observer.look(stop, row, state.histograms)
+            if not all(math.isfinite(value) for value in seen.values()):
+                raise _not_finite(job, stop)
+            state.rows.append({"step": stop} | row | seen)
             seconds = time.monotonic() - started
             rate = (stop - first_step) * job.settings.images_per_step / seconds
             bar.set_postfix_str(_postfix(row, rate), refresh=False)
@@ -124,15 +129,19 @@ def _postfix(row: dict[str, float], images_per_second: float) -> str:
 
 def _check(job: Job, model: Any, row: dict[str, float], first_bad: int, stop: int) -> None:
     if first_bad != NO_STEP:
-        raise FloatingPointError(
-            f"{job.name}: the losses must be finite. Received: not a number or infinite at step {first_bad + 1}. "
-            f"Lower the learning rate. See params.yaml: models.{job.name}."
-        )
+        raise _not_finite(job, first_bad + 1)
     if hasattr(model, "check_losses"):
         try:
             model.check_losses({name.removeprefix("train/"): value for name, value in row.items()})
         except FloatingPointError as error:
             raise FloatingPointError(f"{job.name}: {error} Steps up to {stop}.") from None
+
+
+def _not_finite(job: Job, step: int) -> FloatingPointError:
+    return FloatingPointError(
+        f"{job.name}: the losses must be finite. Received: not a number or infinite at step {step}. "
+        f"Lower the learning rate. See params.yaml: models.{job.name}."
+    )
 
 
 # The trained model on disk
