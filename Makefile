@@ -25,7 +25,7 @@ help:  ## List the targets
 
 setup: $(STAMP)  ## Create .venv with all packages, hash-pinned (GPU=1: TensorFlow with CUDA)
 
-$(STAMP): $(LOCK) pyproject.toml
+$(STAMP): $(LOCK)
 	@$(PYTHON) -c 'import sys; v = "%d.%d" % sys.version_info[:2]; v in "$(SUPPORTED)".split() or sys.exit("error: Python must be one of $(SUPPORTED). Received: " + v + ". Run: make setup PYTHON=python3.12")'
 	$(PYTHON) -m venv --clear .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK)

@@ -1,4 +1,4 @@
-"""`dvc repro` on a copy of the repository: the whole pipeline with few steps, a second run, a variant, a fresh clone."""
+"""`dvc repro` on a copy of the repository: the whole pipeline in few steps, a second run, a variant, a fresh clone."""
 
 import json
 import os

@@ -18,7 +18,7 @@ import click
 from genlab import __version__
 from genlab.errors import InputError
 
-SIGTERM_EXIT_CODE = 143
+SIGINT_EXIT_CODE, SIGTERM_EXIT_CODE = 130, 143
 FOLDER = click.Path(path_type=Path)
 
 
@@ -38,6 +38,9 @@ class OneLineErrors(click.Group):
             message = " ".join(str(error).split()) if isinstance(error, FloatingPointError) else str(error)
             click.echo(f"error: {message}", err=True)
             ctx.exit(1)
+        except KeyboardInterrupt:
+            click.echo("\nstopped; the same command goes on where it can", err=True)
+            ctx.exit(SIGINT_EXIT_CODE)
 
 
 @click.group(cls=OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]})

@@ -37,11 +37,16 @@ def kind() -> str:
     return "gpu" if tf.config.list_physical_devices("GPU") else "cpu"
 
 
+def count_and_kind() -> str:
+    """Returns how many devices of which kind compute: `"2 x gpu"`. The bits of a result depend on it."""
+    return f"{len(tf.config.list_physical_devices(kind().upper()))} x {kind()}"
+
+
 def describe() -> str:
     """Returns the devices in words: `"2 x gpu (NVIDIA ...)"`."""
-    devices = tf.config.list_physical_devices(kind().upper())
-    name = tf.config.experimental.get_device_details(devices[0]).get("device_name", "") if kind() == "gpu" else ""
-    return f"{len(devices)} x {kind()}" + (f" ({name})" if name else "")
+    devices = tf.config.list_physical_devices("GPU")
+    name = tf.config.experimental.get_device_details(devices[0]).get("device_name", "") if devices else ""
+    return count_and_kind() + (f" ({name})" if name else "")
 
 
 @cache

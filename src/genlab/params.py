@@ -79,7 +79,6 @@ class Evaluation(Section):
     """How many images are scored, and how."""
 
     num_images: int = Field(ge=2)
-    batch_size: int = Field(ge=1)
     inversion: Inversion
 
 

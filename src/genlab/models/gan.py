@@ -9,7 +9,8 @@ Goodfellow et al., "Generative Adversarial Nets", NeurIPS 2014; convolutions: Ra
 
 The losses, all on logits: `LOSSES`. Samples come from an exponential moving average of the generator.
 Departures from DCGAN: fully connected layers at the narrow end; sigmoid outputs, which the discriminator rescales to
-[-1, 1]; batch normalisation in the discriminator is a setting; the penalties.
+[-1, 1]; batch normalisation in the discriminator is a setting; the penalties. Spectral normalisation is Keras's layer,
+whose gradient does not pass through the norm (Miyato et al. 2018 let it).
 """
 
 from collections.abc import Callable

@@ -72,11 +72,11 @@ def _renew(folder: Path) -> None:
 
 def _track(trained: TrainedModel, result: Scores, scores: Path, pictures: Path) -> None:
     settings = trained.settings
-    steps = settings["settings"]["steps"]
     with tracking.scoring_run(
         train_key=settings["train_key"], name=settings["name"], kind=settings["kind"], protocol=_protocol(result)
     ) as run:
-        run.log_metrics(json.loads((scores / "metrics.json").read_text()), steps)
+        values = json.loads((scores / "metrics.json").read_text())
+        run.log_metrics(values, step=0)  # no step: the interface draws one bar per model
         run.log_artifact(scores, "scores")
         for name in result.pictures:
             run.log_artifact(pictures / f"{name}.png", "evaluation")

@@ -70,7 +70,7 @@ def _train(job: Job, timings: Path) -> None:
         summary = training.fit(job, run)
         run.set_tags({"genlab.device": summary.device})
         speed = {"time/train_seconds": summary.train_seconds, "time/images_per_second": summary.images_per_second}
-        run.log_metrics(speed, job.settings.steps)
+        run.log_metrics(speed, step=0)
         run.log_artifact(job.folder / "result" / "history.csv")
         run.log_model(job.folder / "result")
         _write_timings(timings / f"{job.name}.json", summary, run.url)

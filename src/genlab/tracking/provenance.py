@@ -26,7 +26,7 @@ def tags() -> dict[str, str]:
         "genlab.dvc_experiment": os.environ.get("DVC_EXP_NAME"),
         "mlflow.parentRunId": parent_run_id(),
         "mlflow.source.git.commit": commit,
-        "mlflow.source.name": " ".join(["genlab", *sys.argv[1:]])[:500],
+        "mlflow.source.name": os.environ.get("DVC_STAGE") or " ".join(["genlab", *sys.argv[1:3]]),
         "mlflow.source.type": "LOCAL",
         "mlflow.user": _user(),
     }

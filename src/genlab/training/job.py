@@ -78,7 +78,7 @@ def _train_key(settings: ModelSettings, training: Training, seed: int, data_sha2
         "data": data_sha256,
         "code": _code_digest(chapter),
         "packages": {package.__name__: package.__version__ for package in PACKAGES},
-        "device": devices.kind(),
+        "devices": devices.count_and_kind(),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 

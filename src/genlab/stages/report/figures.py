@@ -197,7 +197,7 @@ def latents(model: Model, names: list[str]) -> Chart:
     def paint(figure: Figure) -> None:
         solid = shown.shape[1] == 3
         axes: Any = figure.add_subplot(projection="3d") if solid else figure.add_subplot()
-        _scatter(axes, shown, labels, names)
+        _scatter(axes, *_without_stragglers(shown, labels), names)
         if solid:
             axes.view_init(elev=22, azim=-58)
             axes.set_box_aspect(None, zoom=1.06)
@@ -209,7 +209,8 @@ def latents(model: Model, names: list[str]) -> Chart:
             axes.set(xlabel=f"{unit} 1", ylabel=f"{unit} 2")
 
     title = {2: "Both latent dimensions", 3: "All three latent dimensions, in projection"}.get(size, how)
-    text = f"Scatter of the latents of {len(points):,} test images of {model.name}, coloured by class: {title}."
+    text = f"Scatter of the latents of {len(points):,} test images of {model.name}, coloured by class: {title}. "
+    text += "The outermost half per cent on each side of each axis is left out."
     return Chart(**_draw(paint, 4.0, 4.2), title=title, text=text)
 
 
@@ -222,6 +223,13 @@ def _principal(points: np.ndarray) -> tuple[np.ndarray, str]:
     share = (strengths[:2] ** 2).sum() / max((strengths**2).sum(), 1e-12)
     how = f"First two principal components of {points.shape[1]} latent dimensions, {share:.0%} of their variance"
     return centred @ directions[:2].T, how
+
+
+def _without_stragglers(points: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the points whose every coordinate lies within the central 99 %: a few far ones would squeeze the rest."""
+    low, high = np.percentile(points, [0.5, 99.5], axis=0)
+    kept = ((points >= low) & (points <= high)).all(axis=1)
+    return points[kept], labels[kept]
 
 
 def _scatter(axes: Any, points: np.ndarray, labels: np.ndarray, names: list[str]) -> None:

@@ -1,0 +1,125 @@
+"""The classifier whose features Fréchet distances are measured on, and its stage."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fixtures_models import contents, halves, random_images, tiny_entry, tiny_params, write_dataset
+from genlab import feature_extractor
+from genlab.errors import InputError
+from genlab.images import Split, to_float
+from genlab.metrics import frechet_distance
+from genlab.params import Features, Params
+from genlab.stages import features as stage
+
+SHAPE = (8, 8, 1)
+
+
+def features_params(**changes: Any) -> Params:
+    small = {"feature_dim": 6, "filters": [4], "learning_rate": 0.01, "batch_size": 16, "steps": 40} | changes
+    params = tiny_params({"vae": tiny_entry("vae")})
+    evaluation = params.evaluation.model_copy(update={"num_images": 12})
+    return params.model_copy(update={"features": Features(**small), "evaluation": evaluation})
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_dataset(tmp_path_factory.mktemp("data"), SHAPE)
+
+
+@pytest.fixture(scope="module")
+def folder(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("features") / "features"
+    stage.run(features_params(), data, out)
+    return out
+
+
+def test_classes_are_learned_and_the_accuracy_is_recorded(folder: Path) -> None:
+    extractor = feature_extractor.load(folder)
+    pictures, labels = halves(31, SHAPE, seed=77)
+    found = extractor.extract(pictures)
+    assert (found.features.shape, found.features.dtype) == ((31, 6), np.float32)
+    np.testing.assert_array_equal(found.classes, labels)
+    assert extractor.num_classes == 2
+    facts = json.loads((folder / "settings.json").read_text())
+    assert (facts["task"], facts["test_accuracy"], facts["num_classes"]) == ("classes", 1.0, 2)
+    assert facts["weights_sha256"] == hashlib.sha256((folder / "classifier.weights.h5").read_bytes()).hexdigest()
+
+
+def test_features_are_those_before_the_logits(folder: Path) -> None:
+    extractor = feature_extractor.load(folder)
+    pictures = random_images(5, SHAPE)
+    kernel, bias = extractor._outputs.get_layer("logits").get_weights()
+    logits = extractor._outputs(to_float(pictures))[1]
+    found = extractor.extract(pictures)
+    np.testing.assert_allclose(found.features @ kernel + bias, logits, atol=1e-4)
+    assert found.features.min() >= 0
+
+
+def test_floor_is_the_distance_of_real_images_to_real_images(folder: Path, data: Path) -> None:
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert set(metrics) == {"test/accuracy", "test/floor/frechet_distance"}
+    extractor = feature_extractor.load(folder)
+    test = np.load(data / "test_images.npy")[:12]
+    noise = extractor.extract(random_images(12, SHAPE, seed=9)).features
+    to_noise = frechet_distance.between_features(extractor.extract(test).features, noise)
+    assert 0 < metrics["test/floor/frechet_distance"] < 0.2 * to_noise
+
+
+def test_equal_runs_give_equal_bytes(folder: Path, data: Path, tmp_path: Path) -> None:
+    stage.run(features_params(), data, tmp_path / "again")
+    assert contents(tmp_path / "again") == contents(folder)
+    assert [path.name for path in tmp_path.iterdir()] == ["again"]
+
+
+def test_batches_show_every_image_once_per_epoch() -> None:
+    images, labels = np.arange(10, dtype=np.uint8).reshape(10, 1, 1, 1), np.arange(10)
+    settings = Features(feature_dim=2, filters=(1,), learning_rate=0.1, batch_size=4, steps=5)
+    batches = feature_extractor._Batches(images, labels, settings, seed=0)
+    seen = [batches[index] for index in range(len(batches))]
+    for pictures, numbers in seen:
+        np.testing.assert_array_equal(np.rint(pictures.ravel() * 255), numbers)
+    order = np.concatenate([numbers for _, numbers in seen])
+    for epoch in np.split(order, 2):
+        np.testing.assert_array_equal(np.sort(epoch), np.arange(10))
+    assert (order[:10] != order[10:]).any()
+
+
+def test_images_without_classes_are_told_by_their_rotation() -> None:
+    pictures = random_images(3, (4, 4, 3))
+    task, turned, labels = feature_extractor.task_of(Split(pictures, np.full(3, -1)), 0)
+    assert task == "quarter turns"
+    np.testing.assert_array_equal(labels, [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3])
+    np.testing.assert_array_equal(turned[:3], pictures)
+    np.testing.assert_array_equal(turned[3:6], pictures[:, :, ::-1].transpose(0, 2, 1, 3))  # anticlockwise
+    np.testing.assert_array_equal(turned[6:9], pictures[:, ::-1, ::-1])
+
+
+def test_rotations_are_no_classes_of_the_images(tmp_path: Path) -> None:
+    pictures, labels = halves(24, SHAPE, seed=0)
+    pictures[:, :, :4] //= 2  # now each quarter turn can be told from the others
+    split = Split(pictures[labels == 0], np.full(12, -1))
+    feature_extractor.train(features_params(steps=80).features, split, split, 0, 0, tmp_path)
+    extractor = feature_extractor.load(tmp_path)
+    assert (extractor.num_classes, extractor.settings["num_classes"]) == (0, 4)
+    assert extractor.settings["test_accuracy"] > 0.9
+
+
+def test_oblong_images_without_classes_are_refused() -> None:
+    with pytest.raises(InputError, match=r"must be square.* Received: 4 x 5. See params.yaml: data.image_size.$"):
+        feature_extractor.task_of(Split(random_images(3, (4, 5, 1)), np.full(3, -1)), 0)
+
+
+def test_missing_and_changed_extractors_are_refused(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"must hold a feature extractor. Received: no settings.json there. Run: dvc repro"
+    ):
+        feature_extractor.load(tmp_path)
+    for name, content in contents(folder).items():
+        (tmp_path / name).write_bytes(content + b"more" if name.endswith("h5") else content)
+    with pytest.raises(InputError, match=r"must have the SHA-256 .* Received: .* Run: dvc repro --force features."):
+        feature_extractor.load(tmp_path)
