@@ -101,7 +101,7 @@ class TrainedModel:
                 f"{verb} must be asked of a model with an encoder. Received: {self.settings['name']} "
                 f"(kind {self.settings['kind']}). See params.yaml: models."
             )
-        function = self._compiled.setdefault(verb, tf.function(getattr(self.model, verb)))
+        function = self._compiled.setdefault(verb, tf.function(getattr(self.model, verb), autograph=False))
         filling = np.zeros((-len(values) % BATCH_SIZE, *values.shape[1:]), values.dtype)
         filled = np.concatenate([values, filling]) if len(filling) else values
         batches = (filled[start : start + BATCH_SIZE] for start in range(0, len(filled), BATCH_SIZE))

@@ -46,12 +46,12 @@ def _descend(model: Any, targets: np.ndarray, starts: np.ndarray, settings: Inve
     optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(settings.learning_rate, settings.steps))
     optimizer.build([latents])
 
-    @tf.function
+    @tf.function(autograph=False)
     def descend() -> None:
-        for _ in tf.range(settings.steps):
-            with tf.GradientTape() as tape:
-                error = tf.reduce_sum(tf.square(model.decode(latents.value) - tf.constant(targets)))
-            optimizer.apply([tape.gradient(error, latents.value)], [latents])
+        with tf.GradientTape() as tape:
+            error = tf.reduce_sum(tf.square(model.decode(latents.value) - tf.constant(targets)))
+        optimizer.apply([tape.gradient(error, latents.value)], [latents])
 
-    descend()
+    for _ in range(settings.steps):
+        descend()
     return np.asarray(model.decode(latents.value))

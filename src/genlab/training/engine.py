@@ -50,20 +50,26 @@ class Engine:
         self.images = tf.constant(images)
         self.strategy = tf.distribute.get_strategy()
 
-    @tf.function
+    @tf.function(autograph=False)  # AutoGraph leans on what Python 3.15 removes
     def run(self, first_step: tf.Tensor, num_steps: tf.Tensor) -> tuple[Losses, tf.Tensor]:
         """Makes the steps first_step .. first_step + num_steps - 1, counted from 0.
 
         Returns:
             The mean of each loss over these steps, and the first step whose losses were not finite, or NO_STEP.
         """
-        sums = {name: tf.constant(0.0) for name in self.model.loss_names}
-        first_bad = tf.constant(NO_STEP)
-        for step in tf.range(first_step, first_step + num_steps):
+
+        def goes_on(step: tf.Tensor, sums: Losses, first_bad: tf.Tensor) -> tf.Tensor:
+            del sums, first_bad
+            return step < first_step + num_steps
+
+        def advance(step: tf.Tensor, sums: Losses, first_bad: tf.Tensor) -> tuple[tf.Tensor, Losses, tf.Tensor]:
             losses = self._step(step)
-            sums = {name: sums[name] + losses[name] for name in sums}
             finite = tf.reduce_all(tf.math.is_finite(tf.stack(list(losses.values()))))
             first_bad = tf.where(finite | (first_bad != NO_STEP), first_bad, step)
+            return step + 1, {name: sums[name] + losses[name] for name in sums}, first_bad
+
+        start = (first_step, {name: tf.constant(0.0) for name in self.model.loss_names}, tf.constant(NO_STEP))
+        _, sums, first_bad = tf.while_loop(goes_on, advance, start)
         return {name: total / tf.cast(num_steps, tf.float32) for name, total in sums.items()}, first_bad
 
     def _step(self, step: tf.Tensor) -> Losses:

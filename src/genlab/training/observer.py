@@ -61,7 +61,7 @@ class Observer:
             return {}
         return {f"validation/{name}": float(value) for name, value in self._validation_metrics().items()}
 
-    @tf.function
+    @tf.function(autograph=False)
     def _validation_metrics(self) -> Losses:
         floats, seed = tf.constant(self.validation), (self.seed, 0)
         metrics = self.model.compute_losses(floats, seed)
