@@ -10,14 +10,15 @@ PYTHON ?= $(firstword $(foreach v,$(SUPPORTED),$(shell python$(v) -c 'print("pyt
 BUILD := $(if $(filter 1,$(GPU)),gpu,cpu)
 LOCK := $(if $(filter 1,$(GPU)),requirements-gpu.lock,requirements.lock)
 STAMP := .venv/.installed-$(BUILD)
-OVERRIDES := $(if $(DATA),-S data.name=$(DATA)) $(if $(PROFILE),-S profile=$(PROFILE))
+OVERRIDES := $(if $(DATA)$(PROFILE),-S profile=$(or $(PROFILE),default) $(if $(DATA),-S data.name=$(DATA)))
+REPORT := dvc repro --force --single-item report
 
 # What is on PATH is what `python`, `dvc` and `mlflow` mean in every stage.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all lint format ui sync lock clean
+.PHONY: help setup run test test-all lint format report ui sync lock clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,8 +34,11 @@ $(STAMP): $(LOCK)
 	@touch $@
 
 run: $(STAMP)  ## Run the whole pipeline (DATA=mnist, PROFILE=smoke), then say where the report is
-	$(if $(strip $(OVERRIDES)),dvc exp run $(OVERRIDES),dvc repro)
+	@genlab check $(if $(DATA),--data $(DATA)) $(if $(OVERRIDES),--profile $(or $(PROFILE),default)) >/dev/null
+	$(if $(OVERRIDES),dvc exp run $(OVERRIDES),dvc repro)
+	@test -f reports/index.html || $(REPORT)
 	@echo
+	@echo "Ran on:        $$(genlab check)"
 	@echo 'The report:    reports/index.html (open it in a browser)'
 	@echo 'The MLflow UI: make ui, then http://127.0.0.1:$(PORT)'
 
@@ -54,6 +58,9 @@ format: $(STAMP)  ## Mend what can be mended by itself
 	ruff check --fix .
 	ruff format .
 
+report: $(STAMP)  ## Write reports/index.html anew (after dvc checkout or dvc exp apply)
+	$(REPORT)
+
 ui: $(STAMP)  ## Open the MLflow UI on this machine (PORT=5000)
 	genlab ui --port $(PORT)
 
@@ -64,6 +71,6 @@ lock:  ## Renew both lock files from pyproject.toml (needs uv)
 	uv pip compile --quiet pyproject.toml --extra cpu --extra dev --universal --python-version 3.11 --generate-hashes --no-header -o requirements.lock
 	uv pip compile --quiet pyproject.toml --extra gpu --extra dev --universal --python-version 3.11 --generate-hashes --no-header -o requirements-gpu.lock
 
-clean:  ## Remove what runs have made: outputs, checkpoints, caches; keeps .venv, downloads and mlflow.db
-	rm -rf .genlab data/images data/features data/validation.json models/* reports/evaluation reports/data_docs reports/timings reports/index.html
+clean:  ## Remove what runs have made; keeps .venv, downloads, mlflow.db and what is not yet sent to MLflow
+	rm -rf .genlab/training data/images data/features data/validation.json models/* reports/[!s]* reports/scores/*/scores.json
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .dvc/cache .dvc/tmp

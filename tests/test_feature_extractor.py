@@ -109,9 +109,12 @@ def test_rotations_are_no_classes_of_the_images(tmp_path: Path) -> None:
     assert extractor.settings["test_accuracy"] > 0.9
 
 
-def test_oblong_images_without_classes_are_refused() -> None:
-    with pytest.raises(InputError, match=r"must be square.* Received: 4 x 5. See params.yaml: data.image_size.$"):
-        feature_extractor.task_of(Split(random_images(3, (4, 5, 1)), np.full(3, -1)), 0)
+def test_oblong_images_without_classes_are_turned_by_halves() -> None:
+    pictures = random_images(3, (4, 5, 1))
+    task, turned, labels = feature_extractor.task_of(Split(pictures, np.full(3, -1)), 0)
+    assert task == "half turns"
+    np.testing.assert_array_equal(labels, [0, 0, 0, 1, 1, 1])
+    np.testing.assert_array_equal(turned[3:], pictures[:, ::-1, ::-1])
 
 
 def test_missing_and_changed_extractors_are_refused(folder: Path, tmp_path: Path) -> None:

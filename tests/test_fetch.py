@@ -105,7 +105,9 @@ def test_adding_pictures_moves_no_other(change_data: ChangeData) -> None:
 
 def test_every_split_needs_images(change_data: ChangeData) -> None:
     write_pictures(range(3))
-    with pytest.raises(InputError, match=r"^image_folder must have images for every split\. Received: 3, none"):
+    with pytest.raises(
+        InputError, match=r"^image_folder must have at least 2 images for every split\. Received: 3, [01] of"
+    ):
         fetch.run(change_data(name="image_folder", directory="own"), Path("out"))
     assert not Path("out").exists()
 

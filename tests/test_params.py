@@ -70,7 +70,7 @@ def test_later_layers_win_and_the_rest_stays(tmp_path: Path) -> None:
     loaded = params.load(write(tmp_path, models=models, profile="quick", **layers))
     assert loaded.models == {
         "vae": {"kind": "vae", "steps": 2, "widths": [9], "kl_weight": 1},
-        "beta_vae": {"kind": "vae", "steps": 3, "widths": [9], "kl_weight": 5},
+        "beta_vae": {"kind": "vae", "steps": 3, "widths": [3], "kl_weight": 5},
         "gan": {"kind": "gan", "steps": 1},
     }
     assert (loaded.features.steps, loaded.features.batch_size) == (7, 64)
@@ -133,7 +133,7 @@ NO_RATE = without(BASE["evaluation"]["inversion"], "learning_rate")
         ),
         (
             {"profiles": {"default": {"training": {"stepz": 1}}}},
-            "{path}: training has no key 'stepz'. Known: precision, ",
+            "{path}: profiles.default.training has no key 'stepz'. Known: ",
         ),
     ],
 )

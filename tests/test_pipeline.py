@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,10 @@ def edit(folder: Path, **changes: dict) -> None:
     yaml.dump(values, path)
 
 
+def read_yaml(folder: Path) -> dict:
+    return YAML(typ="safe").load(folder / "params.yaml")
+
+
 def commit(folder: Path, message: str) -> None:
     run(folder, "git", "add", "-A")
     run(folder, "git", *IDENTITY, "commit", "-qm", message)
@@ -70,7 +75,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def scores_in_store(folder: Path) -> dict[str, set[str]]:
+def runs_in_store(folder: Path) -> list[tuple[str, set[str]]]:
     code = (
         "import json, mlflow; client = mlflow.MlflowClient('sqlite:///mlflow.db');"
         "runs = client.search_runs([e.experiment_id for e in client.search_experiments()]);"
@@ -78,8 +83,11 @@ def scores_in_store(folder: Path) -> dict[str, set[str]]:
     )
     runs = json.loads(run(folder, sys.executable, "-c", code).splitlines()[-1])
     assert {status for _, status, _ in runs} == {"FINISHED"}
-    assert len(runs) == len({name for name, _, _ in runs})
-    return {name: set(metrics) for name, _, metrics in runs}
+    return [(name, set(metrics)) for name, _, metrics in runs]
+
+
+def scores_in_store(folder: Path) -> dict[str, set[str]]:
+    return dict(runs_in_store(folder))
 
 
 def read_scores(folder: Path, name: str) -> dict[str, float]:
@@ -95,8 +103,8 @@ def test_every_model_is_scored_and_on_the_page(copy: Path) -> None:
 
 
 def test_store_has_one_run_per_model_with_all_scores(copy: Path) -> None:
+    assert sorted(name for name, _ in runs_in_store(copy)) == sorted(MODELS)
     runs = scores_in_store(copy)
-    assert set(runs) == set(MODELS)
     for name in MODELS:
         assert set(read_scores(copy, name)) <= runs[name]
 
@@ -109,11 +117,13 @@ def test_second_repro_does_nothing(copy: Path) -> None:
 
 
 def test_fresh_clone_scores_again_and_ends_with_the_same_hashes(copy: Path, tmp_path: Path) -> None:
-    """Git has metrics.json and dvc.lock; the clone's own MLflow store must get the scores all the same."""
+    """Git has metrics.json and dvc.lock; the clone's own MLflow store must get all scores all the same."""
     clone = tmp_path / "clone"
     run(copy, "git", "clone", "-q", ".", str(clone))
-    run(clone, "dvc", "repro", "evaluate@vae")
-    assert set(read_scores(clone, "vae")) <= scores_in_store(clone)["vae"]
+    run(clone, "dvc", "repro")
+    runs = scores_in_store(clone)
+    for name in MODELS:
+        assert set(read_scores(clone, name)) <= runs[name]
     assert run(clone, "git", "status", "--porcelain") == ""  # dvc.lock and metrics.json, byte for byte
 
 
@@ -129,6 +139,77 @@ def test_variant_is_one_entry(copy: Path) -> None:
         assert read_scores(copy, "beta_vae") != read_scores(copy, "vae")
     finally:
         run(copy, "git", "checkout", "-q", "params.yaml")
+
+
+def test_temporary_experiment_runs_its_own_code_and_logs_into_the_repository(copy: Path) -> None:
+    before = set(scores_in_store(copy))
+    chapter = copy / "src" / "genlab" / "models" / "vae.py"
+    text = chapter.read_text()
+    chapter.write_text(text + "\n# a change that is not committed goes along\n")
+    try:
+        run(copy, "dvc", "exp", "run", "--temp", "--name", "heavier", "-S", "models.vae.kl_weight=2", "train@vae")
+        code = (
+            "import mlflow; client = mlflow.MlflowClient('sqlite:///mlflow.db');"
+            "runs = client.search_runs(['1'], \"tags.`genlab.dvc_experiment` = 'heavier'\");"
+            "print([(r.data.params['kl_weight'], r.data.tags['genlab.dvc_stage']) for r in runs])"
+        )
+        found = run(copy, sys.executable, "-c", code).splitlines()[-1]
+    finally:
+        chapter.write_text(text)
+    assert found == "[('2', 'train@vae')]" or found == "[('2.0', 'train@vae')]"
+    assert set(MODELS) <= before
+    assert read_yaml(copy)["models"]["vae"]["kl_weight"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"data": {"name": "mnits"}}, "data.name must be one of cifar10, digits"),
+        ({"profile": "smok"}, "profile must be one of default, smoke"),
+        ({"datasets": {"digits": {"trainig": {}}}}, "datasets.digits has no key 'trainig' (nearest: 'training')"),
+    ],
+)
+def test_misspelt_name_is_one_line_also_under_dvc(copy: Path, change: dict, message: str) -> None:
+    edit(copy, **change)
+    try:
+        done = subprocess.run(
+            ["dvc", "repro", "fetch"], cwd=copy, env=environment(), capture_output=True, text=True, check=False
+        )
+    finally:
+        run(copy, "git", "checkout", "-q", "params.yaml")
+        run(copy, "dvc", "checkout", "-q")  # DVC removes a stage's outputs before it runs it
+    assert done.returncode != 0
+    assert [line for line in done.stderr.splitlines() if line.startswith("error: ") and message in line]
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_queue_with_two_workers(copy: Path) -> None:
+    for weight in (3, 5):
+        run(copy, "dvc", "exp", "run", "--queue", "--name", f"kl{weight}", "-S", f"models.vae.kl_weight={weight}")
+    run(copy, "dvc", "queue", "start", "--jobs", "2")
+    deadline = time.monotonic() + 400
+    while "Success" not in (status := run(copy, "dvc", "queue", "status")) or "Running" in status or "Queued" in status:
+        assert time.monotonic() < deadline, status
+        assert "Failed" not in status, run(copy, "dvc", "queue", "logs", "kl3")
+        time.sleep(3)
+    shown = run(copy, "dvc", "exp", "show", "--csv")
+    assert "kl3" in shown
+    assert "kl5" in shown
+    run(copy, "dvc", "metrics", "diff", "HEAD", "kl5")
+
+
+@pytest.mark.slow
+def test_mlflow_runs_the_project(copy: Path) -> None:
+    run(copy, "mlflow", "run", ".", "--env-manager", "local", "-e", "train", "-P", "model=vae")
+    assert "up to date" in run(copy, "dvc", "repro")
+
+
+def test_dvc_plots_show_curves_and_pictures(copy: Path, tmp_path: Path) -> None:
+    run(copy, "dvc", "plots", "show", "--out", str(tmp_path / "plots"))
+    page = (tmp_path / "plots" / "index.html").read_text()
+    assert "negative_elbo" in page
+    assert len(list((tmp_path / "plots" / "static").glob("*samples_*.png"))) >= 3
 
 
 def test_all_stages_on_colour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

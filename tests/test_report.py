@@ -115,7 +115,10 @@ def write_outputs(root: Path) -> None:
     vae = root / "models" / "vae" / "histograms.npz"
     counts = np.array([[0, 4, 1], [2, 2, 1]])
     np.savez(vae, step=np.array([1, 100]), edges=np.linspace(-1, 1, 4), mean=counts, log_variance=counts)
-    write_json(root / "timings" / "vae.json", {"train_seconds": 125.3, "images_per_second": 25312.7, "device": "CPU"})
+    write_json(
+        root / "timings" / "vae.json",
+        {"train_seconds": 125.3, "images_per_second": 25312.7, "device": "CPU", "train_key": "key-vae"},
+    )
 
 
 @pytest.fixture
@@ -251,8 +254,8 @@ def test_grids_hold_the_arrays_as_they_are(laboratory: Path) -> None:
     [
         ((28, 28, 1), 64, 231, True),
         ((32, 32, 3), 64, 263, True),
-        ((64, 64, 3), 16, 259, True),
-        ((96, 96, 3), 16, 264, False),
+        ((64, 64, 3), 64, 264, False),
+        ((96, 96, 3), 64, 264, False),
     ],
 )
 def test_grids_fit_whole_pixels_into_a_column(shape: tuple[int, ...], count: int, width: int, crisp: bool) -> None:
@@ -378,12 +381,25 @@ def test_value_that_is_not_finite_is_missing(laboratory: Path) -> None:
     ]
 
 
+def test_times_of_another_training_are_not_shown(laboratory: Path, unchanged: str) -> None:
+    assert "2 min 05 s" in row(unchanged, "Training time")
+    path = laboratory / "timings" / "vae.json"
+    write_json(path, read_json(path) | {"train_key": "another"})
+    assert "2 min 05 s" not in render(laboratory)
+
+
 def test_names_and_texts_are_escaped(laboratory: Path, unchanged: str) -> None:
     assert "toy &lt;&amp;&gt; set" in unchanged
     assert "toy <&> set" not in unchanged
     assert "Numbers stand for classes in the figures: 2 is お." in unchanged
-    write_json(laboratory / "timings" / "vae.json", {"run_url": "javascript:alert(1)", "device": "<script>x"})
-    write_json(laboratory / "timings" / "gan.json", {"run_url": "http://127.0.0.1:5000/#/runs/1"})
+    write_json(
+        laboratory / "timings" / "vae.json",
+        {"run_url": "javascript:alert(1)", "device": "<script>x", "train_key": "key-vae"},
+    )
+    write_json(
+        laboratory / "timings" / "gan.json",
+        {"run_url": "http://127.0.0.1:5000/#/runs/1", "train_key": "key-gan"},
+    )
     text = render(laboratory, "gan", "vae")
     assert "javascript:" not in text
     assert row(text, "Device")[1] == "&lt;script&gt;x"

@@ -100,7 +100,7 @@ def test_result_holds_a_model_that_can_be_loaded(finished: Callable[[str], tuple
     assert model.can("encode") == ("fitted" in model.sources())
     kinds_of_pictures = {path.name.split("_")[0] for path in (result / "progress").iterdir()}
     assert {key for key, _ in recorder.pictures} == kinds_of_pictures
-    assert [path for path in result.parent.iterdir() if path.name not in ("result", "lock")] == []
+    assert [path for path in result.parent.iterdir() if path.name not in ("result", "lock", "summary.json")] == []
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -250,7 +250,8 @@ def test_training_killed_while_it_wrote_its_result_writes_it_again(
             training.fit(job, Recorder())
     assert not (job.folder / "result").exists()
     summary = training.fit(job, Recorder())
-    assert (summary.first_step, summary.images_per_second) == (STEPS, 0)
+    assert summary.first_step == STEPS
+    assert summary.images_per_second == pytest.approx(STEPS * job.settings.images_per_step / summary.train_seconds)
     assert contents(job.folder / "result") == contents(finished("autoencoder")[0])
 
 
@@ -357,13 +358,14 @@ def test_finished_training_is_not_repeated(data: Path, state: Path, capsys: pyte
     job = job_of(data, "vae")
     (job.folder / "result").mkdir(parents=True)
     (job.folder / "result" / "settings.json").write_text("{}")
+    (job.folder / stage.RECORDED).write_text('{"train_seconds": 7}')
     out = state / "models" / "vae"
     out.mkdir(parents=True)
     (out / "stale").touch()
     stage.run(tiny_params({"vae": tiny_entry("vae", network="dense")}), "vae", data, out, state / "timings")
     assert contents(out) == {"settings.json": b"{}"}
     assert f"vae: this very training is finished ({job.train_key}); using its result" in capsys.readouterr().out
-    assert not (state / "timings").exists()
+    assert contents(state / "timings") == {"vae.json": b'{"train_seconds": 7}'}
 
 
 HOLDER = """
@@ -378,6 +380,7 @@ HOLDER = """
             pass
         (folder / "result").mkdir()
         (folder / "result" / "settings.json").write_text("{}")
+        (folder / "recorded.json").write_text("{}")
 """
 
 

@@ -27,6 +27,10 @@ def path_option(name: str, description: str) -> Callable[[Any], Any]:
     return click.option(name, type=FOLDER, required=True, help=description)
 
 
+class Stopped(SystemExit):
+    """SIGTERM was received."""
+
+
 class OneLineErrors(click.Group):
     """Prints what a user can mend as one line and exits with 1; a defect keeps its traceback."""
 
@@ -38,9 +42,18 @@ class OneLineErrors(click.Group):
             message = " ".join(str(error).split()) if isinstance(error, FloatingPointError) else str(error)
             click.echo(f"error: {message}", err=True)
             ctx.exit(1)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, Stopped) as stop:
             click.echo("\nstopped; the same command goes on where it can", err=True)
-            ctx.exit(SIGINT_EXIT_CODE)
+            ctx.exit(SIGTERM_EXIT_CODE if isinstance(stop, Stopped) else SIGINT_EXIT_CODE)
+        except Exception as error:
+            if type(error).__name__ != "ResourceExhaustedError":
+                raise
+            click.echo(
+                "error: the model must fit in memory. Received: out of memory. "
+                "Lower batch_size, widths, filters or latent_dim, or data.image_size. See params.yaml.",
+                err=True,
+            )
+            ctx.exit(1)
 
 
 @click.group(cls=OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]})
@@ -51,7 +64,7 @@ def main() -> None:
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    sys.exit(SIGTERM_EXIT_CODE)
+    raise Stopped(SIGTERM_EXIT_CODE)
 
 
 def _import_tensorflow() -> None:
@@ -154,6 +167,22 @@ def report(**paths: Path) -> None:
     stage.run(_params(), **paths)
 
 
+@main.command()
+@click.option("--data", help="As if `data.name` were this.")
+@click.option("--profile", help="As if `profile` were this.")
+def check(data: str | None, profile: str | None) -> None:
+    """Check params.yaml; say what it runs on."""
+    from genlab import params, plugins
+
+    values = params.load(data_name=data, profile=profile)
+    plugins.find("data", values.data.name, "params.yaml: data.name")
+    for name, entry in values.models.items():
+        plugins.check("models", str(entry.get("kind")), f"params.yaml: models.{name}.kind")
+    click.echo(
+        f"data set {values.data.name}, profile {values.profile}, seed {values.seed}, models {', '.join(values.models)}"
+    )
+
+
 # What one does with a trained model
 
 
@@ -164,7 +193,7 @@ def report(**paths: Path) -> None:
 @click.option("--source", type=click.Choice(["prior", "fitted"]), default="prior", show_default=True)
 @click.option("--models", type=FOLDER, default="models", show_default=True, help="Folder of all trained models.")
 @click.option(
-    "--out", type=FOLDER, required=True, help="A new .npz (array `images`, uint8 NHWC), or a folder for PNGs."
+    "--out", type=FOLDER, required=True, help="An .npz (array `images`, uint8 NHWC), or a new folder for PNGs."
 )
 def generate(model: str, num_images: int, seed: int, source: str, models: Path, out: Path) -> None:
     """Generate images with a trained MODEL."""
@@ -172,6 +201,7 @@ def generate(model: str, num_images: int, seed: int, source: str, models: Path, 
     from genlab import generation
 
     generation.generate(models / model, num_images, seed, source, out)
+    click.echo(f"{num_images} images: {out}")
 
 
 @main.command()
@@ -186,6 +216,7 @@ def reconstruct(model: str, split: str, models: Path, images: Path, out: Path) -
     from genlab import generation
 
     generation.reconstruct(models / model, images, split, out)
+    click.echo(f"the {split} images and their reconstructions: {out}")
 
 
 @main.command()

@@ -19,6 +19,8 @@ def configure(precision: str, deterministic: bool) -> None:
     for device in tf.config.list_physical_devices("GPU"):
         if not tf.config.experimental.get_memory_growth(device):
             tf.config.experimental.set_memory_growth(device, True)
+    if kind() == "cpu":  # this pass fails on the GAN's graph, says so on every start, and gains nothing there: measured
+        tf.config.optimizer.set_experimental_options({"remapping": False})
     if deterministic:
         tf.config.experimental.enable_op_determinism()
 

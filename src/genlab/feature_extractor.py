@@ -1,7 +1,8 @@
 """A small classifier of the domain, on whose penultimate layer Fréchet distances are measured.
 
 Inception's features mean little on digits, so the distance is taken where this data set's own classes are told apart.
-Without labels the classifier learns to tell by how many quarter turns an image was rotated (Gidaris et al., ICLR 2018).
+Without labels the classifier learns to tell by how many quarter turns an image was rotated (Gidaris et al., ICLR 2018),
+or whether it stands on its head where it is not square.
 """
 
 import hashlib
@@ -65,14 +66,10 @@ def task_of(split: Split, num_classes: int) -> tuple[str, np.ndarray, np.ndarray
     if num_classes >= 2:
         return "classes", np.asarray(split.images), np.asarray(split.labels)
     _, height, width, _ = split.images.shape
-    if height != width:
-        raise InputError(
-            "images without classes must be square: features are learned from rotations. "
-            f"Received: {height} x {width}. "
-            "See params.yaml: data.image_size."
-        )
-    turned = [np.rot90(split.images, turns, axes=(1, 2)) for turns in range(4)]
-    return "quarter turns", np.concatenate(turned), np.repeat(np.arange(4), len(split.images))
+    turns = range(4) if height == width else (0, 2)
+    turned = [np.rot90(split.images, turn, axes=(1, 2)) for turn in turns]
+    task = "quarter turns" if height == width else "half turns"
+    return task, np.concatenate(turned), np.repeat(np.arange(len(turned)), len(split.images))
 
 
 def train(settings: Features, train_split: Split, test_split: Split, num_classes: int, seed: int, out: Path) -> None:

@@ -1,7 +1,7 @@
 """Images from a trained model, written to files."""
 
-import shutil
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -9,56 +9,53 @@ import numpy as np
 from genlab import images as pictures
 from genlab import trained_model
 from genlab.errors import InputError
+from genlab.files import replacing
 
 
 def generate(folder: Path, num_images: int, seed: int, source: str, out: Path) -> None:
     """Writes `num_images` samples of the trained model in `folder`: to an .npz, or as PNGs into a folder.
 
     Raises:
-        InputError: There is no such model, it cannot sample from `source`, or `out` is not an .npz or a folder.
+        InputError: There is no such model, it cannot sample from `source`, or `out` cannot be written.
     """
-    write = _write_npz if out.suffix == ".npz" else _write_pngs
-    _check(out)
-    write(out, pictures.to_uint8(trained_model.load(folder).sample(num_images, seed, source)))
+    with _writing(out, folder_too=True) as building:
+        samples = pictures.to_uint8(trained_model.load(folder).sample(num_images, seed, source))
+        if out.suffix == ".npz":
+            pictures.write_npz(building, {"images": samples})
+        else:
+            _write_pngs(building, samples)
 
 
 def reconstruct(folder: Path, data: Path, split: str, out: Path) -> None:
     """Writes a split's `images` and their `reconstructions`, uint8 NHWC, to an .npz.
 
     Raises:
-        InputError: There is no such model, it has no encoder, or the data set is not there.
+        InputError: There is no such model, it has no encoder, the data set is not there, or `out` cannot be written.
     """
-    if out.suffix != ".npz":
-        raise InputError(f"--out must end in .npz. Received: {out}. See --out.")
-    originals = np.asarray(pictures.read_split(data, split).images)
-    rebuilt = trained_model.load(folder).reconstruct(pictures.to_float(originals))
-    arrays = {"images": originals, "reconstructions": pictures.to_uint8(rebuilt)}
-    _write(out, lambda path: pictures.write_npz(path, arrays))
+    with _writing(out, folder_too=False) as building:
+        originals = np.asarray(pictures.read_split(data, split).images)
+        rebuilt = trained_model.load(folder).reconstruct(pictures.to_float(originals))
+        pictures.write_npz(building, {"images": originals, "reconstructions": pictures.to_uint8(rebuilt)})
 
 
-def _check(out: Path) -> None:
-    if out.suffix not in ("", ".npz"):
-        raise InputError(f"--out must end in .npz or be a folder's name. Received: {out}. See --out.")
-    if out.suffix == "" and out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"--out must be a new or empty folder. Received: {out}, which is not empty. See --out.")
-
-
-def _write_npz(out: Path, images: np.ndarray) -> None:
-    _write(out, lambda path: pictures.write_npz(path, {"images": images}))
-
-
-def _write_pngs(out: Path, images: np.ndarray) -> None:
-    digits, out = len(str(len(images) - 1)), out.resolve()
-    building = out.with_name(f".building-{out.name}")
-    shutil.rmtree(building, ignore_errors=True)
+def _write_pngs(folder: Path, images: np.ndarray) -> None:
+    digits = len(str(len(images) - 1))
     for index, image in enumerate(images):
-        pictures.write_png(building / f"{index:0{digits}}.png", image)
-    building.replace(out)
+        pictures.write_png(folder / f"{index:0{digits}}.png", image)
 
 
-def _write(out: Path, save: Callable[[Path], None]) -> None:
-    """Writes a file beside `out` and renames it: a file under the final name is always whole."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    building = out.with_name(f".building-{out.name}")
-    save(building)
-    building.replace(out)
+@contextmanager
+def _writing(out: Path, folder_too: bool) -> Iterator[Path]:
+    """Yields a path to build `out` at, checked before anything is computed."""
+    if out.suffix != ".npz" and (out.suffix or not folder_too):
+        also = " or be a folder's name" if folder_too else ""
+        raise InputError(f"--out must end in .npz{also}. Received: {out}. See --out.")
+    if out.suffix == ".npz" and out.is_dir():
+        raise InputError(f"--out must be a file. Received: {out}, which is a folder. See --out.")
+    if not out.suffix and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"--out must be a new or empty folder. Received: {out}, which is not empty. See --out.")
+    try:
+        with replacing(out.resolve()) as building:
+            yield building
+    except OSError as error:
+        raise InputError(f"--out must be writable. Received: {out} ({error.strerror}). See --out.") from None

@@ -89,7 +89,8 @@ def grid(images: np.ndarray, columns: int | None = None, gap: int = 1) -> np.nda
 
 def write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Writes named arrays as npz; equal arrays give equal bytes."""
-    np.savez(path, **arrays)  # type: ignore[arg-type]  # its signature takes `allow_pickle` for any keyword
+    with path.open("wb") as file:  # by name, NumPy would add an ending
+        np.savez(file, **arrays)  # type: ignore[arg-type]  # its signature takes `allow_pickle` for any keyword
 
 
 def write_png(path: Path, image: np.ndarray) -> None:

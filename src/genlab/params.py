@@ -1,14 +1,14 @@
 """Typed parameters: `params.yaml` with the overlays of the data set and the profile, checked at the door.
 
 `load` merges three layers, later ones win: the file's own sections, `datasets.<data.name>`, `profiles.<profile>`.
-In an overlay, `models.<x>` applies to every model of the kind `x`, then to the model named `x`.
+In an overlay, `models.<x>` applies to the model named `x`: a variant under another name is what its own entry says.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, StringConstraints, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -105,7 +105,7 @@ class Params(Section):
     features: Features
     training: Training
     evaluation: Evaluation
-    models: dict[str, dict[str, Any]] = Field(min_length=1)
+    models: dict[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+$")], dict[str, Any]] = Field(min_length=1)
 
     def model(self, name: str) -> dict[str, Any]:
         """Returns the entry of one model.
@@ -143,7 +143,8 @@ def build_section(section: type[SectionType], values: Mapping[str, Any], where: 
 
 
 def _describe(error: ValidationError, section: type[BaseModel], where: str) -> str:
-    first, others = error.errors()[0], error.error_count() - 1
+    unknown = (found for found in error.errors() if found["type"] == "extra_forbidden")  # says more than what it lacks
+    first, others = next(unknown, error.errors()[0]), error.error_count() - 1
     *parents, key = map(str, first["loc"] or ("value",))
     item = f"{parents[-1]}[{key}]" if first["loc"] and isinstance(first["loc"][-1], int) else key
     separator = "" if where.endswith(": ") else "."
@@ -177,6 +178,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
         values = YAML(typ="safe", pure=True).load(path)
     except FileNotFoundError:
         raise InputError(f"{path} must be a file. Received: no such file. Run from the repository's root.") from None
+    except OSError as error:
+        raise InputError(f"{path} must be a readable file. Received: {error.strerror}. See {path}.") from None
     except YAMLError as error:
         raise InputError(f"{path} must be YAML. Received: {' '.join(str(error).split())}. See {path}.") from None
     if not isinstance(values, dict):
@@ -184,15 +187,23 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return values
 
 
-def load(path: Path | str = "params.yaml") -> Params:
+def load(path: Path | str = "params.yaml", data_name: str | None = None, profile: str | None = None) -> Params:
     """Returns the parameters of this run: the file's sections with the data set's and the profile's overlays.
+
+    Args:
+        path: The file.
+        data_name: In place of the file's `data.name`.
+        profile: In place of the file's `profile`.
 
     Raises:
         InputError: The file, an overlay's name, a key or a value is wrong; the message is one line.
     """
     values = read_yaml(Path(path))
     datasets, profiles = (_mapping(values.pop(key, None), f"{path}: {key}") for key in ("datasets", "profiles"))
-    data, profile = values.get("data"), str(values.get("profile"))
+    data, profile = values.get("data"), profile or str(values.get("profile"))
+    values["profile"] = profile
+    if data_name and isinstance(data, dict):
+        data["name"] = data_name
     if profile not in profiles:
         raise InputError(
             f"profile must be one of {', '.join(profiles)}{nearest(profile, profiles)}. Received: {profile!r}. "
@@ -212,11 +223,11 @@ def _mapping(value: Any, where: str) -> Mapping[str, Any]:
 
 def _overlay(values: dict[str, Any], overlay: Any, where: str) -> dict[str, Any]:
     overlay = _mapping(overlay, where)
-    merged = _merge(values, {key: value for key, value in overlay.items() if key != "models"})
+    merged = _merge(values, {key: value for key, value in overlay.items() if key != "models"}, where)
     changes, entries = _mapping(overlay.get("models"), f"{where}.models"), merged.get("models")
     if not isinstance(entries, Mapping):
         return merged
-    known = [*names("models"), *entries]
+    known = [*names("models"), *entries]  # a model that was taken out may stay in the overlays
     for name, change in changes.items():
         _mapping(change, f"{where}.models.{name}")
         if name not in known:
@@ -225,17 +236,19 @@ def _overlay(values: dict[str, Any], overlay: Any, where: str) -> dict[str, Any]
                 f"See {where}.models.{name}."
             )
     merged["models"] = {
-        name: _merge(_merge(entry, changes.get(str(entry.get("kind"))) or {}), changes.get(name) or {})
-        if isinstance(entry, Mapping)
-        else entry
+        name: _merge(entry, changes.get(name) or {}, f"{where}.models.{name}") if isinstance(entry, Mapping) else entry
         for name, entry in entries.items()
     }
     return merged
 
 
-def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+def _merge(base: Mapping[str, Any], over: Mapping[str, Any], where: str) -> dict[str, Any]:
     merged = dict(base)
     for key, value in over.items():
-        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
-        merged[key] = _merge(merged[key], value) if both else value
+        if key not in base:
+            raise InputError(
+                f"{where} has no key {key!r}{nearest(key, base)}. Known: {', '.join(base)}. See {where}.{key}."
+            )
+        both = isinstance(value, Mapping) and isinstance(base[key], Mapping)
+        merged[key] = _merge(base[key], value, f"{where}.{key}") if both else value
     return merged

@@ -20,7 +20,13 @@ def names(folder: str) -> list[str]:
 
 
 def find(folder: str, name: str, where: str) -> ModuleType:
-    """Imports the module called `name` in `folder`.
+    """Imports the module called `name` in `folder`, after `check`."""
+    check(folder, name, where)
+    return importlib.import_module(f"genlab.{folder}.{name}")
+
+
+def check(folder: str, name: str, where: str) -> None:
+    """Sees to it that `folder` has a module called `name`, without importing it.
 
     Args:
         folder: A sub-package of genlab: `"models"`, `"data"` or `"metrics"`.
@@ -35,7 +41,6 @@ def find(folder: str, name: str, where: str) -> ModuleType:
         raise InputError(
             f"{where} must be one of {', '.join(known)}{nearest(name, known)}. Received: {name!r}. See {where}."
         )
-    return importlib.import_module(f"genlab.{folder}.{name}")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

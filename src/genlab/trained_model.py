@@ -117,11 +117,23 @@ def load(folder: Path | str) -> TrainedModel:
     folder = Path(folder)
     for name in ("settings.json", WEIGHTS):
         if not (folder / name).is_file():
-            raise InputError(
-                f"{folder} must be the folder of a trained model. Received: no {name} there. "
-                f"Run: dvc repro train@{folder.name}."
+            known = sorted(path.parent.name for path in folder.parent.glob("*/settings.json"))
+            there = (
+                f"There are: {', '.join(known)}{plugins.nearest(folder.name, known)}." if known else "Run: dvc repro."
             )
-    settings = json.loads((folder / "settings.json").read_text())
+            raise InputError(f"{folder} must be the folder of a trained model. Received: no {name} there. {there}")
+    try:
+        return _rebuild(folder, json.loads((folder / "settings.json").read_text()))
+    except InputError:
+        raise
+    except (OSError, KeyError, ValueError) as error:
+        raise InputError(
+            f"{folder} must hold a whole trained model. Received: {' '.join(str(error).split())[:200]}. "
+            f"Run: dvc repro --force train@{folder.name}."
+        ) from None
+
+
+def _rebuild(folder: Path, settings: dict[str, Any]) -> TrainedModel:
     chapter = plugins.find("models", settings["kind"], f"{folder}/settings.json: kind")
     own = build_section(chapter.Settings, settings["settings"], f"{folder}/settings.json: settings")
     policy = keras.config.dtype_policy().name

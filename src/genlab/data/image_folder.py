@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from genlab import params
+from genlab import params, workspace
 from genlab.datasets import Profile, RemoteFile
 from genlab.errors import InputError
 from genlab.images import Split
@@ -38,7 +38,7 @@ def read_class_names(data: params.Data) -> tuple[str, ...]:
     Raises:
         InputError: The folder is missing or empty, or has pictures both in subfolders and beside them.
     """
-    return tuple(sorted({path.relative_to(data.directory).parts[0] for path, label in _list(data) if label >= 0}))
+    return tuple(sorted({path.relative_to(_folder(data)).parts[0] for path, label in _list(data) if label >= 0}))
 
 
 def read(directory: Path, data: params.Data, seed: int) -> dict[str, Split]:
@@ -69,9 +69,14 @@ def read(directory: Path, data: params.Data, seed: int) -> dict[str, Split]:
     return {"train": Split(images[:start], labels[:start]), "test": Split(images[stop:][::-1], labels[stop:][::-1])}
 
 
+def _folder(data: params.Data) -> Path:
+    """Returns the user's folder; a relative one lies in the repository, also for temporary and queued experiments."""
+    return workspace.root() / Path(data.directory).expanduser()
+
+
 def _list(data: params.Data) -> list[tuple[Path, int]]:
     """Returns the pictures, sorted by path, and their labels: -1 where there are no subfolders."""
-    folder = Path(data.directory)
+    folder = _folder(data)
     if not folder.is_dir():
         raise InputError(f"{folder} must be a folder of PNG or JPEG files. Received: no such folder. {WHERE}")
     paths = sorted(_pictures(folder), key=lambda path: path.relative_to(folder).parts)

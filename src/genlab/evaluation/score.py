@@ -132,7 +132,7 @@ class _Evaluator:
         if components >= min(rows.shape):
             self.scores.skip("pca", Reconstructions, f"{components} components are no fewer than {min(rows.shape)}")
             return
-        pca = PCA(components, svd_solver="covariance_eigh").fit(rows)
+        pca = PCA(components, random_state=self.seed).fit(rows)
         floats = to_float(self.images)
         rebuilt = pca.inverse_transform(pca.transform(floats.reshape(len(floats), -1))).reshape(floats.shape)
         protocol = self.protocol(len(floats), num_components=components)

@@ -196,6 +196,7 @@ class GAN(keras.Model):
         self.generator = build_generator(settings, image_shape)
         self.average_generator = build_generator(settings, image_shape)
         self.average_generator.set_weights(self.generator.get_weights())
+        self.average_generator.trainable = False
         self.discriminator = build_discriminator(settings, image_shape)
         self.built = True
 

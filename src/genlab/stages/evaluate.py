@@ -2,12 +2,14 @@
 
 import hashlib
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from genlab import devices, evaluation, feature_extractor, seeds, tracking, trained_model
 from genlab.evaluation import Scores
+from genlab.files import replacing
 from genlab.images import grid, write_npz, write_png
 from genlab.params import Params
 from genlab.trained_model import TrainedModel
@@ -35,18 +37,19 @@ def run(params: Params, model: Path, images: Path, features: Path, scores: Path,
 
 
 def _write_scores(folder: Path, result: Scores, trained: TrainedModel, floor: dict[str, float]) -> None:
-    _renew(folder)
     values = result.values() | {"test/floor/frechet_distance": floor["test/floor/frechet_distance"]}
-    (folder / "metrics.json").write_text(json.dumps(values, indent=2) + "\n")
     facts = {
         "kind": trained.settings["kind"],
         "train_key": trained.settings["train_key"],
-        "num_parameters": trained.model.count_params(),
+        "num_parameters": sum(int(np.prod(weight.shape)) for weight in trained.model.trainable_weights),
         "protocol": _protocol(result),
         "metrics": result.metrics,
         "skipped": result.skipped,
     }
-    (folder / "scores.json").write_text(json.dumps(facts, indent=2) + "\n")
+    with replacing(folder) as building:
+        building.mkdir()
+        (building / "metrics.json").write_text(json.dumps(values, indent=2) + "\n")
+        (building / "scores.json").write_text(json.dumps(facts, indent=2) + "\n")
 
 
 def _protocol(result: Scores) -> str:
@@ -56,18 +59,14 @@ def _protocol(result: Scores) -> str:
 
 
 def _write_pictures(folder: Path, result: Scores) -> None:
-    _renew(folder)
-    write_npz(folder / "pictures.npz", result.pictures)
-    for name, pictures in result.pictures.items():
-        write_png(folder / f"{name}.png", grid(pictures))
-    for name, arrays in (("latents", result.latents), ("class_histogram", result.class_histogram)):
-        if arrays:
-            write_npz(folder / f"{name}.npz", arrays)
-
-
-def _renew(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    with replacing(folder) as building:
+        building.mkdir()
+        write_npz(building / "pictures.npz", result.pictures)
+        for name, pictures in result.pictures.items():
+            write_png(building / f"{name}.png", grid(pictures))
+        for name, arrays in (("latents", result.latents), ("class_histogram", result.class_histogram)):
+            if arrays:
+                write_npz(building / f"{name}.npz", arrays)
 
 
 def _track(trained: TrainedModel, result: Scores, scores: Path, pictures: Path) -> None:

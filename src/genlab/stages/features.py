@@ -1,12 +1,12 @@
 """Trains the feature extractor that Fréchet distances are measured on, and measures its real-against-real floor."""
 
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
 
 from genlab import devices, feature_extractor, seeds
+from genlab.files import replacing
 from genlab.images import read_description, read_split
 from genlab.metrics import frechet_distance
 from genlab.params import Params
@@ -19,21 +19,18 @@ def run(params: Params, images: Path, out: Path) -> None:
     generator would score.
     """
     devices.configure("float32", deterministic=True)
-    building = out.with_name(f".{out.name}.building")
-    shutil.rmtree(building, ignore_errors=True)
-    building.mkdir(parents=True)
     seed = seeds.derive(params.seed, "features")
     train, test = read_split(images, "train"), read_split(images, "test")
     num_classes = len(read_description(images)["class_names"])
-    feature_extractor.train(params.features, train, test, num_classes, seed, building)
-    extractor = feature_extractor.load(building)
     number = min(params.evaluation.num_images, len(test.images), len(train.images))
     chosen = np.sort(np.random.default_rng(seed).permutation(len(train.images))[:number])
-    real, other = (extractor.extract(pictures).features for pictures in (test.images[:number], train.images[chosen]))
-    metrics = {
-        "test/accuracy": extractor.settings["test_accuracy"],
-        "test/floor/frechet_distance": frechet_distance.between_features(real, other),
-    }
-    (building / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
-    shutil.rmtree(out, ignore_errors=True)
-    building.rename(out)
+    with replacing(out) as building:
+        building.mkdir()
+        feature_extractor.train(params.features, train, test, num_classes, seed, building)
+        extractor = feature_extractor.load(building)
+        real, other = (extractor.extract(part).features for part in (test.images[:number], train.images[chosen]))
+        metrics = {
+            "test/accuracy": extractor.settings["test_accuracy"],
+            "test/floor/frechet_distance": frechet_distance.between_features(real, other),
+        }
+        (building / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")

@@ -5,7 +5,6 @@ image, so that equal images lie on one side and more images move no other.
 """
 
 import json
-import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,10 +15,12 @@ from numpy.lib.format import open_memmap
 
 from genlab import downloads, plugins, seeds, splitting, workspace
 from genlab.errors import InputError
+from genlab.files import replacing
 from genlab.images import SPLITS, Split, digest, read_split
 from genlab.params import Params
 
 CHUNK_IMAGES = 4096
+MIN_IMAGES = 2  # a covariance needs them
 
 
 def run(params: Params, out: Path) -> None:
@@ -60,9 +61,10 @@ def _choose_validation(train: Split, params: Params) -> np.ndarray:
 def _check(parts: Mapping[str, tuple[Split, np.ndarray]], class_names: tuple[str, ...], name: str) -> None:
     total = sum(len(rows) for _, rows in parts.values())
     for split, (_, rows) in parts.items():
-        if not len(rows):
+        if len(rows) < MIN_IMAGES:
             raise InputError(
-                f"{name} must have images for every split. Received: {total}, none of them in {split}. "
+                f"{name} must have at least {MIN_IMAGES} images for every split. "
+                f"Received: {total}, {len(rows)} of them in {split} (equal images stay together). "
                 f"Add images, or see params.yaml: data.validation_share, data.test_share, seed."
             )
     source, rows = parts["train"]
@@ -74,21 +76,11 @@ def _check(parts: Mapping[str, tuple[Split, np.ndarray]], class_names: tuple[str
 
 
 def _write(out: Path, parts: Mapping[str, tuple[Split, np.ndarray]], names: Mapping[str, Any]) -> None:
-    """Writes a folder beside `out`, then puts it in its place: whatever stops this leaves no half of it at `out`."""
-    partial, former = (out.with_name(f".{out.name}.{state}") for state in ("partial", "former"))
-    for leftover in (partial, former):
-        shutil.rmtree(leftover, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
+    with replacing(out) as building:
+        building.mkdir()
         for split, (source, rows) in parts.items():
-            _write_split(partial, split, source, rows)
-        _write_description(partial, names)
-        if out.exists():
-            out.rename(former)
-        partial.rename(out)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-        shutil.rmtree(former, ignore_errors=True)
+            _write_split(building, split, source, rows)
+        _write_description(building, names)
 
 
 def _write_split(directory: Path, split: str, source: Split, rows: np.ndarray) -> None:

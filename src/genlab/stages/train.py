@@ -1,16 +1,21 @@
 """Fits one model; its folder, its MLflow run."""
 
+import dataclasses
 import json
 import shutil
+import uuid
 from pathlib import Path
 
 from filelock import AcquireReturnProxy, FileLock, Timeout
 from tqdm import tqdm
 
 from genlab import tracking, training
-from genlab.images import read_description
+from genlab.files import replacing
 from genlab.params import Params
-from genlab.training import Job, Summary
+from genlab.training import Job
+
+RECORDED = "recorded.json"
+"""Time, speed, device and link of a training whose result and run are complete."""
 
 
 def run(params: Params, name: str, images: Path, out: Path, timings: Path) -> None:
@@ -28,12 +33,14 @@ def run(params: Params, name: str, images: Path, out: Path, timings: Path) -> No
     job = training.prepare(params, name, images)
     job.folder.mkdir(parents=True, exist_ok=True)
     with _lock(job):
-        result = job.folder / "result"
-        if result.is_dir():
+        if (job.folder / RECORDED).is_file():
             tqdm.write(f"{name}: this very training is finished ({job.train_key}); using its result")
         else:
-            _train(job, timings)
-        _replace(result, out)
+            _train(job)
+        with replacing(out) as building:
+            shutil.copytree(job.folder / "result", building)
+        timings.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(job.folder / RECORDED, timings / f"{name}.json")
 
 
 def _lock(job: Job) -> AcquireReturnProxy:
@@ -49,23 +56,16 @@ def _lock(job: Job) -> AcquireReturnProxy:
         return lock.acquire()
 
 
-def _train(job: Job, timings: Path) -> None:
-    description = read_description(job.data)
-    dataset = tracking.Dataset(
-        name=description["name"],
-        digest=description["sha256"],
-        image_shape=tuple(description["image_shape"]),
-        num_images=description["num_images"],
-        source=description["citation"],
-    )
-    params = {"model": job.settings.model_dump(mode="json"), "training": job.training.model_dump(mode="json")}
+def _train(job: Job) -> None:
+    """Trains, and records all of it; what a kill left undone is done when it is called again."""
+    model, loop = job.settings.model_dump(mode="json"), job.training.model_dump(mode="json")
     with tracking.training_run(
         train_key=job.train_key,
         training_id=_training_id(job),
         name=job.name,
         kind=job.settings.kind,
-        params=params["model"] | {"training": params["training"], "seed": job.seed},
-        dataset=dataset,
+        params=model | {"training": loop, "seed": job.seed},
+        dataset=_dataset(job),
     ) as run:
         summary = training.fit(job, run)
         run.set_tags({"genlab.device": summary.device})
@@ -73,34 +73,25 @@ def _train(job: Job, timings: Path) -> None:
         run.log_metrics(speed, step=0)
         run.log_artifact(job.folder / "result" / "history.csv")
         run.log_model(job.folder / "result")
-        _write_timings(timings / f"{job.name}.json", summary, run.url)
+    facts = dataclasses.asdict(summary) | {"run_url": run.url, "train_key": job.train_key}
+    with replacing(job.folder / RECORDED) as building:
+        building.write_text(json.dumps(facts, indent=2) + "\n")
+
+
+def _dataset(job: Job) -> tracking.Dataset:
+    return tracking.Dataset(
+        name=job.description["name"],
+        digest=job.description["sha256"],
+        image_shape=job.image_shape,
+        num_images=job.description["num_images"],
+        source=job.description["citation"],
+    )
 
 
 def _training_id(job: Job) -> str:
     """Returns the id of this attempt, kept beside its checkpoints: a resumed training goes on in the same run."""
-    import uuid
-
     path = job.folder / "training_id"
     if not path.is_file():
-        path.write_text(uuid.uuid4().hex)
+        with replacing(path) as building:
+            building.write_text(uuid.uuid4().hex)
     return path.read_text()
-
-
-def _write_timings(path: Path, summary: Summary, url: str | None) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    timings = {
-        "train_seconds": summary.train_seconds,
-        "images_per_second": summary.images_per_second,
-        "device": summary.device,
-        "run_url": url,
-    }
-    path.write_text(json.dumps(timings, indent=2) + "\n")
-
-
-def _replace(result: Path, out: Path) -> None:
-    """Copies a finished result to `out` in one rename."""
-    building = out.with_name(f".{out.name}.building")
-    shutil.rmtree(building, ignore_errors=True)
-    shutil.copytree(result, building)
-    shutil.rmtree(out, ignore_errors=True)
-    building.rename(out)

@@ -4,12 +4,14 @@ A journal is a folder below `.genlab/tracking/`: `journal.jsonl` (append only), 
 `files/` (copies of what its entries refer to). Its first entry says which run it is.
 """
 
+import itertools
 import json
 import os
 import shutil
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -49,9 +51,16 @@ class Journal:
 
     @classmethod
     def all(cls) -> list[Self]:
-        """Returns every journal of the workspace that has its first entry, oldest first."""
-        folders = sorted(workspace.state("tracking").glob("*/journal.jsonl"))
-        return [journal for path in folders if next((journal := cls(path.parent)).entries(), None)]
+        """Returns every journal of the workspace that has its first entry, oldest first.
+
+        Another process may send and remove one at any moment: reading it raises a FileNotFoundError then.
+        """
+        found = []
+        for path in sorted(workspace.state("tracking").glob("*/journal.jsonl")):
+            with suppress(FileNotFoundError):
+                journal = cls(path.parent)
+                found += [journal for _ in itertools.islice(journal.entries(), 1)]
+        return found
 
     @property
     def start(self) -> Entry:

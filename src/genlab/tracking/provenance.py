@@ -13,11 +13,16 @@ import genlab
 
 MAX_PARAM_LENGTH = 6000
 PARENT = "GENLAB_PARENT_RUN_ID"
+WRITTEN_BY_RUNS = (":!dvc.lock", ":!reports")
+"""In git, but no change of the user's: every stage rewrites them."""
 
 
 def tags() -> dict[str, str]:
     """Returns the tags of this process: git commit and state, DVC stage and experiment, version, user, parent run."""
-    commit, dirty = _git("rev-parse", "HEAD"), _git("status", "--porcelain", "--untracked-files=no")
+    commit, dirty = (
+        _git("rev-parse", "HEAD"),
+        _git("status", "--porcelain", "--untracked-files=no", "--", ".", *WRITTEN_BY_RUNS),
+    )
     found = {
         "genlab.version": genlab.__version__,
         "genlab.git_commit": commit,

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from filelock import Timeout
@@ -92,7 +92,9 @@ def _start(what: str, train_key: str, name: str, kind: str, tags: Mapping[str, s
 def _unfinished(training_id: str) -> Journal | None:
     """Returns the held journal of this training with a `resume` entry, or None where it must begin a new run."""
     for journal in reversed(Journal.all()):
-        if journal.start.get("training_id") == training_id and journal.status != "FINISHED":
+        with suppress(FileNotFoundError):  # sent and removed by another process: finished
+            if journal.start.get("training_id") != training_id or journal.status == "FINISHED":
+                continue
             try:
                 journal.holder.acquire(timeout=0)
             except Timeout:

@@ -1,6 +1,7 @@
 """Sends a journal's entries to MLflow, in order, and remembers how far it came."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from genlab.tracking import find, store
@@ -72,10 +73,11 @@ class Sender:
     def _send_training(self) -> None:
         """Sends the finished training that these scores belong to, so that they find its run."""
         for journal in Journal.all():
-            start = journal.start
-            is_training = start["train_key"] == self._start["train_key"] and "protocol" not in start
-            if is_training and journal.status == "FINISHED":
-                Sender(journal).send()
+            with suppress(FileNotFoundError):  # sent and removed by its own process
+                start = journal.start
+                is_training = start["train_key"] == self._start["train_key"] and "protocol" not in start
+                if is_training and journal.status == "FINISHED":
+                    Sender(journal).send()
 
     def _connect(self) -> Writer:
         address, client = store.address(self.uri), store.connect(self.uri)

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections import Counter
+from contextlib import suppress
 
 from filelock import Timeout
 
@@ -40,9 +41,10 @@ def sync() -> Summary:
     """
     summary = Summary()
     for journal in Journal.all():
-        _bury(journal)
-        _send(journal, summary)
-        _tidy(journal)
+        with suppress(FileNotFoundError):  # sent and removed by its own process
+            _bury(journal)
+            _send(journal, summary)
+            _tidy(journal)
     return summary
 
 

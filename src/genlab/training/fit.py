@@ -6,7 +6,7 @@ import math
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,15 @@ from tqdm import tqdm
 import genlab
 from genlab import density, devices, images, seeds
 from genlab.errors import InputError
+from genlab.files import replacing
 from genlab.training import checkpoints
 from genlab.training.checkpoints import Checkpoint
 from genlab.training.engine import NO_STEP, Engine
 from genlab.training.job import Job
 from genlab.training.observer import Observer, Recorder
+
+SUMMARY = "summary.json"
+"""In the training's folder, once its result is complete."""
 
 
 @dataclass(frozen=True)
@@ -33,16 +37,21 @@ class Summary:
     images_per_second: float
     device: str
     first_step: int
+    """Where the process that finished it began: 0, or the step of a checkpoint."""
 
 
 def fit(job: Job, recorder: Recorder) -> Summary:
     """Trains the model of `job`, from its newest checkpoint if there is one, and writes `<job.folder>/result`.
+
+    A training that is finished is not repeated: what it said of itself is returned.
 
     Raises:
         FloatingPointError: A loss was not finite, or was impossible; the message names the step.
         InputError: The devices cannot share a batch equally.
     """
     keras.utils.clear_session()  # layers are numbered from 0 again: their names are written with the weights
+    if (job.folder / SUMMARY).is_file():
+        return Summary(**json.loads((job.folder / SUMMARY).read_text()))
     devices.configure(job.training.precision, job.training.deterministic)
     keras.utils.set_random_seed(job.seed)
     strategy = devices.strategy()
@@ -54,7 +63,7 @@ def fit(job: Job, recorder: Recorder) -> Summary:
         state = State(job, model, optimizers)
         observer = Observer(job, model, state.work, recorder)
         summary = _run(engine, state, observer)
-    _write_result(job, model, state)
+    _write_result(job, model, state, summary)
     return summary
 
 
@@ -76,8 +85,14 @@ class State:
         self.step = 0
         self.rows: list[dict[str, float]] = []
         self.histograms: dict[str, list[Any]] = {}
-        self._written_at = time.monotonic()
+        self.seconds_before = 0.0
+        self._started = self._written_at = time.monotonic()
         self._restore()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of training, those of the processes before this one included."""
+        return self.seconds_before + time.monotonic() - self._started
 
     def _restore(self) -> None:
         checkpoint = checkpoints.read_newest(self.job.folder / "checkpoints")
@@ -87,7 +102,7 @@ class State:
         for variable, value in zip(self.variables, checkpoint.variables, strict=True):
             variable.assign(value)
         self.step, self.rows = checkpoint.step, checkpoint.record["rows"]
-        self.histograms = checkpoint.record["histograms"]
+        self.histograms, self.seconds_before = checkpoint.record["histograms"], checkpoint.record["seconds"]
         tqdm.write(f"{self.job.name}: going on from step {self.step} of {self.job.settings.steps}")
 
     def write_if_due(self) -> None:
@@ -95,7 +110,7 @@ class State:
         if time.monotonic() - self._written_at < self.job.training.checkpoint_every_seconds:
             return
         values = [keras.ops.convert_to_numpy(variable) for variable in self.variables]
-        record = {"rows": self.rows, "histograms": self.histograms}
+        record = {"rows": self.rows, "histograms": self.histograms, "seconds": self.seconds}
         checkpoints.write(self.job.folder / "checkpoints", Checkpoint(self.step, values, record))
         self._written_at = time.monotonic()
 
@@ -117,9 +132,8 @@ def _run(engine: Engine, state: State, observer: Observer) -> Summary:
             rate = (stop - first_step) * job.settings.images_per_step / seconds
             bar.set_postfix_str(_postfix(row, rate), refresh=False)
             state.write_if_due()
-    seconds = time.monotonic() - started
-    done = (job.settings.steps - first_step) * job.settings.images_per_step
-    return Summary(seconds, done / seconds if done else 0.0, devices.describe(), first_step)
+    seconds = state.seconds
+    return Summary(seconds, job.settings.steps * job.settings.images_per_step / seconds, devices.describe(), first_step)
 
 
 def _postfix(row: dict[str, float], images_per_second: float) -> str:
@@ -147,19 +161,26 @@ def _not_finite(job: Job, step: int) -> FloatingPointError:
 # The trained model on disk
 
 
-def _write_result(job: Job, model: Any, state: State) -> None:
+def _write_result(job: Job, model: Any, state: State, summary: Summary) -> None:
     """Writes the trained model, byte-stable, and drops the checkpoints that it makes needless."""
-    building, result = job.folder / "building", job.folder / "result"
-    shutil.rmtree(building, ignore_errors=True)
-    shutil.copytree(state.work, building)
-    model.save_weights(building / "model.weights.h5")
-    _write_history(building / "history.csv", state.rows)
-    if state.histograms:
-        arrays = {name: np.array(rows) for name, rows in state.histograms.items()}
-        images.write_npz(building / "histograms.npz", arrays)
-    if hasattr(model, "encode"):
-        _fit_density(job, model).write(building / "density.npz")
-    settings = {
+    with replacing(job.folder / "result") as building:
+        shutil.copytree(state.work, building)
+        model.save_weights(building / "model.weights.h5")
+        _write_history(building / "history.csv", state.rows)
+        if state.histograms:
+            arrays = {name: np.array(rows) for name, rows in state.histograms.items()}
+            images.write_npz(building / "histograms.npz", arrays)
+        if hasattr(model, "encode"):
+            _fit_density(job, model).write(building / "density.npz")
+        (building / "settings.json").write_text(json.dumps(_describe(job), indent=2) + "\n")
+    with replacing(job.folder / SUMMARY) as building:
+        building.write_text(json.dumps(asdict(summary)))
+    shutil.rmtree(job.folder / "checkpoints", ignore_errors=True)
+    shutil.rmtree(state.work, ignore_errors=True)
+
+
+def _describe(job: Job) -> dict[str, Any]:
+    return {
         "name": job.name,
         "kind": job.settings.kind,
         "settings": job.settings.model_dump(mode="json"),
@@ -170,11 +191,6 @@ def _write_result(job: Job, model: Any, state: State) -> None:
         "precision": job.training.precision,
         "genlab_version": genlab.__version__,
     }
-    (building / "settings.json").write_text(json.dumps(settings, indent=2) + "\n")
-    shutil.rmtree(result, ignore_errors=True)
-    building.rename(result)
-    shutil.rmtree(job.folder / "checkpoints", ignore_errors=True)
-    shutil.rmtree(state.work, ignore_errors=True)
 
 
 def _write_history(path: Path, rows: list[dict[str, float]]) -> None:

@@ -54,9 +54,8 @@ def prepare(params: Params, name: str, data: Path) -> Job:
         InputError: The model, one of its settings or the images are not usable; the message is one line.
     """
     where = f"params.yaml: models.{name}"
-    entry = params.model(name)
-    chapter = plugins.find("models", str(entry.get("kind")), f"{where}.kind")
-    settings = build_section(chapter.Settings, entry, where)
+    params.model(name)
+    chapter, settings = {other: _settings(params, other) for other in params.models}[name]  # all: before hours pass
     description = images.read_description(data)
     available = description["num_images"]["train"]
     if settings.images_per_step > available:
@@ -68,6 +67,12 @@ def prepare(params: Params, name: str, data: Path) -> Job:
     seed = seeds.derive(params.seed, "train", name)
     key = _train_key(settings, params.training, seed, description["sha256"], chapter)
     return Job(name, chapter, settings, params.training, Path(data), description, seed, key)
+
+
+def _settings(params: Params, name: str) -> tuple[ModuleType, ModelSettings]:
+    where, entry = f"params.yaml: models.{name}", params.model(name)
+    chapter = plugins.find("models", str(entry.get("kind")), f"{where}.kind")
+    return chapter, build_section(chapter.Settings, entry, where)
 
 
 def _train_key(settings: ModelSettings, training: Training, seed: int, data_sha256: str, chapter: ModuleType) -> str:

@@ -130,9 +130,10 @@ def read(
 
 def _read_model(name: str, models: Path, scores: Path, evaluation: Path, timings: Path) -> Model:
     train, evaluate = f"train@{name}", f"evaluate@{name}"
+    settings = _read_json(models / name / "settings.json", train, ("kind", "settings"))
     model = Model(
         name=name,
-        settings=_read_json(models / name / "settings.json", train, ("kind", "settings")),
+        settings=settings,
         scores=_read_json(scores / name / "scores.json", evaluate, ("metrics",)),
         history=_read_history(models / name / "history.csv", train),
         progress=_find_progress(models / name / "progress"),
@@ -140,7 +141,7 @@ def _read_model(name: str, models: Path, scores: Path, evaluation: Path, timings
         latents=_read_arrays_if_any(evaluation / name / "latents.npz", evaluate),
         class_histogram=_read_arrays_if_any(evaluation / name / "class_histogram.npz", evaluate),
         histograms=_read_arrays_if_any(models / name / "histograms.npz", train),
-        timings=_read_json(timings / f"{name}.json", train) if (timings / f"{name}.json").is_file() else {},
+        timings=_read_timings(timings / f"{name}.json", settings, train),
     )
     trained, scored = model.settings.get("train_key"), model.scores.get("train_key")
     if trained != scored:
@@ -149,6 +150,12 @@ def _read_model(name: str, models: Path, scores: Path, evaluation: Path, timings
             f"Received: train_key={scored}. Run: dvc repro {evaluate}."
         )
     return model
+
+
+def _read_timings(path: Path, settings: dict[str, Any], stage: str) -> dict[str, Any]:
+    """Returns the times of this very training; none where the file is missing or speaks of another."""
+    timings = _read_json(path, stage) if path.is_file() else {}
+    return timings if timings.get("train_key") == settings.get("train_key") else {}
 
 
 def _must_be(path: Path, what: str, received: object, stage: str) -> InputError:

@@ -193,9 +193,12 @@ def _commands(laboratory: Laboratory) -> list[str]:
     params = laboratory.params
     changes = {"data.name": params.data.name, "profile": params.profile, "seed": params.seed}
     settings = " ".join(f"-S {shlex.quote(f'{key}={value}')}" for key, value in changes.items())
-    first = shlex.quote(laboratory.models[0].name)
-    return [
-        f"dvc exp run {settings}",
-        f"genlab generate {first} --num-images 64 --seed {params.seed} --source prior --out samples.npz",
-        f"genlab reconstruct {first} --split test --out reconstructions.npz",
-    ]
+    commands = [f"dvc exp run {settings}"]
+    for model in laboratory.models:
+        name, source = shlex.quote(model.name), "prior" if "prior_samples" in model.pictures else "fitted"
+        commands.append(
+            f"genlab generate {name} --num-images 64 --seed {params.seed} --source {source} --out {name}-samples.npz"
+        )
+        if model.encodes:
+            commands.append(f"genlab reconstruct {name} --split test --out {name}-reconstructions.npz")
+    return commands

@@ -13,7 +13,6 @@ from genlab import images
 GRID_WIDTH = 264
 PROGRESS_BYTES = 2_600_000
 """Of all grids of growth together: a third more on the page, which shall stay below 6 MB."""
-LARGE_SIDE = 40
 
 
 @dataclass(frozen=True)
@@ -43,16 +42,15 @@ def data_uri(png: bytes) -> str:
 
 
 def grid(array: np.ndarray) -> Picture:
-    """Returns a grid of images on white: 8 per row, at most 64; of large images 4 per row, at most 16.
+    """Returns a grid of images on white: 8 per row, at most 64.
 
     Args:
         array: uint8 (n, height, width, channels).
     """
     from PIL import Image
 
-    columns = 4 if max(array.shape[1:3]) > LARGE_SIDE else 8
-    shown = array[: columns * columns]
-    canvas = images.grid(shown, columns=columns)
+    shown = array[:64]
+    canvas = images.grid(shown, columns=8)
     buffer = io.BytesIO()
     Image.fromarray(canvas[..., 0] if canvas.shape[-1] == 1 else canvas).save(buffer, format="PNG", optimize=True)
     return _sized(buffer.getvalue(), canvas.shape[1], canvas.shape[0], len(shown))

@@ -1,0 +1,104 @@
+"""The command line as a process: what it imports, what it says, how it ends."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SUBCOMMANDS = ["fetch", "validate", "features", "train", "evaluate", "report", "generate", "reconstruct", "sync", "ui"]
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_", "GENLAB_"))}
+    environment = kept | {"PYTHONPATH": str(ROOT / "src"), "DVC_ROOT": str(folder)}
+    command = [sys.executable, "-m", "genlab", *arguments]
+    return subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def genlab(folder: Path, *arguments: str) -> tuple[int, str, str]:
+    process = start(folder, *arguments)
+    out, error = process.communicate(timeout=300)
+    return process.returncode, out, error
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """An empty folder with the repository's params.yaml."""
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    return tmp_path
+
+
+def test_help_lists_every_subcommand(place: Path) -> None:
+    code, out, _ = genlab(place, "--help")
+    assert code == 0
+    assert set(SUBCOMMANDS) <= set(re.findall(r"^  ([a-z]+) ", out, re.MULTILINE))
+
+
+def test_help_imports_nothing_heavy(place: Path) -> None:
+    heavy = "{'tensorflow', 'mlflow', 'numpy', 'pydantic'}"
+    code = f"import sys; from genlab import cli; sys.exit(bool({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(ROOT / "src")}, check=False)
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["generate", "nope", "--out", "a.npz"], "models/nope must be the folder of a trained model"),
+        (["validate", "--images", "x", "--out", "y", "--data-docs", "z"], "must"),
+    ],
+)
+def test_mistake_is_one_line_and_exit_code_1(place: Path, arguments: list[str], message: str) -> None:
+    code, out, error = genlab(place, *arguments)
+    assert code == 1
+    assert out == ""
+    assert error.startswith("error: ")
+    assert message in error
+    assert error.count("\n") == 1
+    assert sorted(path.name for path in place.iterdir()) == ["params.yaml"]
+
+
+def test_misspelt_key_is_one_line(place: Path) -> None:
+    path = place / "params.yaml"
+    path.write_text(path.read_text().replace("test_share:", "tets_share:"))
+    code, _, error = genlab(place, "fetch", "--out", "images")
+    assert code == 1
+    assert "'tets_share' (nearest: 'test_share')" in error
+    assert error.count("\n") == 1
+    assert not (place / "images").exists()
+
+
+@pytest.mark.parametrize(("number", "expected"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signal_ends_a_training_with_its_code_and_run(place: Path, number: signal.Signals, expected: int) -> None:
+    assert genlab(place, "fetch", "--out", "images")[0] == 0
+    text = (place / "params.yaml").read_text()
+    (place / "params.yaml").write_text(re.sub(r"(?m)^    steps: .*", "    steps: 1000000", text))
+    process = start(place, "train", "vae", "--images", "images", "--out", "models/vae", "--timings", "timings")
+    try:
+        deadline = time.monotonic() + 120
+        while not list(place.glob(".genlab/training/*/work/progress/samples_00005*.png")):
+            assert process.poll() is None, process.communicate()[1]
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        process.send_signal(number)
+        _, error = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == expected
+    assert "Traceback" not in error
+    assert not (place / "models").exists()
+    code = (
+        "import mlflow; client = mlflow.MlflowClient('sqlite:///mlflow.db');"
+        "print(*[r.info.status for r in client.search_runs(['1'])])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=place, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["KILLED"]
