@@ -376,3 +376,14 @@ def test_priors(prior: str, deviation: float, bound: float) -> None:
         assert latents.mean() == pytest.approx(0, abs=0.05)
         assert latents.std() == pytest.approx(deviation, rel=0.03)
         assert np.abs(latents).max() <= bound
+
+
+def test_kl_gradient_is_that_of_the_textbook() -> None:
+    """mean and (variance - 1) / 2, at mean 1.5 and log-variance 0.3: 1.5 and (e^0.3 - 1) / 2."""
+    mean, log_variance = tf.constant([[1.5]]), tf.constant([[0.3]])
+    with tf.GradientTape() as tape:
+        tape.watch([mean, log_variance])
+        kl = vae.kl_per_dimension(mean, log_variance)
+    by_mean, by_log_variance = tape.gradient(kl, [mean, log_variance])
+    np.testing.assert_allclose(by_mean, [[1.5]], rtol=1e-6)
+    np.testing.assert_allclose(by_log_variance, [[0.1749294]], rtol=1e-6)

@@ -10,7 +10,8 @@ convention of most tutorials), so the likelihood is not normalised over [0, 1].
 """
 
 import math
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -77,12 +78,19 @@ def bernoulli_loss(images: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(cross_entropy, axis=(1, 2, 3))
 
 
-def kl_per_dimension(mean: tf.Tensor, log_variance: tf.Tensor) -> tf.Tensor:
+@tf.custom_gradient
+def kl_per_dimension(mean: tf.Tensor, log_variance: tf.Tensor) -> tuple[tf.Tensor, Callable[..., Any]]:
     """Returns KL(N(mean, exp(log_variance)) || N(0, 1)) of each dimension: (n, latent_dim) nats.
 
-    Kingma and Welling 2014, appendix B, written with expm1: no cancellation near the prior.
+    Kingma and Welling 2014, appendix B, written with expm1: no cancellation near the prior. The gradient is written
+    out so that log_variance gets one part from here and one from the draw: TensorFlow adds three parts in an order
+    that depends on the machine's load, and equal runs would differ in the last bit.
     """
-    return 0.5 * (tf.square(mean) + tf.math.expm1(log_variance) - log_variance)
+
+    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return upstream * mean, 0.5 * upstream * tf.math.expm1(log_variance)
+
+    return 0.5 * (tf.square(mean) + tf.math.expm1(log_variance) - log_variance), gradient
 
 
 def reparameterise(mean: tf.Tensor, log_variance: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
