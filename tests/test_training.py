@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -440,3 +441,38 @@ def test_two_devices_share_each_batch(data: Path, state: Path) -> None:
         "batch_size must be a multiple of the 2 devices. Received: batch_size=5. "
         "See params.yaml: models.vae.batch_size."
     )
+
+
+# Under load
+
+UNDER_LOAD = """
+    import hashlib, sys
+    import keras, numpy as np, tensorflow as tf
+    from fixtures_models import random_images, tiny_model
+    from genlab import devices
+    from genlab.training.engine import Engine
+
+    devices.configure("float32", True)
+    keras.utils.set_random_seed(0)
+    sizes = {"widths": [500, 500], "latent_dim": 20, "batch_size": 128}
+    model = tiny_model("vae", (28, 28, 1), network="dense", **sizes)
+    engine = Engine(model, model.make_optimizers(), random_images(2000, (28, 28, 1)), 0)
+    for window in range(12):
+        engine.run(tf.constant(40 * window), tf.constant(40))
+    print(hashlib.sha256(b"".join(weight.tobytes() for weight in model.get_weights())).hexdigest())
+"""
+
+
+@pytest.mark.slow
+def test_equal_runs_are_equal_also_when_the_machine_is_busy() -> None:
+    """Sums of three gradients used to be added in an order that depended on which was ready first."""
+    paths = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    command = [sys.executable, "-c", textwrap.dedent(UNDER_LOAD)]
+    environment = os.environ | {"PYTHONPATH": paths}
+    processes = [
+        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        for _ in range(6)
+    ]
+    hashes = [process.communicate()[0] for process in processes]
+    assert len(hashes[0]) == 65
+    assert set(hashes) == {hashes[0]}
