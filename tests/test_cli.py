@@ -85,7 +85,7 @@ def test_signal_ends_a_training_with_its_code_and_run(place: Path, number: signa
     process = start(place, "train", "vae", "--images", "images", "--out", "models/vae", "--timings", "timings")
     try:
         deadline = time.monotonic() + 120
-        while not list(place.glob(".genlab/training/*/work/progress/samples_00005*.png")):
+        while not list(place.glob(".genlab/training/*/*/progress/samples_00005*.png")):
             assert process.poll() is None, process.communicate()[1]
             assert time.monotonic() < deadline
             time.sleep(0.1)
