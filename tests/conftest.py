@@ -13,6 +13,7 @@ from PIL import Image
 from genlab.params import Params, build_section, read_yaml
 
 ROOT = Path(__file__).parents[1]
+MIRROR = os.environ.get("GENLAB_DATA_MIRROR", ROOT / "../shared/datasets")  # read before a test clears it
 
 
 @pytest.hookimpl(wrapper=True)
@@ -50,7 +51,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def mnist_mirror() -> str:
     """Returns the mirror that holds the four original archives of MNIST."""
-    mirror = Path(os.environ.get("GENLAB_DATA_MIRROR", ROOT / "../shared/datasets"))
+    mirror = Path(MIRROR)
     if not (mirror / "mnist" / "train-images-idx3-ubyte.gz").is_file():
         pytest.skip("needs the MNIST archives: set GENLAB_DATA_MIRROR to a folder that has them in mnist/")
     return str(mirror.resolve())
