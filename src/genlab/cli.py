@@ -171,11 +171,11 @@ def report(**paths: Path) -> None:
 @click.option("--data", help="As if `data.name` were this.")
 @click.option("--profile", help="As if `profile` were this.")
 def check(data: str | None, profile: str | None) -> None:
-    """Check params.yaml; say what it runs on."""
+    """Check names and sections of params.yaml; say what it runs on."""
     from genlab import params, plugins
 
     values = params.load(data_name=data, profile=profile)
-    plugins.find("data", values.data.name, "params.yaml: data.name")
+    plugins.check("data", values.data.name, "params.yaml: data.name")
     for name, entry in values.models.items():
         plugins.check("models", str(entry.get("kind")), f"params.yaml: models.{name}.kind")
     click.echo(
