@@ -4,6 +4,8 @@ GPU ?= $(if $(wildcard .venv/.installed-gpu),1,0)
 DATA ?=
 PROFILE ?=
 PORT ?= 5000
+PART ?=
+ROUNDS ?=
 SUPPORTED := 3.13 3.12 3.11
 PYTHON ?= $(firstword $(foreach v,$(SUPPORTED),$(shell python$(v) -c 'print("python$(v)")' 2>/dev/null)) python3)
 
@@ -18,7 +20,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all lint format report ui sync lock clean
+.PHONY: help setup run test test-all lint format bench report ui sync lock clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +59,9 @@ lint: $(STAMP)  ## Check style, types and the floors
 format: $(STAMP)  ## Mend what can be mended by itself
 	ruff check --fix .
 	ruff format .
+
+bench: $(STAMP)  ## Measure speed and memory of training beside other ways (PART=table ROUNDS=5); an hour and a half
+	PYTHONPATH=src python -m benchmarks $(addprefix --part=,$(PART)) $(addprefix --rounds=,$(ROUNDS))
 
 report: $(STAMP)  ## Write reports/index.html anew (after dvc checkout or dvc exp apply)
 	$(REPORT)

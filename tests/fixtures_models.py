@@ -12,13 +12,15 @@ from genlab import images, params, plugins, training
 from genlab.params import ModelSettings, Params, build_section
 
 ROOT = Path(__file__).parents[1]
-TINY = {"latent_dim": 3, "batch_size": 4, "steps": 12}
+TINY = {"latent_dim": 3, "batch_size": 4, "steps": 12, "monitor": None}
 TINY_TRAINING = {
     "precision": "float32",
     "deterministic": True,
     "log_every_steps": 3,
     "validate_every_steps": 6,
     "checkpoint_every_seconds": 1000.0,
+    "checkpoint_every_steps": None,
+    "resident_megabytes": 100.0,
     "num_pictures": 4,
     "num_picture_times": 3,
     "num_validation_images": 8,
@@ -35,7 +37,11 @@ def _base_values() -> dict[str, Any]:
 def tiny_entry(kind: str, **changes: Any) -> dict[str, Any]:
     """Returns the first entry of this kind in params.yaml, every list of sizes cut down to two small ones."""
     entry = next(dict(entry) for entry in _base_values()["models"].values() if entry["kind"] == kind)
-    small = {name: [5, 4] if name == "widths" else [2, 3] for name, value in entry.items() if isinstance(value, list)}
+    small = {
+        name: [5, 4] if name == "widths" else [2, 3]
+        for name, value in entry.items()
+        if isinstance(value, list) and value
+    }
     return entry | small | TINY | changes
 
 

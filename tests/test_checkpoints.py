@@ -3,9 +3,12 @@
 import json
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from genlab.errors import InputError
 from genlab.training import checkpoints
 from genlab.training.checkpoints import Checkpoint
 
@@ -76,6 +79,60 @@ def test_file_that_was_not_finished_is_not_read(tmp_path: Path) -> None:
     found = checkpoints.read_newest(tmp_path)
     assert found is not None
     assert found.step == 5
+
+
+def test_what_a_killed_process_left_is_gone_after_the_next(tmp_path: Path) -> None:
+    (tmp_path / "writing").write_bytes(b"half")
+    write(tmp_path, 5)
+    assert [path.name.split("-")[1] for path in tmp_path.iterdir()] == ["000000005"]
+
+
+def test_two_whole_ones_are_kept_beside_damaged_ones(tmp_path: Path) -> None:
+    write(tmp_path, 5, 6)
+    damage(max(tmp_path.iterdir()), "cut")
+    checkpoints.write(tmp_path, Checkpoint(6, VARIABLES, RECORD | {"seconds": 1.5}))
+    assert [path.name.split("-")[1] for path in sorted(tmp_path.iterdir())] == ["000000005", "000000006"]
+    damage(max(tmp_path.iterdir()), "cut")
+    found = checkpoints.read_newest(tmp_path)
+    assert found is not None
+    assert found.step == 5
+
+
+def test_full_disk_costs_no_finished_one(tmp_path: Path) -> None:
+    write(tmp_path, 5, 6)
+    before = sorted(tmp_path.iterdir())
+    (tmp_path / "writing").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        write(tmp_path, 7)
+    assert Path(caught.value.filename).name.startswith("step-000000007-")
+    assert sorted(tmp_path.iterdir()) == before
+    write(tmp_path, 7)
+    assert [path.name.split("-")[1] for path in sorted(tmp_path.iterdir())] == ["000000006", "000000007"]
+
+
+def test_one_of_another_architecture_is_refused_in_one_line(tmp_path: Path) -> None:
+    folder = tmp_path / "key" / "checkpoints"
+    write(folder, 5)
+    (path,) = folder.iterdir()
+    like = [*VARIABLES, np.array(5)]
+    assert checkpoints.read_newest(folder, like) is not None
+    for expected, other, received in (
+        ("4 variables", VARIABLES, "5"),
+        ("float32 (3, 2) as variable 0", [VARIABLES[0].T, *like[1:]], "float32 (2, 3)"),
+        ("int32 () as variable 1", [like[0], np.array(7, np.int32), *like[2:]], "int64 ()"),
+    ):
+        with pytest.raises(InputError) as caught:
+            checkpoints.read_newest(folder, other)
+        assert str(caught.value) == (
+            f"{path.name} must hold {expected}, as the model of this training does. Received: {received}. "
+            f"It is of another architecture: delete {tmp_path / 'key'} to train from the start."
+        )
+
+
+def test_types_of_keras_and_tensorflow_are_those_of_numpy(tmp_path: Path) -> None:
+    write(tmp_path, 5)
+    like = [*(keras.Variable(value, dtype=value.dtype.name) for value in VARIABLES), tf.Variable(np.array(5))]
+    assert checkpoints.read_newest(tmp_path, like) is not None
 
 
 def test_nothing_is_a_pickle(tmp_path: Path) -> None:

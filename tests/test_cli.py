@@ -1,5 +1,6 @@
 """The command line as a process: what it imports, what it says, how it ends."""
 
+import errno
 import os
 import re
 import shutil
@@ -9,7 +10,11 @@ import sys
 import time
 from pathlib import Path
 
+import click
 import pytest
+from click.testing import CliRunner, Result
+
+from genlab import cli
 
 ROOT = Path(__file__).parents[1]
 SUBCOMMANDS = ["fetch", "validate", "features", "train", "evaluate", "report", "generate", "reconstruct", "sync", "ui"]
@@ -102,3 +107,40 @@ def test_signal_ends_a_training_with_its_code_and_run(place: Path, number: signa
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=place, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["KILLED"]
+
+
+def fail(error: BaseException) -> Result:
+    """Runs a command that ends with this error."""
+
+    def command() -> None:
+        raise error
+
+    group = cli.OneLineErrors("genlab", commands={"write": click.Command("write", callback=command)})
+    return CliRunner().invoke(group, ["write"])
+
+
+def caused(error: BaseException, cause: BaseException) -> BaseException:
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "file", "received"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "a/b.npz"), "a/b.npz", "No space left on device"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), "what is written", "Disk quota exceeded"),
+        (caused(RuntimeError("x"), OSError(errno.EFBIG, "File too large", "c")), "c", "File too large"),
+    ],
+)
+def test_full_disk_is_one_line_and_exit_code_1(error: BaseException, file: str, received: str) -> None:
+    result = fail(error)
+    assert result.exit_code == 1
+    assert result.stderr == (
+        f"error: the disk must have room for {file}. Received: {received}. "
+        "Make room; finished checkpoints are kept, the same command goes on.\n"
+    )
+
+
+@pytest.mark.parametrize("error", [PermissionError(errno.EACCES, "Permission denied", "a"), RuntimeError("x")])
+def test_defect_keeps_its_traceback(error: BaseException) -> None:
+    assert fail(error).exception is error

@@ -1,6 +1,7 @@
 """The models' formulas, against numbers that were worked out by hand or by another route."""
 
 import math
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, get_args
 
@@ -11,7 +12,7 @@ import tensorflow as tf
 from scipy import integrate, stats
 
 from fixtures_models import random_images, tiny_model, tiny_settings
-from genlab import networks
+from genlab import augmentation, networks, optimization
 from genlab.errors import InputError
 from genlab.images import to_float
 from genlab.models import autoencoder, gan, vae
@@ -23,33 +24,6 @@ SEED = (3, 5)
 def as_images(*rows: list[float]) -> tf.Tensor:
     """Returns images of one row of grey pixels each."""
     return tf.constant(rows, tf.float32)[:, None, :, None]
-
-
-# Shared trunks
-
-
-@pytest.mark.parametrize(("step", "rate"), [(0, 0.2), (25, 0.2 * (2 + math.sqrt(2)) / 4), (50, 0.1), (100, 0.0)])
-def test_cosine_rate_falls_to_zero_as_a_half_cosine(step: int, rate: float) -> None:
-    settings = tiny_settings("vae", learning_rate_schedule="cosine")
-    optimizer = networks.adam(settings, 0.2, 100)
-    optimizer.build([keras.Variable(0.0)])
-    optimizer.iterations.assign(step)
-    assert float(optimizer.learning_rate) == pytest.approx(rate, abs=1e-7)
-
-
-def test_constant_rate_and_betas_reach_adam() -> None:
-    optimizer = networks.adam(tiny_settings("gan", learning_rate_schedule="constant", beta_1=0.3, beta_2=0.8), 0.2, 100)
-    assert (float(optimizer.learning_rate), optimizer.beta_1, optimizer.beta_2) == (pytest.approx(0.2), 0.3, 0.8)
-
-
-def test_descend_goes_down_the_gradient_of_the_loss_alone() -> None:
-    variable = keras.Variable(3.0)
-    optimizer = keras.optimizers.SGD(0.1)
-    losses = networks.descend(
-        lambda: {"loss": tf.square(variable.value), "other": 100 * variable.value}, [variable], optimizer
-    )
-    assert float(variable.value) == pytest.approx(3 - 0.1 * 2 * 3)
-    assert float(losses["loss"]) == pytest.approx(9)
 
 
 # Autoencoder. sigmoid(0) = 1/2, sigmoid(ln 3) = 3/4, sigmoid(-ln 3) = 1/4
@@ -137,6 +111,45 @@ def test_vae_weighs_the_loss_but_never_the_bound() -> None:
     assert losses["kl"] > 1e-4
     assert losses["loss"] == pytest.approx(0.5 * losses["reconstruction_loss"] + 4 * losses["kl"], rel=1e-6)
     assert losses["negative_elbo"] == pytest.approx(losses["reconstruction_loss"] + losses["kl"], rel=1e-6)
+
+
+@pytest.mark.parametrize(("warmup_steps", "weights"), [(0, [4, 4, 4]), (8, [0, 1, 2, 4, 4])])
+def test_kl_weight_rises_linearly(warmup_steps: int, weights: list[float]) -> None:
+    model = tiny_model("vae", kl_weight=4.0, kl_warmup_steps=warmup_steps)
+    found = [float(model.kl_weight(tf.constant(step))) for step in (0, 2, 4, 8, 11)[: len(weights)]]
+    assert found == weights
+
+
+def test_kl_is_warmed_up_in_training_alone() -> None:
+    model = tiny_model("vae", network="dense", kl_weight=4.0, kl_warmup_steps=2)
+    images, optimizers = tf.constant(to_float(random_images(4))), model.make_optimizers()
+    for weight in (0.0, 2.0, 4.0, 4.0):
+        validated = model.compute_losses(images, SEED)
+        trained = model.update(images, tf.constant(SEED), optimizers)
+        for name in ("reconstruction_loss", "kl", "negative_elbo"):
+            assert float(trained[name]) == float(validated[name])
+        for losses, expected in ((trained, weight), (validated, 4.0)):
+            by_hand = float(losses["reconstruction_loss"]) + expected * float(losses["kl"])
+            assert float(losses["loss"]) == pytest.approx(by_hand, rel=1e-6)
+
+
+def test_free_bits_by_hand() -> None:
+    """Batch means 0.2 and 3: the first counts 0.5 and is not pushed any further."""
+    kls = tf.constant([[0.1, 2.0], [0.3, 4.0]])
+    with tf.GradientTape() as tape:
+        tape.watch(kls)
+        counted = vae.free_kl(kls, 0.5)
+    assert float(counted) == pytest.approx(0.5 + 3)
+    np.testing.assert_allclose(tape.gradient(counted, kls), [[0, 0.5], [0, 0.5]])
+    assert float(vae.free_kl(kls, 0.0)) == pytest.approx(0.2 + 3)
+
+
+def test_free_bits_count_in_the_loss_but_never_in_the_bound() -> None:
+    model = tiny_model("vae", network="dense", kl_weight=2.0, free_bits=100.0)
+    losses = {name: float(value) for name, value in model.compute_losses(to_float(random_images(4)), SEED).items()}
+    assert losses["loss"] == pytest.approx(losses["reconstruction_loss"] + 2 * 3 * 100, rel=1e-6)
+    assert losses["negative_elbo"] == pytest.approx(losses["reconstruction_loss"] + losses["kl"], rel=1e-6)
+    assert losses["kl"] < 100
 
 
 def test_vae_loss_by_hand() -> None:
@@ -244,29 +257,41 @@ def test_gradient_penalty_mixes_each_pair_uniformly() -> None:
     assert 0 <= shares.min() < 0.01 < 0.99 < shares.max() <= 1
 
 
-def penalties(weights: tuple[float, ...], iterations: range, **changes: object) -> list[float]:
-    model: Any = SimpleNamespace(settings=tiny_settings("gan", **changes), discriminator=linear(*weights))
-    images, fakes = as_images([0.1, 0.9]), as_images([0.5, 0.5])
-    return [float(gan.GAN._penalty(model, images, fakes, SEED, tf.constant(step))) for step in iterations]
-
-
 def test_squared_gradients_are_those_of_each_image() -> None:
     images = as_images([1.0, 2.0], [0.0, 3.0])
-    found = gan.squared_gradients(lambda points: tf.reduce_sum(points**2, axis=(1, 2, 3)), images)
-    np.testing.assert_allclose(found, [4 + 16, 36])  # |2 images|^2
+    outputs, squares = gan.with_squared_gradients(lambda points: tf.reduce_sum(points**2, axis=(1, 2, 3)), images)
+    np.testing.assert_allclose(outputs, [5, 9])
+    np.testing.assert_allclose(squares, [4 + 16, 36])  # |2 images|^2
 
 
-def test_r1_is_lazy_and_as_strong_on_average() -> None:
+@pytest.fixture
+def penalties(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[float]]:
+    """Returns a function that gives the penalty in the steps of a linear discriminator that never learns."""
+    monkeypatch.setattr(optimization, "descend", lambda compute_losses, variables, optimizer: compute_losses())
+
+    def compute(weights: tuple[float, ...], steps: range, **changes: object) -> list[float]:
+        model = tiny_model("gan", (1, 2, 1), network="dense", **changes)
+        monkeypatch.setattr(model, "_discriminate", linear(*weights))
+        images, fakes = as_images([0.1, 0.9]), as_images([0.5, 0.5])
+        optimizers: Any = [SimpleNamespace(iterations=tf.constant(step)) for step in steps]
+        losses = [model._update_discriminator(images, fakes, tf.constant(SEED), optimizer) for optimizer in optimizers]
+        assert all(float(each["real_logit"]) == pytest.approx(np.dot(weights, [0.1, 0.9])) for each in losses)
+        return [float(each["penalty"]) for each in losses]
+
+    return compute
+
+
+def test_r1_is_lazy_and_as_strong_on_average(penalties: Callable[..., list[float]]) -> None:
     found = penalties((3.0, 4.0), range(8), loss="hinge", r1_weight=0.2, r1_every_steps=4)
     assert found == pytest.approx([10, 0, 0, 0, 10, 0, 0, 0])  # 0.2 / 2 * 4 * |(3, 4)|^2
     assert np.mean(found) == pytest.approx(0.2 / 2 * 25)
 
 
-def test_penalties_that_are_switched_off_are_zero() -> None:
+def test_penalties_that_are_switched_off_are_zero(penalties: Callable[..., list[float]]) -> None:
     assert penalties((3.0, 4.0), range(2), loss="non_saturating", r1_weight=0.0) == [0, 0]
 
 
-def test_penalties_add_up() -> None:
+def test_penalties_add_up(penalties: Callable[..., list[float]]) -> None:
     settings = {"loss": "wasserstein_gp", "gradient_penalty_weight": 10.0, "r1_weight": 0.2, "r1_every_steps": 1}
     assert penalties((3.0, 4.0), range(1), **settings) == pytest.approx([10 * (5 - 1) ** 2 + 0.1 * 25])
 
@@ -366,6 +391,45 @@ def test_generator_step_leaves_the_discriminator_alone(monkeypatch: pytest.Monke
     model.update(tf.constant(to_float(random_images(4))), tf.constant(SEED), model.make_optimizers())
     for old, new in zip(before, model.discriminator.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
+
+
+def test_discriminator_sees_all_images_augmented(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each kind is changed by a noise of its own, and the generator learns through the change."""
+    names = ("colour", "translation", "cutout")
+    model = tiny_model("gan", network="dense", discriminator_steps=2, augmentations=names, r1_weight=0.0)
+    given, changed, seen = [], [], []
+    augment, discriminate = augmentation.augment, model._discriminate
+
+    def remember(images: tf.Tensor, wanted: tuple[str, ...], seed: tf.Tensor) -> tf.Tensor:
+        assert wanted == names
+        given.append((np.asarray(images), tuple(np.asarray(seed))))
+        changed.append(augment(images, wanted, seed))
+        return changed[-1]
+
+    monkeypatch.setattr(augmentation, "augment", remember)
+    monkeypatch.setattr(model, "_discriminate", lambda images: seen.append(images) or discriminate(images))
+    images, before = to_float(random_images(8)), model.generator.get_weights()
+    model.update(tf.constant(images), tf.constant(SEED), model.make_optimizers())
+    fakes, real, last_fakes, last_real = range(4)
+    assert len({seed for _, seed in given}) == 4
+    np.testing.assert_array_equal(given[real][0], images[:4])
+    np.testing.assert_array_equal(given[last_real][0], images[4:])
+    expected = [changed[index] for index in (real, fakes, last_real, last_fakes, last_fakes)]
+    for found, wanted in zip(seen, expected, strict=True):
+        np.testing.assert_array_equal(found, wanted)
+        assert any(found is each for each in changed), "nothing else stands between"
+    assert any((old != new).any() for old, new in zip(before, model.generator.get_weights(), strict=True))
+
+
+def test_one_pass_gives_logits_and_penalty() -> None:
+    model = tiny_model("gan", network="convolutional", r1_weight=0.2, r1_every_steps=3)
+    images = tf.constant(to_float(random_images(4)))
+    lazy, due = model._judge(images, tf.constant(1)), model._judge(images, tf.constant(3))
+    np.testing.assert_allclose(lazy[0], model.discriminator(images), rtol=1e-5)
+    np.testing.assert_allclose(due[0], lazy[0], rtol=1e-5)
+    _, squares = gan.with_squared_gradients(model.discriminator, images)
+    assert float(lazy[1]) == 0
+    assert float(due[1]) == pytest.approx(0.1 * 3 * np.mean(squares), rel=1e-5)
 
 
 @pytest.mark.parametrize(("prior", "deviation", "bound"), [("normal", 1.0, math.inf), ("uniform", 3**-0.5, 1.0)])

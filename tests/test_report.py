@@ -71,12 +71,20 @@ SCORES: dict[str, dict[str, Any]] = {
 }
 
 
+KEPT = {
+    "ae": {"rule": "last", "step": 5000, "stopped_at": 5000},
+    "vae": {"rule": "best", "monitor": "negative_elbo", "value": 101.26, "step": 3500, "stopped_at": 5000},
+    "gan": {"rule": "last", "monitor": "frechet_distance", "value": 4.0, "step": 1500, "stopped_at": 1500},
+}
+
+
 def write_model(root: Path, name: str) -> None:
     rng, encodes = np.random.default_rng(len(name)), name != "gan"
     latent_dim, some = LATENT_DIMS[name], rng.integers(0, 256, (64, 8, 8, 1), np.uint8)
     settings = {"kind": KINDS[name], "latent_dim": latent_dim, "steps": 5000}
     folder = root / "models" / name
-    write_json(folder / "settings.json", {"kind": KINDS[name], "settings": settings, "train_key": f"key-{name}"})
+    about = {"kind": KINDS[name], "settings": settings, "train_key": f"key-{name}", "precision": "float32"}
+    write_json(folder / "settings.json", about | {"kept": KEPT[name]})
     (folder / "history.csv").write_text("step,train/loss,validation/loss\n1,900,\n50,120,130\n100,90.5,\n150,nan,95\n")
     for step, kind in ((100, "samples"), (1, "samples"), (100, "reconstructions")):
         if encodes or kind == "samples":
@@ -289,6 +297,13 @@ def test_numbers_of_the_table(unchanged: str) -> None:
     assert row(unchanged, "Reconstructions made by") == ["encoder", "encoder", INVERSION]
     assert row(unchanged, "Latent size") == ["3", "5", "8"]
     assert row(unchanged, "Parameters")[0] == "1,234,567"
+    assert row(unchanged, "Training length") == ["5,000", "5,000", "1,500 stopped early, of 5,000"]
+    assert row(unchanged, "Weights kept") == [
+        "last step",
+        "step 3,500: lowest validation negative elbo, 101",
+        "last step",
+    ]
+    assert row(unchanged, "Precision") == ["float32"] * 3
     assert row(unchanged, "Training time")[1] == "2 min 05 s"
     assert row(unchanged, "Training speed")[1] == "25,313"
     assert row(unchanged, "Training time")[0].startswith("– no record")

@@ -5,10 +5,13 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -239,6 +242,29 @@ def test_interrupted_training_goes_on_from_the_newest_whole_checkpoint(
     assert contents(job.folder / "result") == contents(finished("vae")[0])
 
 
+def test_checkpoints_between_two_rows_hold_the_sums_since_the_last_one(
+    finished: Callable[[str], tuple[Path, Recorder]], data: Path, state: Path
+) -> None:
+    job = job_of(data, "vae", {"checkpoint_every_steps": 4})
+    with pytest.raises(KeyboardInterrupt):
+        training.fit(job, Recorder(stop_at=12))
+    assert [path.name[:14] for path in sorted((job.folder / "checkpoints").iterdir())] == [
+        "step-000000004",
+        "step-000000008",
+    ]
+    assert training.fit(job, Recorder()).first_step == 8
+    assert contents(job.folder / "result") == contents(finished("vae")[0])
+
+
+@pytest.mark.parametrize("changes", [{"resident_megabytes": 0.0}, {"checkpoint_every_steps": 5}])
+def test_streaming_and_checkpoints_change_no_byte(
+    finished: Callable[[str], tuple[Path, Recorder]], data: Path, state: Path, changes: dict[str, Any]
+) -> None:
+    job = job_of(data, "gan", changes)
+    training.fit(job, Recorder())
+    assert contents(job.folder / "result") == contents(finished("gan")[0])
+
+
 def test_training_killed_while_it_wrote_its_result_writes_it_again(
     finished: Callable[[str], tuple[Path, Recorder]], data: Path, state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -363,19 +389,21 @@ def test_finished_training_is_not_repeated(data: Path, state: Path, capsys: pyte
     out = state / "models" / "vae"
     out.mkdir(parents=True)
     (out / "stale").touch()
-    stage.run(tiny_params({"vae": tiny_entry("vae", network="dense")}), "vae", data, out, state / "timings")
+    stage.run(tiny_params({"vae": tiny_entry("vae", network="dense")}), "vae", data, state, out, state / "timings")
     assert contents(out) == {"settings.json": b"{}"}
     assert f"vae: this very training is finished ({job.train_key}); using its result" in capsys.readouterr().out
     assert contents(state / "timings") == {"vae.json": b'{"train_seconds": 7}'}
 
 
 HOLDER = """
-    import sys, time
+    import sys
     from pathlib import Path
     from filelock import FileLock
 
-    folder = Path(sys.argv[1])
+    folder, note = Path(sys.argv[1]), sys.argv[2]
     with FileLock(folder / "lock"):
+        if note:
+            (folder / "holder.json").write_text(note)
         print("held", flush=True)
         while "go" not in sys.stdin.readline():
             pass
@@ -385,17 +413,32 @@ HOLDER = """
 """
 
 
-def test_second_of_two_equal_trainings_waits_and_uses_the_result(
-    data: Path, state: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    job = job_of(data, "vae")
+NOTE = '{"process": 7, "host": "elsewhere", "since": "2026-01-02 03:04:05", "command": "genlab train vae"}'
+NOTES = {
+    NOTE: "process 7 on host elsewhere has been at this very training ({}) since 2026-01-02 03:04:05: genlab train vae",
+    "": "another process is at this very training ({})",
+}
+
+
+@contextmanager
+def held(job: Job, note: str) -> Iterator[subprocess.Popen[str]]:
+    """Runs a process that holds the lock of a training, and finishes it when it is told to go."""
     job.folder.mkdir(parents=True)
-    command = [sys.executable, "-c", textwrap.dedent(HOLDER), str(job.folder)]
-    said: list[str] = []
+    command = [sys.executable, "-c", textwrap.dedent(HOLDER), str(job.folder), note]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
-        assert holder.stdin is not None
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
+        yield holder
+        holder.kill()
+
+
+@pytest.mark.parametrize("note", NOTES)
+def test_second_of_two_equal_trainings_waits_and_uses_the_result(
+    data: Path, state: Path, monkeypatch: pytest.MonkeyPatch, note: str
+) -> None:
+    job, said = job_of(data, "vae"), []
+    params = tiny_params({"vae": tiny_entry("vae", network="dense")})
+    with held(job, note) as holder:
 
         def say(line: str) -> None:
             said.append(line)
@@ -403,17 +446,31 @@ def test_second_of_two_equal_trainings_waits_and_uses_the_result(
                 print("go", file=holder.stdin, flush=True)
 
         monkeypatch.setattr(stage.tqdm, "write", say)
-        params = tiny_params({"vae": tiny_entry("vae", network="dense")})
-        stage.run(params, "vae", data, state / "models" / "vae", state / "timings")
-    assert said[0] == f"vae: another process is at this very training ({job.train_key}); waiting for its result"
+        stage.run(params, "vae", data, state, state / "models" / "vae", state / "timings")
+    assert said[0] == f"vae: {NOTES[note].format(job.train_key)}; waiting for its result"
     assert contents(state / "models" / "vae") == {"settings.json": b"{}"}
 
 
-def test_lock_is_released_at_the_end(data: Path, state: Path) -> None:
+def test_second_of_two_equal_trainings_is_refused_where_it_shall_not_wait(data: Path, state: Path) -> None:
+    job = job_of(data, "vae")
+    params = tiny_params({"vae": tiny_entry("vae", network="dense")})
+    with held(job, NOTE), pytest.raises(InputError) as caught:
+        stage.run(params, "vae", data, state, state / "models" / "vae", state / "timings", wait=False)
+    assert str(caught.value) == (
+        f"vae must be trained by one process at a time. Received: {NOTES[NOTE].format(job.train_key)}. "
+        "Wait for its end, or leave out --no-wait."
+    )
+
+
+def test_lock_is_held_by_name_and_released_at_the_end(data: Path, state: Path) -> None:
     job = job_of(data, "vae")
     job.folder.mkdir(parents=True)
-    with stage._lock(job), pytest.raises(Timeout):
-        FileLock(job.folder / "lock").acquire(timeout=0)
+    with stage._lock(job, wait=False):
+        with pytest.raises(Timeout):
+            FileLock(job.folder / "lock").acquire(timeout=0)
+        note = json.loads((job.folder / stage.HOLDER).read_text())
+    assert (note["process"], note["host"]) == (os.getpid(), socket.gethostname())
+    assert abs(time.mktime(time.strptime(note["since"], "%Y-%m-%d %H:%M:%S")) - time.time()) < 60
     FileLock(job.folder / "lock").acquire(timeout=0).lock.release()
 
 
@@ -431,7 +488,7 @@ def test_two_devices_share_each_batch(data: Path, state: Path) -> None:
     assert found["num_devices"] == 2
     assert found["shares"] == [2, 2], "each device sees its half of the batch"
     assert found["same_images"], "both halves together are the batch of one device"
-    assert found["seeds"] == [[9, 0], [9, 1], [9, 2], [9, 3]], "every device draws noise of its own in every step"
+    assert found["seeds"] == [[9, 0], [9, 0], [9, 1], [9, 1]], "both draw their shares of one noise"
     assert found["autoencoder_difference"] < 1e-6
     assert found["average_difference"] < 1e-6
     for name in ("vae", "gan_none", "gan_batch"):
@@ -447,18 +504,19 @@ def test_two_devices_share_each_batch(data: Path, state: Path) -> None:
 
 UNDER_LOAD = """
     import hashlib, sys
-    import keras, numpy as np, tensorflow as tf
+    import keras
     from fixtures_models import random_images, tiny_model
     from genlab import devices
     from genlab.training.engine import Engine
+    from genlab.training.feed import Resident
 
     devices.configure("float32", True)
     keras.utils.set_random_seed(0)
     sizes = {"widths": [500, 500], "latent_dim": 20, "batch_size": 128}
     model = tiny_model("vae", (28, 28, 1), network="dense", **sizes)
-    engine = Engine(model, model.make_optimizers(), random_images(2000, (28, 28, 1)), 0)
+    engine = Engine(model, model.make_optimizers(), Resident(random_images(2000, (28, 28, 1)), 0), 0)
     for window in range(12):
-        engine.run(tf.constant(40 * window), tf.constant(40))
+        engine.run(40 * window, 40, {})
     print(hashlib.sha256(b"".join(weight.tobytes() for weight in model.get_weights())).hexdigest())
 """
 

@@ -15,6 +15,7 @@ from fixtures_models import Recorder, random_images, tiny_job, tiny_model
 from genlab import devices, trained_model, training
 from genlab.errors import InputError
 from genlab.training.engine import Engine
+from genlab.training.feed import Resident
 
 
 class Probe:
@@ -23,7 +24,7 @@ class Probe:
     loss_names = ("loss",)
 
     def __init__(self) -> None:
-        self.settings = SimpleNamespace(images_per_step=4)
+        self.settings = SimpleNamespace(images_per_step=4, batch_size=4)
 
     def update(self, images: tf.Tensor, seed: tf.Tensor, optimizers: dict[str, Any]) -> dict[str, tf.Tensor]:
         value = tf.py_function(self.remember, [seed, images], tf.float32)
@@ -44,16 +45,16 @@ def trained(strategy: tf.distribute.Strategy | None, kind: str, **changes: Any) 
         if kind == "gan":
             for variable in model.average_generator.variables:
                 variable.assign(tf.zeros(variable.shape))
-        engine = Engine(model, model.make_optimizers(), random_images(18), seed=5)
-        engine.run(tf.constant(0), tf.constant(6))
+        engine = Engine(model, model.make_optimizers(), Resident(random_images(18), 5), seed=5)
+        engine.run(0, 6, {})
         return [keras.ops.convert_to_numpy(variable) for variable in model.variables]
 
 
 def probed(strategy: tf.distribute.Strategy | None) -> list[tuple[list[int], list[int]]]:
     CALLS.clear()
     with strategy.scope() if strategy else contextlib.nullcontext():
-        engine = Engine(Probe(), {}, np.arange(10, dtype=np.uint8).reshape(-1, 1, 1, 1), seed=9)
-        engine.run(tf.constant(0), tf.constant(2))
+        engine = Engine(Probe(), {}, Resident(np.arange(10, dtype=np.uint8).reshape(-1, 1, 1, 1), 9), seed=9)
+        engine.run(0, 2, {})
     return sorted(CALLS)
 
 

@@ -3,6 +3,7 @@
 Nothing heavy is imported before a subcommand runs.
 """
 
+import errno
 import importlib
 import os
 import signal
@@ -19,6 +20,7 @@ from genlab import __version__
 from genlab.errors import InputError
 
 SIGINT_EXIT_CODE, SIGTERM_EXIT_CODE = 130, 143
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 FOLDER = click.Path(path_type=Path)
 
 
@@ -46,14 +48,30 @@ class OneLineErrors(click.Group):
             click.echo("\nstopped; the same command goes on where it can", err=True)
             ctx.exit(SIGTERM_EXIT_CODE if isinstance(stop, Stopped) else SIGINT_EXIT_CODE)
         except Exception as error:
-            if type(error).__name__ != "ResourceExhaustedError":
+            if full := _full_disk(error):
+                click.echo(
+                    f"error: the disk must have room for {full.filename or 'what is written'}. "
+                    f"Received: {full.strerror}. Make room; finished checkpoints are kept, the same command goes on.",
+                    err=True,
+                )
+            elif type(error).__name__ == "ResourceExhaustedError":
+                click.echo(
+                    "error: the model must fit in memory. Received: out of memory. "
+                    "Lower batch_size, widths, filters or latent_dim, or data.image_size. See params.yaml.",
+                    err=True,
+                )
+            else:
                 raise
-            click.echo(
-                "error: the model must fit in memory. Received: out of memory. "
-                "Lower batch_size, widths, filters or latent_dim, or data.image_size. See params.yaml.",
-                err=True,
-            )
             ctx.exit(1)
+
+
+def _full_disk(error: BaseException | None) -> OSError | None:
+    """Returns the error of a full disk that `error` is or comes from."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            return error
+        error = error.__cause__ or error.__context__
+    return None
 
 
 @click.group(cls=OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]})
@@ -126,14 +144,16 @@ def features(images: Path, out: Path) -> None:
 @main.command()
 @click.argument("model")
 @path_option("--images", "The fetched data set.")
+@path_option("--features", "Folder of the feature extractor, for `monitor: frechet_distance`.")
 @path_option("--out", "Folder of the trained model.")
 @path_option("--timings", "Folder for seconds and speed, not hashed by DVC.")
-def train(model: str, images: Path, out: Path, timings: Path) -> None:
+@click.option("--no-wait", is_flag=True, help="Refuse where another process is at this very training.")
+def train(model: str, images: Path, features: Path, out: Path, timings: Path, no_wait: bool) -> None:
     """Train MODEL, an entry of `models` in params.yaml."""
     _import_tensorflow()
     from genlab.stages import train as stage
 
-    stage.run(_params(), model, images, out, timings)
+    stage.run(_params(), model, images, features, out, timings, wait=not no_wait)
 
 
 @main.command()

@@ -1,6 +1,9 @@
 """Which devices compute, at which precision, and whether equal runs give equal bits."""
 
+import json
+import os
 from functools import cache
+from pathlib import Path
 
 import keras
 import tensorflow as tf
@@ -39,9 +42,17 @@ def kind() -> str:
     return "gpu" if tf.config.list_physical_devices("GPU") else "cpu"
 
 
+def arithmetic() -> str:
+    """Returns what a choice of precision depends on: `gpu`, `cpu_bfloat16` (products in hardware) or `cpu`."""
+    facts = Path("/proc/cpuinfo")
+    if kind() == "cpu" and facts.is_file() and {"avx512_bf16", "amx_bf16"} & set(facts.read_text().split()):
+        return "cpu_bfloat16"
+    return kind()
+
+
 def count_and_kind() -> str:
     """Returns how many devices of which kind compute: `"2 x gpu"`. The bits of a result depend on it."""
-    return f"{len(tf.config.list_physical_devices(kind().upper()))} x {kind()}"
+    return f"{num_processes() * len(tf.config.list_physical_devices(kind().upper()))} x {kind()}"
 
 
 def describe() -> str:
@@ -51,13 +62,56 @@ def describe() -> str:
     return count_and_kind() + (f" ({name})" if name else "")
 
 
+# Several processes: TensorFlow's own TF_CONFIG says which there are and which one this is
+
+
+@cache
+def _cluster() -> tuple[int, int]:
+    """Returns how many processes train together and the index of this one, 0 for the chief."""
+    text = os.environ.get("TF_CONFIG")
+    if not text:
+        return 1, 0
+    try:
+        config = json.loads(text)
+        workers, task = config["cluster"]["worker"], config["task"]
+        chiefs = config["cluster"].get("chief", [])
+        if set(config["cluster"]) - {"chief", "worker"} or task["type"] not in config["cluster"]:
+            raise ValueError
+        index = int(task["index"]) + (len(chiefs) if task["type"] == "worker" else 0)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise InputError(
+            'TF_CONFIG must be {"cluster": {"worker": ["host:port", ...]}, "task": {"type": "worker", "index": 0}}. '
+            f"Received: {text[:200]}. See the environment."
+        ) from None
+    return len(chiefs) + len(workers), index
+
+
+def num_processes() -> int:
+    """Returns how many processes train one model together."""
+    return _cluster()[0]
+
+
+def process_index() -> int:
+    """Returns which of them this is, from 0."""
+    return _cluster()[1]
+
+
+def is_chief() -> bool:
+    """Returns whether this process writes checkpoints, results and runs: of several, the first one."""
+    return process_index() == 0
+
+
 @cache
 def strategy() -> tf.distribute.Strategy:
-    """Returns `MirroredStrategy` over several logical GPUs, or several logical CPUs where there is no GPU; else none.
+    """Returns how a step is shared: `MultiWorkerMirroredStrategy` where TF_CONFIG names several processes.
 
+    Else `MirroredStrategy` over several logical GPUs, or several logical CPUs where there is no GPU; else none.
     TensorFlow gives one logical CPU unless the process asks for more, so on most machines this is no distribution.
     A process has one: a second would take the same numbers for its exchanges between devices, and they would collide.
+    Several processes must ask for it before their first computation.
     """
+    if num_processes() > 1:
+        return tf.distribute.MultiWorkerMirroredStrategy()
     devices = [device.name for device in tf.config.list_logical_devices(kind().upper())]
     if len(devices) > 1:
         return tf.distribute.MirroredStrategy(devices)

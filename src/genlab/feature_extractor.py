@@ -7,6 +7,7 @@ or whether it stands on its head where it is not square.
 
 import hashlib
 import json
+import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,8 +16,7 @@ import numpy as np
 from keras import layers
 
 from genlab.errors import InputError
-from genlab.images import Split, to_float
-from genlab.networks import ImageShape
+from genlab.images import ImageShape, Split, to_float
 from genlab.params import Features
 
 BATCH_SIZE = 500
@@ -46,7 +46,8 @@ class FeatureExtractor:
     def extract(self, images: np.ndarray) -> Extracted:
         """Returns the features and the predicted classes of uint8 images NHWC."""
         batches = (images[start : start + BATCH_SIZE] for start in range(0, len(images), BATCH_SIZE))
-        features, logits = zip(*(self._outputs.predict_on_batch(to_float(batch)) for batch in batches), strict=True)
+        outputs = ([np.asarray(part) for part in self._outputs(to_float(batch))] for batch in batches)
+        features, logits = zip(*outputs, strict=True)
         return Extracted(np.concatenate(features), np.concatenate(logits).argmax(axis=1))
 
 
@@ -82,7 +83,8 @@ def train(settings: Features, train_split: Split, test_split: Split, num_classes
         optimizer=keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(settings.learning_rate, settings.steps)),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
-    classifier.fit(_Batches(images, labels, settings, seed), epochs=1, shuffle=False, verbose=1)
+    verbose = 1 if sys.stdout.isatty() else 2  # a bar that moves, or one line
+    classifier.fit(_Batches(images, labels, settings, seed), epochs=1, shuffle=False, verbose=verbose)
     classifier.save_weights(out / WEIGHTS)
     facts = {
         "settings": settings.model_dump(mode="json"),
@@ -116,23 +118,37 @@ class _Batches(keras.utils.PyDataset):
         return to_float(self._images[chosen]), self._labels[chosen]
 
 
-def load(folder: Path) -> FeatureExtractor:
-    """Returns the extractor in `folder`.
+def read_settings(folder: Path) -> dict[str, Any]:
+    """Returns what is known of the extractor in `folder`: settings, task, accuracy, weights_sha256.
 
     Raises:
-        InputError: There is none, or its weights are not those that its settings name.
+        InputError: There is none.
     """
     if not (folder / SETTINGS).is_file():
         raise InputError(
             f"{folder} must hold a feature extractor. Received: no {SETTINGS} there. Run: dvc repro features."
         )
-    facts = json.loads((folder / SETTINGS).read_text())
+    return json.loads((folder / SETTINGS).read_text())
+
+
+def load(folder: Path) -> FeatureExtractor:
+    """Returns the extractor in `folder`; it computes in float32, whatever the precision of new layers.
+
+    Raises:
+        InputError: There is none, or its weights are not those that its settings name.
+    """
+    facts = read_settings(folder)
     digest = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
     if digest != facts["weights_sha256"]:
         raise InputError(
             f"{folder / WEIGHTS} must have the SHA-256 {facts['weights_sha256']}. Received: {digest}. "
             "Run: dvc repro --force features."
         )
-    classifier = build_classifier(Features(**facts["settings"]), tuple(facts["image_shape"]), facts["num_classes"])
+    policy = keras.config.dtype_policy().name
+    keras.config.set_dtype_policy("float32")
+    try:
+        classifier = build_classifier(Features(**facts["settings"]), tuple(facts["image_shape"]), facts["num_classes"])
+    finally:
+        keras.config.set_dtype_policy(policy)
     classifier.load_weights(folder / WEIGHTS)
     return FeatureExtractor(classifier, facts)

@@ -15,6 +15,8 @@ import numpy as np
 
 from genlab.errors import InputError
 
+ImageShape = tuple[int, int, int]
+"""Height, width and channels."""
 SPLITS = ("train", "validation", "test")
 
 

@@ -4,14 +4,17 @@ Every network is a functional `keras.Model`: its weights are found by name when 
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 from keras import layers
 
-ImageShape = tuple[int, int, int]
+from genlab.convolution import Conv2D, Conv2DTranspose
+from genlab.images import ImageShape
+from genlab.normalisation import BatchNormalization
+
 Losses = dict[str, Any]
 LEAK = 0.2
 """Slope of the leaky ReLU below 0 (Radford et al. 2016)."""
@@ -41,7 +44,7 @@ def convolutional_encoder(image_shape: ImageShape, filters: Sequence[int], width
     images = keras.Input(image_shape, name="images")
     hidden = images
     for count in filters:
-        hidden = layers.Conv2D(count, 4, strides=2, padding="same", activation="relu")(hidden)
+        hidden = Conv2D(count, 4, strides=2, padding="same", activation="relu")(hidden)
     hidden = layers.Dense(width, activation="relu")(layers.Flatten()(hidden))
     return keras.Model(images, hidden, name="encoder_trunk")
 
@@ -65,7 +68,7 @@ def convolutional_decoder(
     for level in reversed(range(len(filters))):
         hidden = layers.ReLU()(batch_normalisation()(hidden) if batch_norm else hidden)
         count, use_bias = (filters[level - 1], not batch_norm) if level else (channels, True)
-        hidden = layers.Conv2DTranspose(count, 4, strides=2, padding="same", use_bias=use_bias)(hidden)
+        hidden = Conv2DTranspose(count, 4, strides=2, padding="same", use_bias=use_bias)(hidden)
         hidden = _crop(hidden, sizes[level])
     return keras.Model(latents, as_float32(hidden), name="decoder")
 
@@ -77,33 +80,9 @@ def _crop(hidden: Any, size: tuple[int, int]) -> Any:
 
 def batch_normalisation() -> layers.Layer:
     """Returns batch normalisation whose statistics are those of the whole batch, also on several devices."""
-    return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, synchronized=tf.distribute.has_strategy())
+    return BatchNormalization(momentum=0.9, epsilon=1e-5, synchronized=tf.distribute.has_strategy())
 
 
 def as_float32(outputs: Any) -> Any:
     """Returns a network's outputs in float32, whatever the precision of its layers: losses need it."""
     return layers.Activation("linear", dtype="float32")(outputs)
-
-
-def descend(
-    compute_losses: Callable[[], Losses], variables: Sequence[Any], optimizer: keras.optimizers.Optimizer
-) -> Losses:
-    """Makes one step of gradient descent on the entry `loss` of what `compute_losses` returns, and returns it all.
-
-    On several devices each sees its part of the batch; the gradient is that of the mean over the whole batch.
-    """
-    with tf.GradientTape() as tape:
-        losses = compute_losses()
-        objective = optimizer.scale_loss(losses["loss"] / tf.distribute.get_strategy().num_replicas_in_sync)
-    optimizer.apply(tape.gradient(objective, variables), variables)
-    return losses
-
-
-def adam(settings: Any, learning_rate: float, steps: int) -> keras.optimizers.Optimizer:
-    """Returns Adam with the betas of `settings`, whose rate stays or falls to 0 as a half cosine within `steps`."""
-    rate: Any = learning_rate
-    if settings.learning_rate_schedule == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
-    optimizer = keras.optimizers.Adam(rate, beta_1=settings.beta_1, beta_2=settings.beta_2)
-    scaled = keras.mixed_precision.dtype_policy().name == "mixed_float16"
-    return keras.optimizers.LossScaleOptimizer(optimizer) if scaled else optimizer

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, StringConstraints, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -54,11 +54,13 @@ class Features(Section):
 class Training(Section):
     """How every model is trained; what is particular to one lies in its own entry."""
 
-    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"]
+    precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"]
     deterministic: bool
     log_every_steps: int = Field(ge=1)
     validate_every_steps: int = Field(ge=1)
     checkpoint_every_seconds: float = Field(gt=0)
+    checkpoint_every_steps: int | None = Field(ge=1)
+    resident_megabytes: float = Field(ge=0)
     num_pictures: int = Field(ge=1)
     num_picture_times: int = Field(ge=2)
     num_validation_images: int = Field(ge=1)
@@ -88,11 +90,38 @@ class ModelSettings(Section):
     kind: str
     steps: int = Field(ge=1)
     batch_size: int = Field(ge=1)
+    monitor: Literal["loss", "reconstruction_loss", "negative_elbo", "frechet_distance"] | None
+    keep: Literal["last", "best"]
+    patience: int = Field(ge=0)
 
     @property
     def images_per_step(self) -> int:
         """Training images that one step takes."""
         return self.batch_size
+
+    @model_validator(mode="after")
+    def _choice_needs_a_metric(self) -> "ModelSettings":
+        if self.monitor is None and (self.keep == "best" or self.patience):
+            raise ValueError("monitor must name a validation metric with keep: best or patience above 0")
+        return self
+
+
+class AdamSettings(ModelSettings):
+    """What the entry of a model that is trained with Adam has; its learning rates are the chapter's own."""
+
+    learning_rate_schedule: Literal["constant", "cosine"]
+    warmup_steps: int = Field(ge=0)
+    gradient_clip_norm: float | None = Field(gt=0)
+    beta_1: float = Field(ge=0, lt=1)
+    beta_2: float = Field(ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _warmup_ends(self) -> "AdamSettings":
+        if self.warmup_steps >= self.steps:
+            raise ValueError(
+                f"warmup_steps must be less than steps={self.steps}. Received: warmup_steps={self.warmup_steps}"
+            )
+        return self
 
 
 class Params(Section):

@@ -16,12 +16,13 @@ import tensorflow as tf
 from keras import layers
 from pydantic import Field, PositiveInt
 
-from genlab import networks
-from genlab.networks import ImageShape, Losses
-from genlab.params import ModelSettings
+from genlab import networks, optimization
+from genlab.images import ImageShape
+from genlab.networks import Losses
+from genlab.params import AdamSettings
 
 
-class Settings(ModelSettings):
+class Settings(AdamSettings):
     """An entry of `kind: autoencoder` in `params.yaml`."""
 
     network: Literal["dense", "convolutional"]
@@ -32,9 +33,6 @@ class Settings(ModelSettings):
     reconstruction_weight: float = Field(ge=0)
     sparsity_weight: float = Field(ge=0)
     learning_rate: float = Field(gt=0)
-    learning_rate_schedule: Literal["constant", "cosine"]
-    beta_1: float = Field(ge=0, lt=1)
-    beta_2: float = Field(ge=0, lt=1)
 
 
 # Networks
@@ -72,8 +70,7 @@ def l1(images: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
 
 def bce(images: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     """Returns the binary cross-entropy of grey values in [0, 1], summed over pixels, mean over the batch: () nats."""
-    cross_entropy = tf.nn.sigmoid_cross_entropy_with_logits(labels=images, logits=logits)
-    return tf.reduce_mean(tf.reduce_sum(cross_entropy, axis=(1, 2, 3)))
+    return tf.reduce_mean(tf.reduce_sum(optimization.sigmoid_cross_entropy(images, logits), axis=(1, 2, 3)))
 
 
 def sparsity(latents: tf.Tensor) -> tf.Tensor:
@@ -122,13 +119,13 @@ class Autoencoder(keras.Model):
 
     def make_optimizers(self) -> dict[str, keras.optimizers.Optimizer]:
         """Returns Adam, built on all trainable variables."""
-        optimizer = networks.adam(self.settings, self.settings.learning_rate, self.settings.steps)
+        optimizer = optimization.adam(self.settings, self.settings.learning_rate, self.settings.steps)
         optimizer.build(self.trainable_variables)
         return {"autoencoder": optimizer}
 
     def update(self, images: tf.Tensor, seed: tf.Tensor, optimizers: dict[str, keras.optimizers.Optimizer]) -> Losses:
         """Makes one training step on a batch and returns its losses."""
-        return networks.descend(
+        return optimization.descend(
             lambda: self.compute_losses(images, seed), self.trainable_variables, optimizers["autoencoder"]
         )
 

@@ -7,7 +7,8 @@ Goodfellow et al., "Generative Adversarial Nets", NeurIPS 2014; convolutions: Ra
                        + r1_weight / 2 * |gradient of discriminator(images)|^2
     generator_loss     = fool(discriminator(generator(latents)))
 
-The losses, all on logits: `LOSSES`. Samples come from an exponential moving average of the generator.
+The losses, all on logits: `LOSSES`. Samples come from an exponential moving average of the generator. `augmentations`
+change all images at random before the discriminator, penalties included (as Karras et al. 2020 do, StyleGAN2-ADA).
 Departures from DCGAN: fully connected layers at the narrow end; sigmoid outputs, which the discriminator rescales to
 [-1, 1]; batch normalisation in the discriminator is a setting; the penalties. Spectral normalisation is Keras's layer,
 whose gradient does not pass through the norm (Miyato et al. 2018 let it).
@@ -22,12 +23,14 @@ import tensorflow as tf
 from keras import layers
 from pydantic import Field, PositiveInt, model_validator
 
-from genlab import networks
-from genlab.networks import ImageShape, Losses
-from genlab.params import ModelSettings
+from genlab import augmentation, networks, noise, optimization
+from genlab.convolution import Conv2D
+from genlab.images import ImageShape
+from genlab.networks import Losses
+from genlab.params import AdamSettings
 
 
-class Settings(ModelSettings):
+class Settings(AdamSettings):
     """An entry of `kind: gan` in `params.yaml`."""
 
     network: Literal["dense", "convolutional"]
@@ -42,13 +45,11 @@ class Settings(ModelSettings):
     gradient_penalty_weight: float = Field(ge=0)
     r1_weight: float = Field(ge=0)
     r1_every_steps: int = Field(ge=1)
+    augmentations: tuple[augmentation.Name, ...]
     discriminator_steps: int = Field(ge=1)
     average_decay: float = Field(ge=0, lt=1)
     generator_learning_rate: float = Field(gt=0)
     discriminator_learning_rate: float = Field(gt=0)
-    learning_rate_schedule: Literal["constant", "cosine"]
-    beta_1: float = Field(ge=0, lt=1)
-    beta_2: float = Field(ge=0, lt=1)
 
     @property
     def images_per_step(self) -> int:
@@ -80,7 +81,7 @@ def build_discriminator(settings: Settings, image_shape: ImageShape) -> keras.Mo
         hidden = layers.Flatten()(hidden)
         stack = [layers.Dense(width) for width in settings.widths]
     else:
-        stack = [layers.Conv2D(count, 4, strides=2, padding="same") for count in settings.discriminator_filters]
+        stack = [Conv2D(count, 4, strides=2, padding="same") for count in settings.discriminator_filters]
     for index, layer in enumerate(stack):
         hidden = _normalised(layer, hidden, "none" if index == 0 else settings.discriminator_normalisation)
         hidden = layers.LeakyReLU(networks.LEAK)(hidden)
@@ -146,6 +147,9 @@ class AdversarialLoss(NamedTuple):
     generator: Callable[[tf.Tensor], tf.Tensor]
 
 
+MIXTURES, FAKES, REAL = 1, 2, 3
+"""Whose draws these are; the latents' are those of the seed itself."""
+
 LOSSES = {
     "non_saturating": AdversarialLoss(cross_entropy_discriminator, non_saturating_generator),
     "minimax": AdversarialLoss(cross_entropy_discriminator, minimax_generator),
@@ -155,31 +159,21 @@ LOSSES = {
 }
 
 
-def squared_gradients(function: Callable[[tf.Tensor], tf.Tensor], images: tf.Tensor) -> tf.Tensor:
-    """Returns the squared norm of the gradient of `function` at each image, summed over pixels: (n,)."""
+def with_squared_gradients(function: Callable[..., tf.Tensor], images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns `function` of each image, and the squared norm of its gradient there, summed over pixels: (n,) each."""
     with tf.GradientTape() as tape:
         tape.watch(images)
         outputs = function(images)
-    return tf.reduce_sum(tf.square(tape.gradient(outputs, images)), axis=(1, 2, 3))
+    return outputs, tf.reduce_sum(tf.square(tape.gradient(outputs, images)), axis=(1, 2, 3))
 
 
 def gradient_penalty(
-    function: Callable[[tf.Tensor], tf.Tensor], images: tf.Tensor, fakes: tf.Tensor, seed: tf.Tensor
+    function: Callable[..., tf.Tensor], images: tf.Tensor, fakes: tf.Tensor, seed: tf.Tensor
 ) -> tf.Tensor:
     """Returns (|gradient| - 1)^2 at points drawn uniformly between pairs (Gulrajani et al. 2017, algorithm 1): ()."""
-    share = tf.random.stateless_uniform((tf.shape(images)[0], 1, 1, 1), seed)
-    norms = tf.sqrt(squared_gradients(function, images + share * (fakes - images)) + 1e-12)
-    return tf.reduce_mean(tf.square(norms - 1))
-
-
-def _where_due(due: tf.Tensor, compute: Callable[[], tf.Tensor]) -> tf.Tensor:
-    """Returns `compute()` where it is due, else 0.
-
-    On several devices it is always computed: batch normalisation cannot synchronise inside a branch.
-    """
-    if tf.distribute.get_strategy().num_replicas_in_sync > 1:
-        return tf.where(due, compute(), 0.0)
-    return tf.cond(due, compute, lambda: 0.0)
+    share = noise.uniform(tf.shape(images)[0], (1, 1, 1), seed)
+    _, squares = with_squared_gradients(function, images + share * (fakes - images))
+    return tf.reduce_mean(tf.square(tf.sqrt(squares + 1e-12) - 1))
 
 
 # The model
@@ -218,10 +212,10 @@ class GAN(keras.Model):
     def make_optimizers(self) -> dict[str, keras.optimizers.Optimizer]:
         """Returns one Adam for the generator and one for the discriminator, built."""
         settings = self.settings
-        generator = networks.adam(settings, settings.generator_learning_rate, settings.steps)
+        generator = optimization.adam(settings, settings.generator_learning_rate, settings.steps)
         generator.build(self.generator.trainable_variables)
         discriminator_steps = settings.steps * settings.discriminator_steps
-        discriminator = networks.adam(settings, settings.discriminator_learning_rate, discriminator_steps)
+        discriminator = optimization.adam(settings, settings.discriminator_learning_rate, discriminator_steps)
         discriminator.build(self.discriminator.trainable_variables)
         return {"generator": generator, "discriminator": discriminator}
 
@@ -241,51 +235,74 @@ class GAN(keras.Model):
         *early_seeds, last_seed = tf.unstack(tf.random.experimental.stateless_split(seed, rounds))
         losses = []
         for real, round_seed in zip(early, early_seeds, strict=True):
-            fakes = tf.sigmoid(self.generator(self._draw(tf.shape(real)[0], round_seed), training=True))
+            fakes = self._fakes(tf.shape(real)[0], round_seed)
             losses.append(self._update_discriminator(real, fakes, round_seed, optimizers["discriminator"]))
         optimizer = optimizers["generator"]
         with tf.GradientTape() as tape:
-            fakes = tf.sigmoid(self.generator(self._draw(tf.shape(last)[0], last_seed), training=True))
+            fakes = self._fakes(tf.shape(last)[0], last_seed)
             with tape.stop_recording():
                 losses.append(self._update_discriminator(last, fakes, last_seed, optimizers["discriminator"]))
-            generator_loss = LOSSES[self.settings.loss].generator(self.discriminator(fakes, training=True))
+            generator_loss = LOSSES[self.settings.loss].generator(self._discriminate(fakes))
             objective = optimizer.scale_loss(generator_loss / tf.distribute.get_strategy().num_replicas_in_sync)
         variables = self.generator.trainable_variables
         optimizer.apply(tape.gradient(objective, variables), variables)
-        means = {name: tf.add_n([of_round[name] for of_round in losses]) / rounds for name in losses[0]}
+        means = {name: tf.reduce_mean([of_round[name] for of_round in losses]) for name in losses[0]}
         return means | {"generator_loss": generator_loss}
 
+    def _fakes(self, num_images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """Returns the generator's images as the discriminator sees them."""
+        return self._augment(tf.sigmoid(self.generator(self._draw(num_images, seed), training=True)), seed, FAKES)
+
     def _draw(self, num_images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        shape = (num_images, self.settings.latent_dim)
+        shape = (self.settings.latent_dim,)
         if self.settings.prior == "uniform":
-            return tf.random.stateless_uniform(shape, seed, -1.0, 1.0)
-        return tf.random.stateless_normal(shape, seed)
+            return noise.uniform(num_images, shape, seed, -1.0, 1.0)
+        return noise.normal(num_images, shape, seed)
+
+    def _augment(self, images: tf.Tensor, seed: tf.Tensor, whose: int) -> tf.Tensor:
+        return augmentation.augment(images, self.settings.augmentations, noise.other_seed(seed, whose))
+
+    def _discriminate(self, images: tf.Tensor) -> tf.Tensor:
+        return self.discriminator(images, training=True)
 
     def _update_discriminator(
         self, images: tf.Tensor, fakes: tf.Tensor, seed: tf.Tensor, optimizer: keras.optimizers.Optimizer
     ) -> Losses:
+        settings, images = self.settings, self._augment(images, seed, REAL)
+
         def compute_losses() -> Losses:
-            real, fake = self.discriminator(images, training=True), self.discriminator(fakes, training=True)
-            penalty = self._penalty(images, fakes, seed, optimizer.iterations)
-            loss = LOSSES[self.settings.loss].discriminator(real, fake, self.settings.label_smoothing)
+            real, penalty = self._judge(images, optimizer.iterations)
+            fake = self._discriminate(fakes)
+            if settings.loss == "wasserstein_gp":
+                excess = gradient_penalty(self._discriminate, images, fakes, noise.other_seed(seed, MIXTURES))
+                penalty += settings.gradient_penalty_weight * excess
+            loss = LOSSES[settings.loss].discriminator(real, fake, settings.label_smoothing)
             means = {"real_logit": tf.reduce_mean(real), "fake_logit": tf.reduce_mean(fake)}
             return means | {"loss": loss + penalty, "discriminator_loss": loss, "penalty": penalty}
 
-        losses = networks.descend(compute_losses, self.discriminator.trainable_variables, optimizer)
+        losses = optimization.descend(compute_losses, self.discriminator.trainable_variables, optimizer)
         losses.pop("loss")
         return losses
 
-    def _penalty(self, images: tf.Tensor, fakes: tf.Tensor, seed: tf.Tensor, iterations: tf.Tensor) -> tf.Tensor:
-        """Returns the weighted penalties; R1 (Mescheder et al. 2018, equation 9) every `r1_every_steps`, as often."""
-        settings, penalty = self.settings, tf.constant(0.0)
-        discriminate = lambda points: self.discriminator(points, training=True)  # noqa: E731
-        if settings.loss == "wasserstein_gp":
-            own_seed = tf.random.experimental.stateless_fold_in(seed, 1)  # the latents were drawn from `seed`
-            penalty += settings.gradient_penalty_weight * gradient_penalty(discriminate, images, fakes, own_seed)
-        if settings.r1_weight:
-            weight, due = settings.r1_weight / 2 * settings.r1_every_steps, iterations % settings.r1_every_steps == 0
-            penalty += _where_due(due, lambda: weight * tf.reduce_mean(squared_gradients(discriminate, images)))
-        return penalty
+    def _judge(self, images: tf.Tensor, iterations: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the logits of real images and R1 (Mescheder et al. 2018, equation 9), weighted, from one pass.
+
+        R1 comes every `r1_every_steps`, as many times as strong. On several devices it is always computed: batch
+        normalisation cannot synchronise inside a branch.
+        """
+        settings, nothing = self.settings, tf.constant(0.0)
+
+        def with_penalty() -> tuple[tf.Tensor, tf.Tensor]:
+            logits, squares = with_squared_gradients(self._discriminate, images)
+            return logits, settings.r1_weight / 2 * settings.r1_every_steps * tf.reduce_mean(squares)
+
+        if not settings.r1_weight:
+            return self._discriminate(images), nothing
+        due = iterations % settings.r1_every_steps == 0
+        if tf.distribute.get_strategy().num_replicas_in_sync > 1:
+            logits, penalty = with_penalty()
+            return logits, tf.where(due, penalty, nothing)
+        return tf.cond(due, with_penalty, lambda: (self._discriminate(images), nothing))
 
     def average_weights(self, step: tf.Tensor) -> None:
         """Moves the averaged generator towards the present one; the first steps count less (Adam's kind of warm-up).

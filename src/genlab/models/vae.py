@@ -4,7 +4,8 @@ Kingma and Welling, "Auto-Encoding Variational Bayes", ICLR 2014; weights other 
 
     loss = reconstruction_weight * E_q[-log p(images | latents)] + kl_weight * KL(q(latents | images) || N(0, 1))
 
-With both weights 1 the loss is the negative evidence lower bound (negative ELBO) in nats per image.
+With both weights 1 the loss is the negative evidence lower bound (negative ELBO) in nats per image. In the first
+`kl_warmup_steps` of training `kl_weight` rises from 0; the KL of each latent dimension counts at least `free_bits`.
 Departures from the paper: ReLU instead of tanh; grey values are scored with the Bernoulli likelihood as they are (the
 convention of most tutorials), so the likelihood is not normalised over [0, 1].
 """
@@ -19,9 +20,10 @@ import tensorflow as tf
 from keras import layers
 from pydantic import Field, PositiveInt
 
-from genlab import networks
-from genlab.networks import ImageShape, Losses
-from genlab.params import ModelSettings
+from genlab import networks, noise, optimization
+from genlab.images import ImageShape
+from genlab.networks import Losses
+from genlab.params import AdamSettings
 
 LOWEST_KL = -1e-3
 """Nats per image: a KL divergence is never negative; rounding in float32 stays above this."""
@@ -30,7 +32,7 @@ ACTIVE_VARIANCE = 0.01
 """A latent dimension is active where its posterior mean varies more than this (Burda et al. 2016, section 5.2)."""
 
 
-class Settings(ModelSettings):
+class Settings(AdamSettings):
     """An entry of `kind: vae` in `params.yaml`."""
 
     network: Literal["dense", "convolutional"]
@@ -39,10 +41,9 @@ class Settings(ModelSettings):
     filters: tuple[PositiveInt, ...] = Field(min_length=1)
     reconstruction_weight: float = Field(ge=0)
     kl_weight: float = Field(ge=0)
+    kl_warmup_steps: int = Field(ge=0)
+    free_bits: float = Field(ge=0)
     learning_rate: float = Field(gt=0)
-    learning_rate_schedule: Literal["constant", "cosine"]
-    beta_1: float = Field(ge=0, lt=1)
-    beta_2: float = Field(ge=0, lt=1)
 
 
 # Networks
@@ -74,8 +75,7 @@ def build_decoder(settings: Settings, image_shape: ImageShape) -> keras.Model:
 
 def bernoulli_loss(images: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     """Returns -log p(images | latents) of grey values in [0, 1], summed over pixels: (n,) nats."""
-    cross_entropy = tf.nn.sigmoid_cross_entropy_with_logits(labels=images, logits=logits)
-    return tf.reduce_sum(cross_entropy, axis=(1, 2, 3))
+    return tf.reduce_sum(optimization.sigmoid_cross_entropy(images, logits), axis=(1, 2, 3))
 
 
 @tf.custom_gradient
@@ -95,7 +95,18 @@ def kl_per_dimension(mean: tf.Tensor, log_variance: tf.Tensor) -> tuple[tf.Tenso
 
 def reparameterise(mean: tf.Tensor, log_variance: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """Returns one draw from each posterior (n, latent_dim): mean + deviation * noise, the reparameterisation trick."""
-    return mean + tf.exp(0.5 * log_variance) * tf.random.stateless_normal(tf.shape(mean), seed)
+    return mean + tf.exp(0.5 * log_variance) * noise.normal(tf.shape(mean)[0], mean.shape[1:], seed)
+
+
+def free_kl(kls: tf.Tensor, free_bits: float) -> tf.Tensor:
+    """Returns the batch mean of the KL (n, latent_dim), summed over dimensions, each at least `free_bits`: () nats.
+
+    Kingma et al., "Improved Variational Inference with Inverse Autoregressive Flow", NeurIPS 2016: a dimension that
+    has less is not pushed any further. The batch is that of all devices.
+    """
+    of_dimension = tf.reduce_mean(kls, axis=0)
+    above = optimization.mean_over_devices(tf.stop_gradient(of_dimension)) > free_bits
+    return tf.reduce_sum(tf.where(above, of_dimension, free_bits))
 
 
 # The model
@@ -150,10 +161,14 @@ class VAE(keras.Model):
 
     def compute_losses(self, images: tf.Tensor, seed: tf.Tensor) -> Losses:
         """Returns the weighted `loss`, its terms and the unweighted negative ELBO: nats per image, batch means."""
+        return self._compute_losses(images, seed, self.settings.kl_weight)
+
+    def _compute_losses(self, images: tf.Tensor, seed: tf.Tensor, kl_weight: tf.Tensor | float) -> Losses:
         reconstruction_losses, kls = self.elbo_terms(images, seed)
         reconstruction_loss = tf.reduce_mean(reconstruction_losses)
         kl = tf.reduce_mean(tf.reduce_sum(kls, axis=1))
-        loss = self.settings.reconstruction_weight * reconstruction_loss + self.settings.kl_weight * kl
+        counted = free_kl(kls, self.settings.free_bits) if self.settings.free_bits else kl
+        loss = self.settings.reconstruction_weight * reconstruction_loss + kl_weight * counted
         negative_elbo = reconstruction_loss + kl
         return {"loss": loss, "reconstruction_loss": reconstruction_loss, "kl": kl, "negative_elbo": negative_elbo}
 
@@ -173,13 +188,22 @@ class VAE(keras.Model):
 
     def make_optimizers(self) -> dict[str, keras.optimizers.Optimizer]:
         """Returns Adam, built on all trainable variables."""
-        optimizer = networks.adam(self.settings, self.settings.learning_rate, self.settings.steps)
+        optimizer = optimization.adam(self.settings, self.settings.learning_rate, self.settings.steps)
         optimizer.build(self.trainable_variables)
         return {"vae": optimizer}
 
     def update(self, images: tf.Tensor, seed: tf.Tensor, optimizers: dict[str, keras.optimizers.Optimizer]) -> Losses:
-        """Makes one training step on a batch and returns its losses."""
-        return networks.descend(lambda: self.compute_losses(images, seed), self.trainable_variables, optimizers["vae"])
+        """Makes one training step on a batch and returns its losses; `loss` has the KL's weight of this step."""
+        optimizer = optimizers["vae"]
+        kl_weight = self.kl_weight(optimizer.iterations)
+        return optimization.descend(
+            lambda: self._compute_losses(images, seed, kl_weight), self.trainable_variables, optimizer
+        )
+
+    def kl_weight(self, step: tf.Tensor) -> tf.Tensor | float:
+        """Returns the KL's weight in a step, counted from 0: it rises linearly (Bowman et al. 2016, section 3.1)."""
+        weight, warmup_steps = self.settings.kl_weight, self.settings.kl_warmup_steps
+        return weight * tf.minimum(tf.cast(step, tf.float32) / warmup_steps, 1.0) if warmup_steps else weight
 
 
 def build(settings: Settings, image_shape: ImageShape) -> VAE:

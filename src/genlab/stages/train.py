@@ -2,23 +2,35 @@
 
 import dataclasses
 import json
+import os
+import platform
+import shlex
 import shutil
+import sys
+import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 from filelock import AcquireReturnProxy, FileLock, Timeout
 from tqdm import tqdm
 
-from genlab import tracking, training
+from genlab import devices, tracking, training
+from genlab.errors import InputError
 from genlab.files import replacing
 from genlab.params import Params
-from genlab.training import Job
+from genlab.tracking.journal import Journal
+from genlab.training import Job, Summary
 
 RECORDED = "recorded.json"
-"""Time, speed, device and link of a training whose result and run are complete."""
+"""Time, speed, device and link of a training whose result is complete, and its run but for its end."""
+HOLDER = "holder.json"
+"""Who holds the lock beside it, or held it last: the lock alone counts."""
+GRACE_SECONDS = 1.0
+"""Within so much time a new holder has written who it is."""
 
 
-def run(params: Params, name: str, images: Path, out: Path, timings: Path) -> None:
+def run(params: Params, name: str, images: Path, features: Path, out: Path, timings: Path, wait: bool = True) -> None:
     """Trains the model `name` on the images in `images` and writes it to `out`.
 
     A training that was finished before, here, with the same `train_key` is not repeated: its result is used.
@@ -27,33 +39,71 @@ def run(params: Params, name: str, images: Path, out: Path, timings: Path) -> No
         params: All parameters.
         name: A model in `params.yaml: models`.
         images: The fetched data set.
+        features: The feature extractor's folder.
         out: The trained model's folder; replaced as a whole.
         timings: A folder for `<name>.json`: seconds, speed, device, link. Not hashed by DVC.
+        wait: Whether to wait where another process is at this very training, and then use its result.
+
+    Raises:
+        InputError: The training cannot be run, or another process is at it and `wait` is false.
     """
-    job = training.prepare(params, name, images)
+    job = training.prepare(params, name, images, features)
+    if not devices.is_chief():  # of several processes that train one model: it computes, the chief writes
+        training.fit(job, training.NoRecorder())
+        return
     job.folder.mkdir(parents=True, exist_ok=True)
-    with _lock(job):
-        if (job.folder / RECORDED).is_file():
+    with _lock(job, wait):
+        if (job.folder / RECORDED).is_file() and not _is_open(job):
             tqdm.write(f"{name}: this very training is finished ({job.train_key}); using its result")
         else:
             _train(job)
         with replacing(out) as building:
             shutil.copytree(job.folder / "result", building)
-        timings.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(job.folder / RECORDED, timings / f"{name}.json")
+        with replacing(timings / f"{name}.json") as building:
+            shutil.copyfile(job.folder / RECORDED, building)
 
 
-def _lock(job: Job) -> AcquireReturnProxy:
-    """Acquires the lock of this training, to be released by `with`.
+def _lock(job: Job, wait: bool) -> AcquireReturnProxy:
+    """Acquires the lock of this training, to be released by `with`, and writes down who holds it.
 
     The second of two equal trainings waits, then uses the result of the first.
     """
     lock = FileLock(job.folder / "lock")
     try:
-        return lock.acquire(timeout=0)
+        held = lock.acquire(timeout=GRACE_SECONDS)
     except Timeout:
-        tqdm.write(f"{job.name}: another process is at this very training ({job.train_key}); waiting for its result")
-        return lock.acquire()
+        if not wait:
+            raise InputError(
+                f"{job.name} must be trained by one process at a time. Received: {_holder(job)}. "
+                "Wait for its end, or leave out --no-wait."
+            ) from None
+        tqdm.write(f"{job.name}: {_holder(job)}; waiting for its result")
+        held = lock.acquire()
+    since, command = time.strftime("%Y-%m-%d %H:%M:%S"), shlex.join(["genlab", *sys.argv[1:]])
+    note = {"process": os.getpid(), "host": platform.node(), "since": since, "command": command}
+    with replacing(job.folder / HOLDER) as building:
+        building.write_text(json.dumps(note))
+    return held
+
+
+def _holder(job: Job) -> str:
+    try:
+        note = json.loads((job.folder / HOLDER).read_text())
+    except FileNotFoundError:
+        return f"another process is at this very training ({job.train_key})"
+    who = f"process {note['process']} on host {note['host']}"
+    return f"{who} has been at this very training ({job.train_key}) since {note['since']}: {note['command']}"
+
+
+def _is_open(job: Job) -> bool:
+    """Says whether the run of a recorded training has no end, as a kill came before it; sends an end that waits."""
+    for journal in Journal.all():
+        with suppress(FileNotFoundError):  # sent and removed by another process
+            if journal.start.get("training_id") == _training_id(job):
+                if journal.status != "FINISHED":
+                    return True
+                tracking.Run(journal).flush()
+    return False
 
 
 def _train(job: Job) -> None:
@@ -73,7 +123,12 @@ def _train(job: Job) -> None:
         run.log_metrics(speed, step=0)
         run.log_artifact(job.folder / "result" / "history.csv")
         run.log_model(job.folder / "result")
-    facts = dataclasses.asdict(summary) | {"run_url": run.url, "train_key": job.train_key}
+        _record(job, summary, run.url)  # before the end: an ended run is never opened again
+    _record(job, summary, run.url)
+
+
+def _record(job: Job, summary: Summary, url: str | None) -> None:
+    facts = dataclasses.asdict(summary) | {"run_url": url, "train_key": job.train_key}
     with replacing(job.folder / RECORDED) as building:
         building.write_text(json.dumps(facts, indent=2) + "\n")
 

@@ -2,6 +2,6 @@
 
 from genlab.training.fit import Summary, fit
 from genlab.training.job import Job, prepare
-from genlab.training.observer import Recorder
+from genlab.training.observer import NoRecorder, Recorder
 
-__all__ = ["Job", "Recorder", "Summary", "fit", "prepare"]
+__all__ = ["Job", "NoRecorder", "Recorder", "Summary", "fit", "prepare"]

@@ -6,12 +6,15 @@ One file each, `step-<step>-<start of its SHA-256>.npz`: renamed into place when
 import hashlib
 import io
 import json
-import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
+
+from genlab.errors import InputError
+from genlab.files import naming, sync
 
 KEPT = 2
 DIGEST_LENGTH = 16
@@ -26,46 +29,79 @@ class Checkpoint(NamedTuple):
 
 
 def write(folder: Path, checkpoint: Checkpoint) -> None:
-    """Writes a checkpoint and removes all but the newest two. `record` must be JSON."""
+    """Writes a checkpoint and removes all but the newest two. `record` must be JSON.
+
+    Where it fails, for want of room, say, those that were there are there still, and nothing else.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
     arrays = {f"variable_{index:04d}": value for index, value in enumerate(checkpoint.variables)}
     record = np.frombuffer(json.dumps(checkpoint.record).encode(), np.uint8)
     np.savez(buffer, record=record, **arrays)  # type: ignore[arg-type]
     digest = hashlib.sha256(buffer.getbuffer()).hexdigest()[:DIGEST_LENGTH]
-    temporary = folder / f"writing-{os.getpid()}"
-    with temporary.open("wb") as file:
-        file.write(buffer.getbuffer())
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(folder / f"step-{checkpoint.step:09d}-{digest}.npz")
-    _sync_folder(folder)
-    for old in _paths(folder)[:-KEPT]:
-        old.unlink()
+    path, temporary = folder / f"step-{checkpoint.step:09d}-{digest}.npz", folder / "writing"
+    others = [other for other in _paths(folder) if other != path]
+    try:
+        with naming(path):
+            temporary.write_bytes(buffer.getbuffer())  # over what a killed process may have left
+            sync(temporary)
+            temporary.replace(path)
+            sync(folder)
+    finally:
+        temporary.unlink(missing_ok=True)
+    former = [other for other in others if _step(other) < checkpoint.step]  # a later one was damaged: passed over
+    for other in set(others) - set(former[1 - KEPT :]):
+        other.unlink()
 
 
-def read_newest(folder: Path) -> Checkpoint | None:
-    """Returns the newest whole checkpoint; a damaged one is named in a warning and passed over. None where none is."""
+def read_newest(folder: Path, like: Sequence[Any] | None = None) -> Checkpoint | None:
+    """Returns the newest whole checkpoint; a damaged one is named in a warning and passed over. None where none is.
+
+    Args:
+        folder: Where `write` wrote.
+        like: What its variables must be like: anything with a shape and a dtype, in their order.
+
+    Raises:
+        InputError: Number, shapes or types of the variables are others: it is of another architecture.
+    """
     for path in reversed(_paths(folder)):
         content = path.read_bytes()
-        _, step, digest = path.stem.split("-")
-        if hashlib.sha256(content).hexdigest()[:DIGEST_LENGTH] != digest:
+        if hashlib.sha256(content).hexdigest()[:DIGEST_LENGTH] != path.stem.rpartition("-")[2]:
             tqdm.write(f"warning: {path.name} is damaged; going on from the checkpoint before it")
             continue
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             record = json.loads(arrays["record"].tobytes())
             names = sorted(name for name in arrays.files if name.startswith("variable_"))
-            return Checkpoint(int(step), [arrays[name] for name in names], record)
+            checkpoint = Checkpoint(_step(path), [arrays[name] for name in names], record)
+        if like is not None:
+            _check(path, checkpoint.variables, like)
+        return checkpoint
     return None
 
 
+def _check(path: Path, variables: Sequence[Any], like: Sequence[Any]) -> None:
+    expected, received = ([_describe(value) for value in values] for values in (like, variables))
+    if expected == received:
+        return
+    wanted, found = f"{len(expected)} variables", f"{len(received)}"
+    if len(expected) == len(received):
+        index = next(index for index in range(len(expected)) if expected[index] != received[index])
+        wanted, found = f"{expected[index]} as variable {index}", received[index]
+    raise InputError(
+        f"{path.name} must hold {wanted}, as the model of this training does. Received: {found}. "
+        f"It is of another architecture: delete {path.parents[1]} to train from the start."
+    )
+
+
+def _describe(value: Any) -> str:
+    """Returns type and shape: `float32 (128, 10)`, of NumPy's, Keras's and TensorFlow's alike."""
+    return f"{getattr(value.dtype, 'name', value.dtype)} {tuple(value.shape)}"
+
+
 def _paths(folder: Path) -> list[Path]:
-    return sorted(folder.glob("step-*.npz"))
+    """Returns all checkpoints, oldest first."""
+    return sorted(folder.glob("step-*-*.npz"))
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _step(path: Path) -> int:
+    return int(path.stem.split("-")[1])

@@ -1,36 +1,17 @@
-"""The compiled training loop: many steps per call, on images that lie on the device, every draw a function of the step.
+"""The compiled training loop: many steps per call, every draw a function of the step.
 
 The order of the images is a function of (seed, epoch) and every random draw one of (seed, step), so that a run that is
-resumed at a step goes on exactly as one that was never stopped.
+resumed at a step goes on exactly as one that was never stopped, and it does not matter how many steps a call makes.
 """
 
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from genlab.networks import Losses
+from genlab.training.feed import Feed
 
 NO_STEP = -1
-
-
-def shuffled(positions: tf.Tensor, num_images: int, seed: int) -> tf.Tensor:
-    """Returns the index of the image at each position of an endless sequence of shuffled epochs.
-
-    Args:
-        positions: int64 (n,), counted over all epochs from 0.
-        num_images: Images in an epoch.
-        seed: Of the order; every epoch has its own permutation.
-
-    Returns:
-        int64 (n,): every image once in each epoch. The permutations are computed, not stored (TensorFlow's
-        `RandomIndexShuffle`, a block cipher on the index).
-    """
-    epochs = positions // num_images
-    seeds = tf.stack([tf.fill(tf.shape(positions), tf.constant(seed, tf.int64)), epochs, tf.zeros_like(epochs)], axis=1)
-    return tf.raw_ops.RandomIndexShuffle(
-        index=positions % num_images, seed=seeds, max_index=tf.constant(num_images - 1, tf.int64), rounds=4
-    )
 
 
 def as_floats(images: tf.Tensor) -> tf.Tensor:
@@ -39,52 +20,79 @@ def as_floats(images: tf.Tensor) -> tf.Tensor:
 
 
 class Engine:
-    """Runs steps of one model on one set of images."""
+    """Runs steps of one model on the images of one feed."""
 
-    def __init__(self, model: Any, optimizers: dict[str, Any], images: np.ndarray, seed: int):
-        """Puts the images, uint8 NHWC, on the device; model and optimizers are built in the current strategy."""
+    def __init__(self, model: Any, optimizers: dict[str, Any], feed: Feed, seed: int):
+        """Takes a model and optimizers that were built in the current strategy."""
         self.model = model
         self.optimizers = optimizers
+        self.feed = feed
         self.seed = seed
-        self.num_images = len(images)
-        self.images = tf.constant(images)
         self.strategy = tf.distribute.get_strategy()
 
-    @tf.function(autograph=False)  # AutoGraph leans on what Python 3.15 removes
-    def run(self, first_step: tf.Tensor, num_steps: tf.Tensor) -> tuple[Losses, tf.Tensor]:
+    def run(self, first_step: int, num_steps: int, sums: dict[str, float]) -> tuple[dict[str, float], int]:
         """Makes the steps first_step .. first_step + num_steps - 1, counted from 0.
 
+        Args:
+            first_step: Steps made before.
+            num_steps: At least 1.
+            sums: Of each loss over the steps before, to which those of these steps are added, in float32; {} for none.
+
         Returns:
-            The mean of each loss over these steps, and the first step whose losses were not finite, or NO_STEP.
+            The sums, and the first of these steps whose losses were not finite, or NO_STEP.
         """
+        totals = {name: tf.constant(sums.get(name, 0.0)) for name in self.model.loss_names}
+        bad, step, end = tf.constant(NO_STEP), first_step, first_step + num_steps
+        while step < end:
+            size = self.feed.steps_per_block or end
+            number = step // size
+            stop, block = min(end, (number + 1) * size), self.feed.block(number)
+            bounds = (tf.constant(value) for value in (step, stop, number * size))
+            totals, bad = self._run(*bounds, block, totals, bad)
+            step = stop
+        return {name: float(total) for name, total in totals.items()}, int(bad)
 
-        def goes_on(step: tf.Tensor, sums: Losses, first_bad: tf.Tensor) -> tf.Tensor:
-            del sums, first_bad
-            return step < first_step + num_steps
+    @tf.function(autograph=False)  # AutoGraph leans on what Python 3.15 removes
+    def _run(
+        self,
+        step: tf.Tensor,
+        stop: tf.Tensor,
+        first_of_block: tf.Tensor,
+        block: tf.Tensor,
+        sums: Losses,
+        bad: tf.Tensor,
+    ) -> tuple[Losses, tf.Tensor]:
+        def goes_on(step: tf.Tensor, sums: Losses, bad: tf.Tensor) -> tf.Tensor:
+            del sums, bad
+            return step < stop
 
-        def advance(step: tf.Tensor, sums: Losses, first_bad: tf.Tensor) -> tuple[tf.Tensor, Losses, tf.Tensor]:
-            losses = self._step(step)
+        def advance(step: tf.Tensor, sums: Losses, bad: tf.Tensor) -> tuple[tf.Tensor, Losses, tf.Tensor]:
+            losses = self._step(step, first_of_block, block)
             finite = tf.reduce_all(tf.math.is_finite(tf.stack(list(losses.values()))))
-            first_bad = tf.where(finite | (first_bad != NO_STEP), first_bad, step)
-            return step + 1, {name: sums[name] + losses[name] for name in sums}, first_bad
+            bad = tf.where(finite | (bad != NO_STEP), bad, step)
+            return step + 1, {name: sums[name] + losses[name] for name in sums}, bad
 
-        start = (first_step, {name: tf.constant(0.0) for name in self.model.loss_names}, tf.constant(NO_STEP))
-        _, sums, first_bad = tf.while_loop(goes_on, advance, start)
-        return {name: total / tf.cast(num_steps, tf.float32) for name, total in sums.items()}, first_bad
+        _, sums, bad = tf.while_loop(goes_on, advance, (step, sums, bad))
+        return sums, bad
 
-    def _step(self, step: tf.Tensor) -> Losses:
-        losses = self.strategy.run(self._replica_step, (step,))
+    def _step(self, step: tf.Tensor, first_of_block: tf.Tensor, block: tf.Tensor) -> Losses:
+        losses = self.strategy.run(self._replica_step, (step, first_of_block, block))
         if hasattr(self.model, "average_weights"):
             self.model.average_weights(step)
         return {name: self.strategy.reduce("MEAN", losses[name], axis=None) for name in self.model.loss_names}
 
-    def _replica_step(self, step: tf.Tensor) -> Losses:
-        replicas = self.strategy.num_replicas_in_sync
-        size = self.model.settings.images_per_step
-        share = size // replicas
-        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        start = tf.cast(step, tf.int64) * size + tf.cast(replica * share, tf.int64)
-        indices = shuffled(start + tf.range(share, dtype=tf.int64), self.num_images, self.seed)
-        batch = as_floats(tf.gather(self.images, indices))
-        seed = tf.stack([tf.constant(self.seed), step * replicas + replica])
-        return self.model.update(batch, seed, self.optimizers)
+    def _replica_step(self, step: tf.Tensor, first_of_block: tf.Tensor, block: tf.Tensor) -> Losses:
+        size = tf.constant(self.model.settings.images_per_step, tf.int64)
+        positions = tf.cast(step, tf.int64) * size + self._share()
+        rows = self.feed.rows(positions, tf.cast(first_of_block, tf.int64) * size)
+        batch = as_floats(tf.gather(block, rows))
+        return self.model.update(batch, tf.stack([tf.constant(self.seed), step]), self.optimizers)
+
+    def _share(self) -> tf.Tensor:
+        """Returns this replica's places in the images of one step: its part of each batch, int64 (n,)."""
+        settings = self.model.settings
+        share = settings.batch_size // self.strategy.num_replicas_in_sync
+        replica = tf.cast(tf.distribute.get_replica_context().replica_id_in_sync_group, tf.int64)
+        starts = tf.range(0, settings.images_per_step, settings.batch_size, dtype=tf.int64)
+        places = starts[:, tf.newaxis] + replica * share + tf.range(share, dtype=tf.int64)
+        return tf.reshape(places, [-1])

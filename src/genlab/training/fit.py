@@ -1,32 +1,31 @@
 """Fits one model: runs its steps, records what is seen on the way, survives a kill, writes the trained model."""
 
-import csv
 import json
 import math
-import shutil
+import sys
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-import genlab
-from genlab import density, devices, images, seeds
+from genlab import devices, images
 from genlab.errors import InputError
 from genlab.files import replacing
-from genlab.training import checkpoints
-from genlab.training.checkpoints import Checkpoint
+from genlab.training import result
 from genlab.training.engine import NO_STEP, Engine
+from genlab.training.feed import feed
 from genlab.training.job import Job
 from genlab.training.observer import Observer, Recorder
+from genlab.training.state import State
 
 SUMMARY = "summary.json"
 """In the training's folder, once its result is complete."""
+
+SECONDS_PER_CALL = 1.0
+"""The compiled loop makes about so many seconds' worth of steps per call: Ctrl-C and checkpoints wait for its end."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +37,8 @@ class Summary:
     device: str
     first_step: int
     """Where the process that finished it began: 0, or the step of a checkpoint."""
+    first_call_seconds: float
+    """Of that process: from its start to the end of its first step, compiling included."""
 
 
 def fit(job: Job, recorder: Recorder) -> Summary:
@@ -47,23 +48,32 @@ def fit(job: Job, recorder: Recorder) -> Summary:
 
     Raises:
         FloatingPointError: A loss was not finite, or was impossible; the message names the step.
-        InputError: The devices cannot share a batch equally.
+        InputError: The devices cannot share a batch equally, or the model has no such metric to monitor.
     """
     keras.utils.clear_session()  # layers are numbered from 0 again: their names are written with the weights
     if (job.folder / SUMMARY).is_file():
         return Summary(**json.loads((job.folder / SUMMARY).read_text()))
     devices.configure(job.training.precision, job.training.deterministic)
-    keras.utils.set_random_seed(job.seed)
     strategy = devices.strategy()
+    keras.utils.set_random_seed(job.seed)
     _check_shares(job, strategy.num_replicas_in_sync)
     with strategy.scope():
         model = job.chapter.build(job.settings, job.image_shape)
         optimizers = model.make_optimizers()
-        engine = Engine(model, optimizers, np.asarray(images.read_split(job.data, "train").images), job.seed)
+        train = images.read_split(job.data, "train").images
+        resident_bytes = int(job.training.resident_megabytes * 2**20)
+        engine = Engine(
+            model, optimizers, feed(train, job.seed, job.settings.images_per_step, resident_bytes), job.seed
+        )
         state = State(job, model, optimizers)
-        observer = Observer(job, model, state.work, recorder)
+        _check_agreement(job, state.step, strategy)
+        observer = Observer(job, model, recorder)
         summary = _run(engine, state, observer)
-    _write_result(job, model, state, summary)
+    if devices.is_chief():
+        result.write(job, model, state)
+        with replacing(job.folder / SUMMARY) as building:
+            building.write_text(json.dumps(asdict(summary)))
+    result.drop_checkpoints(job)
     return summary
 
 
@@ -75,65 +85,61 @@ def _check_shares(job: Job, num_devices: int) -> None:
         )
 
 
-class State:
-    """The variables and the record of a training, as they go into a checkpoint and come out of it."""
-
-    def __init__(self, job: Job, model: Any, optimizers: dict[str, Any]):
-        self.job = job
-        self.work = job.folder / "work"
-        self.variables = [*model.variables, *(v for name in sorted(optimizers) for v in optimizers[name].variables)]
-        self.step = 0
-        self.rows: list[dict[str, float]] = []
-        self.histograms: dict[str, list[Any]] = {}
-        self.seconds_before = 0.0
-        self._started = self._written_at = time.monotonic()
-        self._restore()
-
-    @property
-    def seconds(self) -> float:
-        """Seconds of training, those of the processes before this one included."""
-        return self.seconds_before + time.monotonic() - self._started
-
-    def _restore(self) -> None:
-        checkpoint = checkpoints.read_newest(self.job.folder / "checkpoints")
-        if checkpoint is None:
-            shutil.rmtree(self.work, ignore_errors=True)
-            return
-        for variable, value in zip(self.variables, checkpoint.variables, strict=True):
-            variable.assign(value)
-        self.step, self.rows = checkpoint.step, checkpoint.record["rows"]
-        self.histograms, self.seconds_before = checkpoint.record["histograms"], checkpoint.record["seconds"]
-        tqdm.write(f"{self.job.name}: going on from step {self.step} of {self.job.settings.steps}")
-
-    def write_if_due(self) -> None:
-        """Writes a checkpoint where the last one is older than `checkpoint_every_seconds`."""
-        if time.monotonic() - self._written_at < self.job.training.checkpoint_every_seconds:
-            return
-        values = [keras.ops.convert_to_numpy(variable) for variable in self.variables]
-        record = {"rows": self.rows, "histograms": self.histograms, "seconds": self.seconds}
-        checkpoints.write(self.job.folder / "checkpoints", Checkpoint(self.step, values, record))
-        self._written_at = time.monotonic()
+def _check_agreement(job: Job, step: int, strategy: tf.distribute.Strategy) -> None:
+    """Sees to it that all processes of one training found the same checkpoint."""
+    gather = lambda: tf.distribute.get_replica_context().all_gather(tf.constant([step]), axis=0)  # noqa: E731
+    steps = sorted(set(strategy.experimental_local_results(strategy.run(gather))[0].numpy().tolist()))
+    if len(steps) > 1:
+        raise InputError(
+            f"all processes of a training must go on from the same step. Received: steps {steps}. "
+            f"See {job.folder}: it must be on a disk that all of them share, or be removed on all of them."
+        )
 
 
 def _run(engine: Engine, state: State, observer: Observer) -> Summary:
-    job, first_step, started = state.job, state.step, time.monotonic()
+    job, first_step, started, first_call = state.job, state.step, time.monotonic(), 0.0
+    steps_per_call = 1
     with tqdm(total=job.settings.steps, initial=first_step, desc=job.name, unit="step", mininterval=0.5) as bar:
-        for stop in observer.stops_after(first_step):
-            losses, first_bad = engine.run(tf.constant(state.step), tf.constant(stop - state.step))
-            row = {f"train/{name}": float(value) for name, value in losses.items()}
-            _check(job, engine.model, row, int(first_bad), stop)
-            bar.update(stop - state.step)
-            state.step = stop
-            seen = observer.look(stop, row, state.histograms)
-            if not all(math.isfinite(value) for value in seen.values()):
-                raise _not_finite(job, stop)
-            state.rows.append({"step": stop} | row | seen)
-            seconds = time.monotonic() - started
-            rate = (stop - first_step) * job.settings.images_per_step / seconds
-            bar.set_postfix_str(_postfix(row, rate), refresh=False)
+        while not state.is_over:
+            stop = observer.stop_after(state.step)
+            count = min(stop - state.step, steps_per_call, state.steps_to_checkpoint())
+            called = time.monotonic()
+            state.sums, first_bad = engine.run(state.step, count, state.sums)
+            seconds = time.monotonic() - called
+            first_call = first_call or time.monotonic() - started
+            steps_per_call = _pace(count, seconds)
+            if first_bad != NO_STEP:
+                raise _not_finite(job, first_bad + 1)
+            state.step += count
+            bar.update(count)
+            if state.step == stop:
+                row = _look(engine.model, state, observer)
+                rate = (stop - first_step) * job.settings.images_per_step / (time.monotonic() - started)
+                bar.set_postfix_str(_postfix(row, rate), refresh=False)
             state.write_if_due()
     seconds = state.seconds
-    return Summary(seconds, job.settings.steps * job.settings.images_per_step / seconds, devices.describe(), first_step)
+    rate = state.step * job.settings.images_per_step / seconds
+    return Summary(seconds, rate, devices.describe(), first_step, first_call)
+
+
+def _pace(num_steps: int, seconds: float) -> int:
+    """Returns how many steps the next call makes, where one of `num_steps` took so many seconds.
+
+    Several processes exchange gradients by their place in a call, so they must make the same calls: up to each stop.
+    """
+    return max(1, int(num_steps * SECONDS_PER_CALL / seconds)) if devices.num_processes() == 1 else sys.maxsize
+
+
+def _look(model: Any, state: State, observer: Observer) -> dict[str, float]:
+    """Adds a row to the record: the mean losses since the row before, and what is due at this step."""
+    job, num_steps = state.job, state.step - (state.rows[-1]["step"] if state.rows else 0)
+    row = {f"train/{name}": total / num_steps for name, total in state.sums.items()}
+    _check_losses(job, model, row, state.step)
+    seen = observer.look(state.step, row, state.histograms)
+    if not all(math.isfinite(value) for value in seen.values()):
+        raise _not_finite(job, state.step)
+    state.add_row(row | seen)
+    return row
 
 
 def _postfix(row: dict[str, float], images_per_second: float) -> str:
@@ -141,14 +147,12 @@ def _postfix(row: dict[str, float], images_per_second: float) -> str:
     return f"{' '.join(losses)} {images_per_second:.0f} images/s"
 
 
-def _check(job: Job, model: Any, row: dict[str, float], first_bad: int, stop: int) -> None:
-    if first_bad != NO_STEP:
-        raise _not_finite(job, first_bad + 1)
+def _check_losses(job: Job, model: Any, row: dict[str, float], step: int) -> None:
     if hasattr(model, "check_losses"):
         try:
             model.check_losses({name.removeprefix("train/"): value for name, value in row.items()})
         except FloatingPointError as error:
-            raise FloatingPointError(f"{job.name}: {error} Steps up to {stop}.") from None
+            raise FloatingPointError(f"{job.name}: {error} Steps up to {step}.") from None
 
 
 def _not_finite(job: Job, step: int) -> FloatingPointError:
@@ -156,64 +160,3 @@ def _not_finite(job: Job, step: int) -> FloatingPointError:
         f"{job.name}: the losses must be finite. Received: not a number or infinite at step {step}. "
         f"Lower the learning rate. See params.yaml: models.{job.name}."
     )
-
-
-# The trained model on disk
-
-
-def _write_result(job: Job, model: Any, state: State, summary: Summary) -> None:
-    """Writes the trained model, byte-stable, and drops the checkpoints that it makes needless."""
-    with replacing(job.folder / "result") as building:
-        shutil.copytree(state.work, building)
-        model.save_weights(building / "model.weights.h5")
-        _write_history(building / "history.csv", state.rows)
-        if state.histograms:
-            arrays = {name: np.array(rows) for name, rows in state.histograms.items()}
-            images.write_npz(building / "histograms.npz", arrays)
-        if hasattr(model, "encode"):
-            _fit_density(job, model).write(building / "density.npz")
-        (building / "settings.json").write_text(json.dumps(_describe(job), indent=2) + "\n")
-    with replacing(job.folder / SUMMARY) as building:
-        building.write_text(json.dumps(asdict(summary)))
-    shutil.rmtree(job.folder / "checkpoints", ignore_errors=True)
-    shutil.rmtree(state.work, ignore_errors=True)
-
-
-def _describe(job: Job) -> dict[str, Any]:
-    return {
-        "name": job.name,
-        "kind": job.settings.kind,
-        "settings": job.settings.model_dump(mode="json"),
-        "image_shape": list(job.image_shape),
-        "dataset": job.description["name"],
-        "class_names": job.description["class_names"],
-        "train_key": job.train_key,
-        "precision": job.training.precision,
-        "genlab_version": genlab.__version__,
-    }
-
-
-def _write_history(path: Path, rows: list[dict[str, float]]) -> None:
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-
-
-def _fit_density(job: Job, model: Any) -> density.GaussianMixture:
-    """Fits the mixture to the latents of training images: to posterior draws where the model has posteriors."""
-    seed = seeds.derive(job.seed, "density")
-    train = images.read_split(job.data, "train").images
-    chosen = np.sort(np.random.default_rng(seed).permutation(len(train))[: job.training.density_images])
-    latents = np.concatenate(list(_latents(model, images.to_float(train[chosen]), seed)))
-    return density.fit(latents, job.training.density_components, seed)
-
-
-def _latents(model: Any, floats: np.ndarray, seed: int) -> Iterator[np.ndarray]:
-    for start in range(0, len(floats), 500):
-        batch = floats[start : start + 500]
-        if hasattr(model, "draw_posterior"):
-            yield model.draw_posterior(batch, (seed, start)).numpy()
-        else:
-            yield model.encode(batch).numpy()

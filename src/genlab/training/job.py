@@ -13,13 +13,28 @@ import sklearn
 import tensorflow as tf
 
 import genlab
-from genlab import devices, images, plugins, seeds, workspace
+from genlab import devices, feature_extractor, images, plugins, seeds, workspace
 from genlab.errors import InputError
 from genlab.params import ModelSettings, Params, Training, build_section
 
 PACKAGES = (keras, np, sklearn, tf)
-NO_EFFECT = {"checkpoint_every_seconds"}
+NO_EFFECT = {"checkpoint_every_seconds", "checkpoint_every_steps", "resident_megabytes"}
 """Training parameters that change neither weights nor history."""
+FRECHET_DISTANCE = "frechet_distance"
+SHARED_CODE = (
+    "augmentation",
+    "convolution",
+    "density",
+    "devices",
+    "feature_extractor",
+    "images",
+    "metrics/frechet_distance",
+    "networks",
+    "noise",
+    "normalisation",
+    "optimization",
+    "seeds",
+)
 
 
 @dataclass(frozen=True)
@@ -31,6 +46,8 @@ class Job:
     settings: ModelSettings
     training: Training
     data: Path
+    features: Path | None
+    """The feature extractor, where the model monitors a Fréchet distance."""
     description: dict[str, Any]
     seed: int
     train_key: str
@@ -41,14 +58,25 @@ class Job:
         return workspace.state("training", self.train_key)
 
     @property
+    def work(self) -> Path:
+        """Where pictures are gathered while it runs; of several processes each has its own."""
+        return self.folder / ("work" if devices.is_chief() else f"work-{devices.process_index()}")
+
+    @property
     def image_shape(self) -> tuple[int, int, int]:
         """Height, width and channels."""
         height, width, channels = self.description["image_shape"]
         return height, width, channels
 
 
-def prepare(params: Params, name: str, data: Path) -> Job:
+def prepare(params: Params, name: str, data: Path, features: Path | None = None) -> Job:
     """Returns the training of the model `name` on the fetched images in `data`.
+
+    Args:
+        params: All parameters; `precision: auto` is resolved here.
+        name: A model in `params.yaml: models`.
+        data: A fetched data set.
+        features: The folder of the feature extractor; only `monitor: frechet_distance` needs it.
 
     Raises:
         InputError: The model, one of its settings or the images are not usable; the message is one line.
@@ -63,10 +91,28 @@ def prepare(params: Params, name: str, data: Path) -> Job:
             f"batch_size must be at most the {available} training images. "
             f"Received: {settings.images_per_step} images per step. See {where}.batch_size."
         )
-    devices.check_precision(params.training.precision)
+    if settings.monitor != FRECHET_DISTANCE:
+        features = None
+    elif features is None:
+        raise InputError(
+            f"a feature extractor must be given to monitor a Fréchet distance. Received: none. "
+            f"See {where}.monitor, or pass --features."
+        )
+    training = params.training.model_copy(
+        update={"precision": _precision(params.training.precision, chapter, settings)}
+    )
     seed = seeds.derive(params.seed, "train", name)
-    key = _train_key(settings, params.training, seed, description["sha256"], chapter)
-    return Job(name, chapter, settings, params.training, Path(data), description, seed, key)
+    key = _train_key(settings, training, seed, description["sha256"], features, chapter)
+    return Job(name, chapter, settings, training, Path(data), features, description, seed, key)
+
+
+def _precision(wanted: str, chapter: ModuleType, settings: ModelSettings) -> str:
+    """Returns the precision; `auto` is what the chapter's table says for this model on this kind of device."""
+    if wanted == "auto":
+        measured = getattr(chapter, "FASTEST_PRECISION", {})
+        return measured.get((devices.arithmetic(), getattr(settings, "network", "")), "float32")
+    devices.check_precision(wanted)
+    return wanted
 
 
 def _settings(params: Params, name: str) -> tuple[ModuleType, ModelSettings]:
@@ -75,12 +121,15 @@ def _settings(params: Params, name: str) -> tuple[ModuleType, ModelSettings]:
     return chapter, build_section(chapter.Settings, entry, where)
 
 
-def _train_key(settings: ModelSettings, training: Training, seed: int, data_sha256: str, chapter: ModuleType) -> str:
+def _train_key(
+    settings: ModelSettings, training: Training, seed: int, data_sha256: str, features: Path | None, chapter: ModuleType
+) -> str:
     parts = {
         "settings": settings.model_dump(mode="json"),
         "training": training.model_dump(mode="json", exclude=NO_EFFECT),
         "seed": seed,
         "data": data_sha256,
+        "features": feature_extractor.read_settings(features)["weights_sha256"] if features else None,
         "code": _code_digest(chapter),
         "packages": {package.__name__: package.__version__ for package in PACKAGES},
         "devices": devices.count_and_kind(),
@@ -91,6 +140,6 @@ def _train_key(settings: ModelSettings, training: Training, seed: int, data_sha2
 def _code_digest(chapter: ModuleType) -> str:
     """Returns the SHA-256 of the source files that a training runs through."""
     package = Path(genlab.__file__).parent
-    shared = [package / f"{name}.py" for name in ("density", "devices", "images", "networks", "seeds")]
+    shared = [package / f"{name}.py" for name in SHARED_CODE]
     files = [*shared, *sorted((package / "training").glob("*.py")), Path(str(chapter.__file__))]
     return hashlib.sha256(b"".join(hashlib.sha256(file.read_bytes()).digest() for file in files)).hexdigest()

@@ -1,5 +1,6 @@
 """What is looked at during training, and when: losses, validation, pictures from fixed latents, latent histograms."""
 
+import bisect
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -7,9 +8,11 @@ from typing import Any, Protocol
 import numpy as np
 import tensorflow as tf
 
-from genlab import images, seeds
+from genlab import feature_extractor, images, seeds
+from genlab.errors import InputError
+from genlab.metrics import frechet_distance
 from genlab.networks import Losses
-from genlab.training.job import Job
+from genlab.training.job import FRECHET_DISTANCE, Job
 
 HISTOGRAM_EDGES = np.linspace(-8.0, 8.0, 81)
 
@@ -24,6 +27,16 @@ class Recorder(Protocol):
         """Takes a picture, PNG, made after `step` steps."""
 
 
+class NoRecorder:
+    """Tells nobody."""
+
+    def log_metrics(self, metrics: dict[str, float], step: int) -> None:
+        """Drops the metrics."""
+
+    def log_image(self, path: Path, key: str, step: int) -> None:
+        """Drops the picture."""
+
+
 def geometric_steps(steps: int, times: int) -> list[int]:
     """Returns at most `times` steps from 1 to `steps`, geometrically spaced: the early ones show the learning."""
     return sorted({round(steps ** (index / (times - 1))) for index in range(times)})
@@ -32,19 +45,33 @@ def geometric_steps(steps: int, times: int) -> list[int]:
 class Observer:
     """Looks at a model at fixed steps; what it sees depends on the step alone, not on when the run was killed."""
 
-    def __init__(self, job: Job, model: Any, work: Path, recorder: Recorder):
-        self.job, self.model, self.work, self.recorder = job, model, work, recorder
+    def __init__(self, job: Job, model: Any, recorder: Recorder):
+        """Raises an InputError where the model has no such metric as it is to monitor."""
+        self.job, self.model, self.recorder = job, model, recorder
         training, steps = job.training, job.settings.steps
         self.picture_steps = set(geometric_steps(steps, training.num_picture_times))
         self.validation_steps = {*range(0, steps, training.validate_every_steps), steps}
         self.log_steps = {*range(0, steps, training.log_every_steps), steps}
-        validation = images.read_split(job.data, "validation").images[: training.num_validation_images]
+        self.stops = sorted(self.picture_steps | self.validation_steps | self.log_steps)
+        validation = np.asarray(images.read_split(job.data, "validation").images[: training.num_validation_images])
         self.validation = images.to_float(validation)
         self.seed = seeds.derive(job.seed, "validation")
+        self._check_monitor()
+        self._distance = FrechetMonitor(job.features, validation) if job.features else None
 
-    def stops_after(self, step: int) -> list[int]:
-        """Returns the steps, later than `step`, after which the compiled loop pauses."""
-        return sorted(stop for stop in self.picture_steps | self.validation_steps | self.log_steps if stop > step)
+    def _check_monitor(self) -> None:
+        losses = self.model.loss_names if hasattr(self.model, "compute_losses") else ()
+        known = [*losses, *([FRECHET_DISTANCE] if hasattr(self.model, "sample") else [])]
+        monitor = self.job.settings.monitor
+        if monitor is not None and monitor not in known:
+            raise InputError(
+                f"monitor must be one of {', '.join(known)} for a model of kind {self.job.settings.kind}. "
+                f"Received: {monitor!r}. See params.yaml: models.{self.job.name}.monitor."
+            )
+
+    def stop_after(self, step: int) -> int:
+        """Returns the first step, later than `step`, after which something is looked at."""
+        return self.stops[bisect.bisect_right(self.stops, step)]
 
     def look(self, step: int, train_row: dict[str, float], histograms: dict[str, list[Any]]) -> dict[str, float]:
         """Returns the validation metrics where they are due after `step`; tells the recorder of all that is new."""
@@ -57,9 +84,12 @@ class Observer:
         return row
 
     def _validate(self) -> dict[str, float]:
-        if not hasattr(self.model, "compute_losses"):
-            return {}
-        return {f"validation/{name}": float(value) for name, value in self._validation_metrics().items()}
+        metrics: dict[str, Any] = {}
+        if hasattr(self.model, "compute_losses"):
+            metrics |= self._validation_metrics()
+        if self._distance:
+            metrics[FRECHET_DISTANCE] = self._distance.measure(self.model, self.seed)
+        return {f"validation/{name}": float(value) for name, value in metrics.items()}
 
     @tf.function(autograph=False)
     def _validation_metrics(self) -> Losses:
@@ -79,7 +109,7 @@ class Observer:
             yield "reconstructions", self._write_grid("reconstructions", step, rebuilt)
 
     def _write_grid(self, key: str, step: int, pictures: tf.Tensor) -> Path:
-        path = self.work / "progress" / f"{key}_{step:06d}.png"
+        path = self.job.work / "progress" / f"{key}_{step:06d}.png"
         images.write_png(path, images.grid(images.to_uint8(np.asarray(pictures))))
         return path
 
@@ -95,3 +125,19 @@ class Observer:
             else:
                 clipped = np.clip(np.asarray(values), HISTOGRAM_EDGES[0], HISTOGRAM_EDGES[-1])
                 rows.append(np.histogram(clipped, HISTOGRAM_EDGES)[0].tolist())
+
+
+class FrechetMonitor:
+    """A cheap Fréchet distance: of as many samples as there are validation images, in the evaluation's features."""
+
+    def __init__(self, features: Path, validation: np.ndarray):
+        self.extractor = feature_extractor.load(features)
+        self.real = frechet_distance.moments(self.extractor.extract(validation).features)
+        self.num_images = len(validation)
+
+    def measure(self, model: Any, seed: int) -> float:
+        """Returns the distance of samples from fixed latents to the validation images."""
+        samples = images.to_uint8(np.asarray(model.sample(self.num_images, seed)))
+        return frechet_distance.between_gaussians(
+            *self.real, *frechet_distance.moments(self.extractor.extract(samples).features)
+        )

@@ -192,8 +192,25 @@ def _model(laboratory: Laboratory) -> list[Row]:
         Row("Kind", "", [Cell(model.kind) for model in models]),
         Row("Latent size", "dimensions", [_count(model.setting("latent_dim")) for model in models]),
         Row("Parameters", "", [_count(model.scores.get("num_parameters")) for model in models]),
-        Row("Training length", "steps", [_count(model.setting("steps")) for model in models]),
+        Row("Training length", "steps", [_length(model) for model in models]),
+        Row("Weights kept", "", [Cell(_kept(model)) for model in models]),
+        Row("Precision", "", [Cell(str(model.settings.get("precision", ""))) for model in models]),
     ]
+
+
+def _length(model: Model) -> Cell:
+    steps, stopped = model.setting("steps"), model.settings.get("kept", {}).get("stopped_at")
+    if stopped is None or stopped == steps:
+        return _count(steps)
+    return Cell(f"{stopped:,}", note=f"stopped early, of {steps:,}")
+
+
+def _kept(model: Model) -> str:
+    """Returns which weights the numbers are of: the last ones, or those with the best validation."""
+    kept = model.settings.get("kept", {})
+    if kept.get("rule") != "best":
+        return "last step"
+    return f"step {kept['step']:,}: lowest validation {kept['monitor'].replace('_', ' ')}, {significant(kept['value'])}"
 
 
 def _training(laboratory: Laboratory) -> list[Row]:

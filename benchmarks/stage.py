@@ -1,0 +1,137 @@
+"""The real stage `train`, in a repository root of its own: `python -m benchmarks.stage vae`.
+
+Nothing is switched off: the loop, validation, logging to an MLflow store, pictures. The steady speed is read from the
+run's own record: each row of metrics has the time at which it was logged. A short training before it tells the first
+step's seconds and how many steps the time is good for. Variant: parameters of the section `training` as
+`name=value`, joined by `+`.
+"""
+
+import json
+import math
+import os
+import re
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import tensorflow as tf  # noqa: F401 - the time of its import is not that of the first step
+
+from benchmarks import timing, workloads
+from benchmarks.contestant import Task, main
+from genlab.stages import train
+
+TRIAL_STEPS = 60
+SAMPLING_SECONDS = 0.02
+MEGABYTE = 2**20
+
+
+class Memory:
+    """The largest anonymous memory of this process, sampled; pages of mapped files are the kernel's cache."""
+
+    def __init__(self) -> None:
+        self.peak = 0.0
+        threading.Thread(target=self._sample, daemon=True).start()
+
+    def _sample(self) -> None:
+        while True:
+            self.peak = max(self.peak, self.read("RssAnon"))
+            time.sleep(SAMPLING_SECONDS)
+
+    @staticmethod
+    def read(name: str) -> float:
+        """Returns an entry of `/proc/self/status` in megabytes; 0 where there is none."""
+        status = Path("/proc/self/status")
+        match = re.search(rf"^{name}:\s+(\d+) kB", status.read_text() if status.is_file() else "", re.MULTILINE)
+        return int(match[1]) * 1024 / MEGABYTE if match else 0.0
+
+
+def run(task: Task) -> dict[str, Any]:
+    """Trains twice, and measures the second training."""
+    memory, changes = Memory(), training_changes(task)
+    with tempfile.TemporaryDirectory(prefix="genlab-benchmark-") as root:
+        enter(Path(root))
+        trial, rows = train_once(task, Path(root), TRIAL_STEPS, changes)
+        first_step_seconds = rows[0][1] - (time.time() - time.perf_counter() + task.started)
+        (step, since), (last_step, until) = rows[0], rows[-1]
+        steps_per_second = (last_step - step) / (until - since)
+        period = period_of(task.model, changes)
+        num_periods = math.ceil(task.seconds * steps_per_second / period)
+        watch = timing.Watch()
+        facts, rows = train_once(task, Path(root), (num_periods + 1) * period + 1, changes)
+        others_share = watch.speed(0)["others_share"]
+    return {
+        "first_step_seconds": first_step_seconds,
+        "first_call_seconds": trial.get("first_call_seconds"),
+        **steady(rows, period, task.batch_size),
+        "others_share": others_share,
+        "images_per_second_reported": facts["images_per_second"],
+        "peak_anonymous_megabytes": memory.peak,
+        "peak_megabytes": memory.read("VmHWM"),
+    }
+
+
+def enter(root: Path) -> None:
+    """Makes `root` the repository's root, with an MLflow store of its own."""
+    os.environ["DVC_ROOT"] = str(root)
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID"):
+        os.environ.pop(name, None)
+    os.chdir(root)
+
+
+def period_of(model: str, loop: dict[str, Any]) -> int:
+    """Returns after how many steps the same things happen again; the GAN has nothing to validate."""
+    return loop["log_every_steps"] if model == "gan" else loop["validate_every_steps"]
+
+
+def training_changes(task: Task) -> dict[str, Any]:
+    """Returns what is set in the section `training`: by the variant, and so that short trainings are like long ones.
+
+    Pictures are made at the first and the last step alone: the few of a real training are spread over all of it, and
+    the part `overhead` has all of them. Logging and validation are as often per image as with the default batch size.
+    """
+    loop = workloads.parameters(task.model).training
+    factor = workloads.BATCH_SIZE / task.batch_size
+    given = dict(word.split("=") for word in task.variant.split("+") if word)
+    return {
+        "precision": task.precision,
+        "num_picture_times": 2,
+        "log_every_steps": max(1, int(loop.log_every_steps * factor)),
+        "validate_every_steps": max(1, int(loop.validate_every_steps * factor)),
+        "density_components": 1,
+        "density_images": 100,
+    } | {name: json.loads(value) for name, value in given.items()}
+
+
+def train_once(
+    task: Task, root: Path, steps: int, changes: dict[str, Any]
+) -> tuple[dict[str, Any], list[tuple[int, float]]]:
+    """Runs the stage; returns what it says of itself, and each logged step with its time."""
+    params = workloads.parameters(task.model, changes, batch_size=task.batch_size, steps=steps)
+    train.run(params, task.model, task.data, root / "no-features", root / "models" / task.model, root / "timings")
+    facts = json.loads((root / "timings" / f"{task.model}.json").read_text())
+    return facts, logged_steps(root, facts["train_key"])
+
+
+def logged_steps(root: Path, train_key: str) -> list[tuple[int, float]]:
+    """Returns each logged step of a training, with its time in seconds since 1970, from its MLflow run."""
+    client = mlflow.MlflowClient(f"sqlite:///{root / 'mlflow.db'}")
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    (found,) = client.search_runs(experiments, f"tags.`genlab.train_key` = '{train_key}'")
+    name = next(name for name in sorted(found.data.metrics) if name.startswith("train/"))
+    history = client.get_metric_history(found.info.run_id, name)
+    return sorted((metric.step, metric.timestamp / 1000) for metric in history)
+
+
+def steady(rows: list[tuple[int, float]], period: int, images_per_step: int) -> dict[str, float]:
+    """Returns the speed over whole periods: the first one is the warm-up, the last step's pictures are left out."""
+    whole = [(step, at) for step, at in rows if step % period == 0]
+    (first_step, since), (last_step, until) = whole[0], whole[-1]
+    seconds = until - since
+    return {"images_per_second": (last_step - first_step) * images_per_step / seconds, "seconds": seconds}
+
+
+if __name__ == "__main__":
+    main(run)

@@ -1,0 +1,80 @@
+"""What is trained: entries of `params.yaml` on MNIST shapes, with what differs here, and generated images."""
+
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.lib.format import open_memmap
+
+from genlab import images, params, plugins
+from genlab.params import ModelSettings, Params, build_section
+
+ROOT = Path(__file__).parents[1]
+DATA_NAME = "mnist"
+IMAGE_SHAPE = (28, 28, 1)
+BATCH_SIZE = 128
+CHUNK_IMAGES = 10_000
+
+ENTRIES: dict[str, tuple[str, dict[str, Any]]] = {
+    "vae": ("vae", {}),
+    "convolutional_vae": ("vae", {"network": "convolutional", "widths": [500]}),
+    "gan": ("gan", {"r1_weight": 0.0, "monitor": None}),
+    "autoencoder": ("autoencoder", {}),
+}
+"""Name here: the entry of `params.yaml` and what differs.
+
+The GAN is the plain DCGAN: no penalty, and no distance is measured on the way.
+"""
+
+
+def parameters(name: str, training: dict[str, Any] | None = None, **changes: Any) -> Params:
+    """Returns the parameters of one workload: its entry alone, changed, and the section `training`, changed."""
+    base = params.load(ROOT / "params.yaml", data_name=DATA_NAME, profile="default")
+    source, differs = ENTRIES[name]
+    entry = base.model(source) | {"batch_size": BATCH_SIZE} | differs | changes
+    loop = base.training.model_dump() | (training or {})
+    return build_section(Params, base.model_dump() | {"models": {name: entry}, "training": loop}, "benchmarks: ")
+
+
+def settings(name: str, **changes: Any) -> tuple[ModuleType, ModelSettings]:
+    """Returns the chapter of one workload and its typed settings."""
+    entry = parameters(name, **changes).model(name)
+    chapter = plugins.find("models", entry["kind"], "benchmarks")
+    return chapter, build_section(chapter.Settings, entry, "benchmarks: ")
+
+
+def blobs(num_images: int, seed: int) -> np.ndarray:
+    """Returns bright spots at random places on black, uint8 (num_images, 28, 28, 1)."""
+    generator = np.random.default_rng(seed)
+    centres = generator.uniform(8, 20, (2, num_images, 1)).astype(np.float32)
+    widths = generator.uniform(2, 5, (num_images, 1)).astype(np.float32)
+    places = np.arange(28, dtype=np.float32)
+    rows, columns = np.exp(-np.square((places - centres) / widths))
+    return (255 * rows[:, :, None] * columns[:, None, :]).astype(np.uint8)[..., None]
+
+
+def write_dataset(folder: Path, num_images: int, num_validation: int = 5000) -> Path:
+    """Writes generated images as the stage `fetch` writes a data set; never more than a part of them in memory."""
+    folder.mkdir(parents=True)
+    counts = {"train": num_images, "validation": num_validation, "test": 100}
+    for number, (split, count) in enumerate(counts.items()):
+        array = open_memmap(folder / f"{split}_images.npy", mode="w+", dtype=np.uint8, shape=(count, *IMAGE_SHAPE))
+        for start in range(0, count, CHUNK_IMAGES):
+            part = array[start : start + CHUNK_IMAGES]
+            part[:] = blobs(len(part), seed=1_000_000 * number + start)
+        array.flush()
+        np.save(folder / f"{split}_labels.npy", np.arange(count, dtype=np.int64) % 2, allow_pickle=False)
+    arrays = [array for split in counts for array in images.read_split(folder, split)]
+    description = {
+        "name": DATA_NAME,
+        "image_shape": IMAGE_SHAPE,
+        "class_names": ["even", "odd"],
+        "num_images": counts,
+        "sha256": images.digest(*arrays),
+        "licence": "none",
+        "citation": "generated for the benchmark",
+    }
+    (folder / "dataset.json").write_text(json.dumps(description))
+    return folder

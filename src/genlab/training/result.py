@@ -1,0 +1,78 @@
+"""The trained model on disk, byte-stable: DVC hashes it."""
+
+import csv
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import genlab
+from genlab import density, devices, images, seeds
+from genlab.files import replacing
+from genlab.training.job import Job
+from genlab.training.state import State
+
+
+def write(job: Job, model: Any, state: State) -> None:
+    """Writes weights, settings, history, pictures, histograms and the fitted density to `<job.folder>/result`."""
+    kept = state.keep()
+    with replacing(job.folder / "result") as building:
+        shutil.copytree(state.work, building)
+        model.save_weights(building / "model.weights.h5")
+        _write_history(building / "history.csv", state.rows)
+        if state.histograms:
+            arrays = {name: np.array(rows) for name, rows in state.histograms.items()}
+            images.write_npz(building / "histograms.npz", arrays)
+        if hasattr(model, "encode"):
+            _fit_density(job, model).write(building / "density.npz")
+        (building / "settings.json").write_text(json.dumps(_describe(job) | {"kept": kept}, indent=2) + "\n")
+
+
+def drop_checkpoints(job: Job) -> None:
+    """Removes what a complete result makes needless."""
+    if devices.is_chief():
+        shutil.rmtree(job.folder / "checkpoints", ignore_errors=True)
+    shutil.rmtree(job.work, ignore_errors=True)
+
+
+def _describe(job: Job) -> dict[str, Any]:
+    return {
+        "name": job.name,
+        "kind": job.settings.kind,
+        "settings": job.settings.model_dump(mode="json"),
+        "image_shape": list(job.image_shape),
+        "dataset": job.description["name"],
+        "class_names": job.description["class_names"],
+        "train_key": job.train_key,
+        "precision": job.training.precision,
+        "genlab_version": genlab.__version__,
+    }
+
+
+def _write_history(path: Path, rows: list[dict[str, float]]) -> None:
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _fit_density(job: Job, model: Any) -> density.GaussianMixture:
+    """Fits the mixture to the latents of training images: to posterior draws where the model has posteriors."""
+    seed = seeds.derive(job.seed, "density")
+    train = images.read_split(job.data, "train").images
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(train))[: job.training.density_images])
+    latents = np.concatenate(list(_latents(model, images.to_float(train[chosen]), seed)))
+    return density.fit(latents, job.training.density_components, seed)
+
+
+def _latents(model: Any, floats: np.ndarray, seed: int) -> Iterator[np.ndarray]:
+    for start in range(0, len(floats), 500):
+        batch = floats[start : start + 500]
+        if hasattr(model, "draw_posterior"):
+            yield model.draw_posterior(batch, (seed, start)).numpy()
+        else:
+            yield model.encode(batch).numpy()
