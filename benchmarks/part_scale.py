@@ -5,7 +5,8 @@ from statistics import median
 from typing import Any
 
 from benchmarks.runner import Measurement, Plan, Runner
-from benchmarks.summary import Bar
+from benchmarks.summary import Bar, paired_ratios
+from benchmarks.workloads import BATCH_SIZE
 
 MODEL = "vae"
 NUM_IMAGES = (10_000, 100_000, 1_000_000)
@@ -19,8 +20,8 @@ MOST_MEMORY = 1.1
 
 def measure(runner: Runner, plan: Plan) -> list[Measurement]:
     """Returns measurements in float32, round by round."""
-    cases = [(name, number, 128) for number in NUM_IMAGES for name in VARIANTS]
-    cases += [("resident", NUM_IMAGES_OF_BATCHES, size) for size in BATCH_SIZES if size != 128]
+    cases = [(name, number, BATCH_SIZE) for number in NUM_IMAGES for name in VARIANTS]
+    cases += [("resident", NUM_IMAGES_OF_BATCHES, size) for size in BATCH_SIZES if size != BATCH_SIZE]
     measurements = []
     for number in range(plan.rounds):
         for name, num_images, size in cases:
@@ -37,13 +38,20 @@ def summarise(measurements: list[Measurement], plan: Plan) -> dict[str, Any]:
     rows = {case: row for case in cases if (row := _medians(measurements, *case))}
     bars = []
     for name in VARIANTS:
-        found = [rows[name, number, 128]["images_per_second"] for number in NUM_IMAGES if (name, number, 128) in rows]
-        value = min(found) / max(found) if len(found) == len(NUM_IMAGES) else None
-        bars.append(Bar(f"{name}: slowest / fastest number of images", value, LEAST_SPEED))
-    few, many = (rows.get(("streamed", number, 128)) for number in (NUM_IMAGES[0], NUM_IMAGES[-1]))
+        fewest, *more = (_speeds(measurements, name, number) for number in NUM_IMAGES)
+        ratios = [ratio.median for speeds in more if (ratio := paired_ratios(speeds, fewest))]
+        value = min(ratios) if len(ratios) == len(more) else None
+        bars.append(Bar(f"{name}: images per second, more / fewest images", value, LEAST_SPEED))
+    few, many = (rows.get(("streamed", number, BATCH_SIZE)) for number in (NUM_IMAGES[0], NUM_IMAGES[-1]))
     value = many["peak_anonymous_megabytes"] / few["peak_anonymous_megabytes"] if few and many else None
-    bars.append(Bar("streamed: memory at most / fewest images", value, MOST_MEMORY, at_most=True))
+    bars.append(Bar("streamed: memory, most / fewest images", value, MOST_MEMORY, at_most=True))
     return {"rows": list(rows.values()), "bars": [bar.as_json() for bar in bars]}
+
+
+def _speeds(measurements: list[Measurement], name: str, num_images: int) -> dict[int, float]:
+    case = {"contestant": name, "num_images": num_images, "batch_size": BATCH_SIZE}
+    mine = [each for each in measurements if case.items() <= each.items() and "error" not in each]
+    return {each["round"]: each["images_per_second"] for each in mine}
 
 
 def _medians(measurements: list[Measurement], name: str, num_images: int, batch_size: int) -> dict[str, Any] | None:

@@ -53,8 +53,11 @@ class Runner:
             if results[-1].get("others_share", 0.0) <= QUIET_SHARE:
                 break
         best = min(results, key=lambda result: result.get("others_share", 0.0))
-        speed = f"{best['images_per_second']:,.0f} images/s" if "images_per_second" in best else best.get("error", "")
-        print(f"{model} {precision} {module} {' '.join(map(str, options.values()))}: {speed}", file=sys.stderr)
+        speed = (
+            f"{best['images_per_second']:,.0f} images/s" if "images_per_second" in best else best.get("error", "done")
+        )
+        chosen = " ".join(str(value) for value in options.values() if value)
+        print(f"{model}, {num_images:,} images, {precision}: {module} {chosen}: {speed}", file=sys.stderr)
         return best
 
     def start(self, module: str, *arguments: str) -> Measurement:

@@ -144,6 +144,7 @@ def test_overhead_and_scale_are_summarised() -> None:
             "contestant": name,
             "num_images": number,
             "batch_size": 128,
+            "round": 0,
             "images_per_second": images_per_second,
             "peak_anonymous_megabytes": 500.0 + 100 * number / 1e6,
             "peak_megabytes": 1000.0,
@@ -156,6 +157,8 @@ def test_overhead_and_scale_are_summarised() -> None:
     assert summarised["bars"][0]["value"] == pytest.approx(0.8)
     assert summarised["bars"][2]["value"] == pytest.approx(600 / 501)
     assert len(list(part_scale.lines(summarised))) == 1 + 6
+    without_the_largest = [each for each in sizes if each["num_images"] < max(part_scale.NUM_IMAGES)]
+    assert [bar["value"] for bar in part_scale.summarise(without_the_largest, PLAN)["bars"]] == [None, None, None]
 
 
 def test_flop_by_hand() -> None:

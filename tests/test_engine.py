@@ -184,10 +184,10 @@ def test_small_data_lies_on_the_device_and_large_data_is_streamed() -> None:
     assert isinstance(feed.feed(pictures, 0, 4, pictures.nbytes - 1), Streamed)
 
 
-@pytest.mark.parametrize("kind", ["autoencoder", "vae"])
+@pytest.mark.parametrize("kind", ["autoencoder", "vae", "gan"])
 def test_no_gradient_has_more_than_two_parts(kind: str) -> None:
     """TensorFlow may add three parts in an order that depends on the machine's load (docs/decisions/0002)."""
-    model = tiny_model(kind, network="dense")
+    model = tiny_model(kind)
     optimizers = model.make_optimizers()
     update = tf.function(lambda batch: model.update(batch, tf.constant([0, 0]), optimizers), autograph=False)
     graph = update.get_concrete_function(tf.TensorSpec((4, 8, 8, 1))).graph

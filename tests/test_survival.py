@@ -303,6 +303,7 @@ def test_killed_three_times_and_the_same(reference: Reference, tmp_path: Path) -
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("kind", KINDS)
 def test_killed_twenty_times_and_the_same(reference: Reference, tmp_path: Path, kind: str) -> None:
     victim = Place(tmp_path, kind, MANY_STEPS)
@@ -371,6 +372,7 @@ def kill_exactly(victim: Place, names: Sequence[str]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_killed_at_every_step_of_its_way_and_the_same(reference: Reference, tmp_path: Path) -> None:
     victim = Place(tmp_path, "vae", FEW_STEPS)
     (tmp_path / "models" / "vae" / "of_another_training").mkdir(parents=True)

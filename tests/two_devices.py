@@ -27,16 +27,19 @@ class Probe:
         self.settings = SimpleNamespace(images_per_step=4, batch_size=4)
 
     def update(self, images: tf.Tensor, seed: tf.Tensor, optimizers: dict[str, Any]) -> dict[str, tf.Tensor]:
-        value = tf.py_function(self.remember, [seed, images], tf.float32)
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        value = tf.py_function(self.remember, [seed, replica, images], tf.float32)
         value.set_shape(())
         return {"loss": value}
 
-    def remember(self, seed: tf.Tensor, images: tf.Tensor) -> float:
-        CALLS.append((seed.numpy().tolist(), np.rint(images.numpy()[:, 0, 0, 0] * 255).astype(int).tolist()))
+    def remember(self, seed: tf.Tensor, replica: tf.Tensor, images: tf.Tensor) -> float:
+        CALLS.append(
+            (seed.numpy().tolist(), int(replica), np.rint(images.numpy()[:, 0, 0, 0] * 255).astype(int).tolist())
+        )
         return 0.0
 
 
-CALLS: list[tuple[list[int], list[int]]] = []
+CALLS: list[tuple[list[int], int, list[int]]] = []
 
 
 def trained(strategy: tf.distribute.Strategy | None, kind: str, **changes: Any) -> list[np.ndarray]:
@@ -50,7 +53,7 @@ def trained(strategy: tf.distribute.Strategy | None, kind: str, **changes: Any) 
         return [keras.ops.convert_to_numpy(variable) for variable in model.variables]
 
 
-def probed(strategy: tf.distribute.Strategy | None) -> list[tuple[list[int], list[int]]]:
+def probed(strategy: tf.distribute.Strategy | None) -> list[tuple[list[int], int, list[int]]]:
     CALLS.clear()
     with strategy.scope() if strategy else contextlib.nullcontext():
         engine = Engine(Probe(), {}, Resident(np.arange(10, dtype=np.uint8).reshape(-1, 1, 1, 1), 9), seed=9)
@@ -83,14 +86,14 @@ def main(data: Path) -> None:
     devices.configure("float32", deterministic=True)
     strategy = devices.strategy()
     one_device, two_devices = probed(None), probed(strategy)
-    halves = [images for _, images in two_devices]
+    halves = [images for *_, images in two_devices]
     together = [halves[0] + halves[1], halves[2] + halves[3]]
     still = {"generator_learning_rate": 1e-30, "discriminator_learning_rate": 1e-30, "network": "dense"}
     found = {
         "num_devices": strategy.num_replicas_in_sync,
         "shares": [len(images) for images in halves[:2]],
-        "same_images": together == [images for _, images in one_device],
-        "seeds": [seed for seed, _ in two_devices],
+        "same_images": together == [images for *_, images in one_device],
+        "seeds": [seed for seed, *_ in two_devices],
         "autoencoder_difference": difference(
             *(trained(each, "autoencoder", network="dense") for each in (None, strategy))
         ),
