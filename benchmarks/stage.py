@@ -14,9 +14,10 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import mlflow
+import numpy as np
 import tensorflow as tf  # noqa: F401 - the time of its import is not that of the first step
 
 from benchmarks import timing, workloads
@@ -28,48 +29,71 @@ SAMPLING_SECONDS = 0.02
 MEGABYTE = 2**20
 
 
-class Memory:
-    """The largest anonymous memory of this process, sampled; pages of mapped files are the kernel's cache."""
+class Row(NamedTuple):
+    """A logged step, and when it was logged, in seconds since 1970."""
+
+    step: int
+    at: float
+
+
+class Samples:
+    """What this process takes, looked at again and again: its largest anonymous memory and its time on the cores.
+
+    Pages of mapped files are the kernel's cache and no anonymous memory.
+    """
 
     def __init__(self) -> None:
-        self.peak = 0.0
+        self.peak_anonymous = 0.0
+        self._cpu: list[tuple[float, float]] = []
         threading.Thread(target=self._sample, daemon=True).start()
 
     def _sample(self) -> None:
         while True:
-            self.peak = max(self.peak, self.read("RssAnon"))
+            self.peak_anonymous = max(self.peak_anonymous, megabytes("RssAnon"))
+            self._cpu.append((time.time(), time.process_time()))
             time.sleep(SAMPLING_SECONDS)
 
-    @staticmethod
-    def read(name: str) -> float:
-        """Returns an entry of `/proc/self/status` in megabytes; 0 where there is none."""
-        status = Path("/proc/self/status")
-        match = re.search(rf"^{name}:\s+(\d+) kB", status.read_text() if status.is_file() else "", re.MULTILINE)
-        return int(match[1]) * 1024 / MEGABYTE if match else 0.0
+    def cpu_seconds(self, since: float, until: float) -> float:
+        """Returns the seconds on the cores between two times, in seconds since 1970."""
+        first, last = np.interp([since, until], *np.transpose(self._cpu))
+        return float(last - first)
+
+
+def megabytes(name: str) -> float:
+    """Returns an entry of `/proc/self/status`; 0 where there is none."""
+    status = Path("/proc/self/status")
+    match = re.search(rf"^{name}:\s+(\d+) kB", status.read_text() if status.is_file() else "", re.MULTILINE)
+    return int(match[1]) * 1024 / MEGABYTE if match else 0.0
 
 
 def run(task: Task) -> dict[str, Any]:
-    """Trains twice, and measures the second training."""
-    memory, changes = Memory(), training_changes(task)
+    """Trains twice, and measures the second training; the first one says how long the first step takes.
+
+    That is until it is logged: making the MLflow store and the first picture are in it.
+    """
+    samples, changes = Samples(), training_changes(task)
     with tempfile.TemporaryDirectory(prefix="genlab-benchmark-") as root:
         enter(Path(root))
         trial, rows = train_once(task, Path(root), TRIAL_STEPS, changes)
-        first_step_seconds = rows[0][1] - (time.time() - time.perf_counter() + task.started)
-        (step, since), (last_step, until) = rows[0], rows[-1]
-        steps_per_second = (last_step - step) / (until - since)
+        first_step_seconds = rows[0].at - (time.time() - time.perf_counter() + task.started)
+        steps_per_second = (rows[-1].step - rows[0].step) / (rows[-1].at - rows[0].at)
         period = period_of(task.model, changes)
         num_periods = math.ceil(task.seconds * steps_per_second / period)
         watch = timing.Watch()
         facts, rows = train_once(task, Path(root), (num_periods + 1) * period + 1, changes)
         others_share = watch.speed(0)["others_share"]
+    first, last = whole_periods(rows, period)
+    seconds = last.at - first.at
     return {
         "first_step_seconds": first_step_seconds,
         "first_call_seconds": trial.get("first_call_seconds"),
-        **steady(rows, period, task.batch_size),
+        "images_per_second": (last.step - first.step) * task.batch_size / seconds,
+        "seconds": seconds,
+        "cpu_seconds": samples.cpu_seconds(first.at, last.at),
         "others_share": others_share,
         "images_per_second_reported": facts["images_per_second"],
-        "peak_anonymous_megabytes": memory.peak,
-        "peak_megabytes": memory.read("VmHWM"),
+        "peak_anonymous_megabytes": samples.peak_anonymous,
+        "peak_megabytes": megabytes("VmHWM"),
     }
 
 
@@ -105,9 +129,7 @@ def training_changes(task: Task) -> dict[str, Any]:
     } | {name: json.loads(value) for name, value in given.items()}
 
 
-def train_once(
-    task: Task, root: Path, steps: int, changes: dict[str, Any]
-) -> tuple[dict[str, Any], list[tuple[int, float]]]:
+def train_once(task: Task, root: Path, steps: int, changes: dict[str, Any]) -> tuple[dict[str, Any], list[Row]]:
     """Runs the stage; returns what it says of itself, and each logged step with its time."""
     params = workloads.parameters(task.model, changes, batch_size=task.batch_size, steps=steps)
     train.run(params, task.model, task.data, root / "no-features", root / "models" / task.model, root / "timings")
@@ -115,22 +137,23 @@ def train_once(
     return facts, logged_steps(root, facts["train_key"])
 
 
-def logged_steps(root: Path, train_key: str) -> list[tuple[int, float]]:
+def logged_steps(root: Path, train_key: str) -> list[Row]:
     """Returns each logged step of a training, with its time in seconds since 1970, from its MLflow run."""
     client = mlflow.MlflowClient(f"sqlite:///{root / 'mlflow.db'}")
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     (found,) = client.search_runs(experiments, f"tags.`genlab.train_key` = '{train_key}'")
     name = next(name for name in sorted(found.data.metrics) if name.startswith("train/"))
     history = client.get_metric_history(found.info.run_id, name)
-    return sorted((metric.step, metric.timestamp / 1000) for metric in history)
+    return sorted(Row(metric.step, metric.timestamp / 1000) for metric in history)
 
 
-def steady(rows: list[tuple[int, float]], period: int, images_per_step: int) -> dict[str, float]:
-    """Returns the speed over whole periods: the first one is the warm-up, the last step's pictures are left out."""
-    whole = [(step, at) for step, at in rows if step % period == 0]
-    (first_step, since), (last_step, until) = whole[0], whole[-1]
-    seconds = until - since
-    return {"images_per_second": (last_step - first_step) * images_per_step / seconds, "seconds": seconds}
+def whole_periods(rows: list[Row], period: int) -> tuple[Row, Row]:
+    """Returns the rows between which the speed is steady: after the first period, and at the end of the last one.
+
+    The first period is the warm-up; behind the last one lies the last step, with its pictures.
+    """
+    ends = [row for row in rows if row.step % period == 0]
+    return ends[0], ends[-1]
 
 
 if __name__ == "__main__":

@@ -174,8 +174,8 @@ def test_flop_by_hand() -> None:
 
 
 def test_the_steady_speed_is_that_of_whole_periods() -> None:
-    rows = [(1, 0.0), (10, 9.0), (20, 10.0), (25, 10.4), (30, 11.0), (31, 50.0)]
-    assert stage.steady(rows, period=10, images_per_step=4) == {"images_per_second": 40.0, "seconds": 2.0}
+    rows = [stage.Row(step, at) for step, at in ((1, 0.0), (10, 9.0), (20, 10.0), (25, 10.4), (30, 11.0), (31, 50.0))]
+    assert stage.whole_periods(rows, period=10) == (stage.Row(10, 9.0), stage.Row(30, 11.0))
 
 
 def test_generated_images_are_a_fetched_data_set(tmp_path: Path) -> None:

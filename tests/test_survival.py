@@ -4,6 +4,7 @@ import copy
 import hashlib
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -26,6 +27,7 @@ from fixtures_models import ROOT, TINY_TRAINING, contents, tiny_entry, tiny_para
 from genlab import files, plugins, tracking
 from genlab.params import read_yaml
 from genlab.stages import train as stage
+from genlab.tracking.journal import Journal
 from genlab.tracking.sender import Sender
 
 KINDS = plugins.names("models")
@@ -271,7 +273,7 @@ def kill_at_random(victim: Place, names: Sequence[str]) -> list[str]:
     """Starts and kills the training once for each name of a moment; returns what was seen, a line each."""
     chance, lines = np.random.default_rng([SEED, KINDS.index(victim.kind)]), []
     for number, name in enumerate(names, 1):
-        (is_ready, longest), step = MOMENTS[name], victim.newest_step
+        (is_ready, longest), step, was_trained = MOMENTS[name], victim.newest_step, victim.files("summary.json")
         process, started = victim.start(SLOW_WRITES), time.monotonic()
         try:
             while process.poll() is None and not is_ready(victim, step):
@@ -285,6 +287,7 @@ def kill_at_random(victim: Place, names: Sequence[str]) -> list[str]:
         half = [path.stat().st_size for path in unfinished(victim)]
         left = f"; left an unfinished checkpoint of {half[0]} bytes" if half else ""
         begun = "had not begun" if victim.went_on_from is None else f"went on from step {step}"
+        begun = "was trained" if was_trained else begun
         how = f"killed {name}" if died else "ended by itself"
         lines.append(f"{number:2}. {begun}, {how}, {lived:.2f} s old; newest checkpoint: {victim.newest_step}{left}")
     (victim.root / "kills.txt").write_text("\n".join([f"{victim.kind}, seed {SEED}", *lines, ""]))
@@ -574,3 +577,47 @@ def assert_survives_full_disk(place: Place, room: int | None, reference: Referen
         assert full.newest_step >= step
         assert end.went_on_from == full.newest_step
     assert_same(end, reference("vae", FEW_STEPS))
+
+
+# What the rest needs to be as sure
+
+
+def test_journal_takes_an_entry_or_leaves_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab.enter(monkeypatch, tmp_path)
+    journal = Journal.create({"uri": "none"})
+    path = journal.folder / "journal.jsonl"
+    former = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 20, former[1]))
+    try:
+        with pytest.raises(OSError, match=re.escape(f"File too large: '{path}'")):
+            journal.append({"type": "metrics", "metrics": {"loss": 1.0}, "step": 1})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, former)
+    journal.append({"type": "end", "status": "FAILED"})
+    assert [entry["type"] for entry, _ in journal.entries()] == ["start", "end"]
+    journal.holder.release()
+
+
+@pytest.mark.slow
+def test_store_whose_making_is_killed_is_made_again(tmp_path: Path) -> None:
+    place = Place(tmp_path, "vae", 20)
+    (tmp_path / "mlflow.db").unlink()
+    assert place.start(KILLER, r"os.rename .*/mlflow\.db'").wait(timeout=300) == -9, place.said
+    place.finish()
+    (run,) = lab.runs(uri=place.uri)
+    assert run.info.status == "FINISHED"
+    assert "does not answer" not in place.said
+
+
+def test_fetch_on_a_full_disk_is_one_line(tmp_path: Path) -> None:
+    if not can_mount():  # then at least the limit's
+        prefix, script = [], 'cd "$1"; ulimit -f 40; shift; "$@"'
+    else:
+        prefix, script = IN_NAMESPACE, 'mount -t tmpfs -o size=60k tmpfs "$1" && cd "$1" && shift && "$@"'
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "DVC_ROOT": str(tmp_path)}
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    fetch = f"cp {ROOT / 'params.yaml'} . && exec {sys.executable} -m genlab fetch --out images"
+    command = [*prefix, "sh", "-c", script, "sh", str(tmp_path), "sh", "-c", fetch]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert re.fullmatch(r"error: the disk must have room for images\. Received: .*\n", done.stderr)

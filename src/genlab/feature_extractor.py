@@ -16,6 +16,7 @@ import numpy as np
 from keras import layers
 
 from genlab.errors import InputError
+from genlab.files import check_room
 from genlab.images import ImageShape, Split, to_float
 from genlab.params import Features
 
@@ -85,6 +86,7 @@ def train(settings: Features, train_split: Split, test_split: Split, num_classes
     )
     verbose = 1 if sys.stdout.isatty() else 2  # a bar that moves, or one line
     classifier.fit(_Batches(images, labels, settings, seed), epochs=1, shuffle=False, verbose=verbose)
+    check_room(out, (value.nbytes for value in classifier.get_weights()))
     classifier.save_weights(out / WEIGHTS)
     facts = {
         "settings": settings.model_dump(mode="json"),

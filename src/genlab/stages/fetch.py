@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.lib.format import open_memmap
+from numpy.lib.format import write_array_header_1_0
 
 from genlab import downloads, plugins, seeds, splitting, workspace
 from genlab.errors import InputError
@@ -84,12 +84,11 @@ def _write(out: Path, parts: Mapping[str, tuple[Split, np.ndarray]], names: Mapp
 
 
 def _write_split(directory: Path, split: str, source: Split, rows: np.ndarray) -> None:
-    shape = (len(rows), *source.images.shape[1:])
-    images = open_memmap(directory / f"{split}_images.npy", mode="w+", dtype=np.uint8, shape=shape)
-    for start in range(0, len(rows), CHUNK_IMAGES):
-        chunk = rows[start : start + CHUNK_IMAGES]
-        images[start : start + len(chunk)] = source.images[chunk]
-    images.flush()
+    header = {"descr": "|u1", "fortran_order": False, "shape": (len(rows), *source.images.shape[1:])}
+    with (directory / f"{split}_images.npy").open("wb") as file:  # no memory map: on a full disk that is a bus error
+        write_array_header_1_0(file, header)
+        for start in range(0, len(rows), CHUNK_IMAGES):
+            file.write(source.images[rows[start : start + CHUNK_IMAGES]].tobytes())
     np.save(directory / f"{split}_labels.npy", source.labels[rows].astype(np.int64), allow_pickle=False)
 
 

@@ -18,6 +18,7 @@ from typing import Any, Self
 from filelock import FileLock
 
 from genlab import workspace
+from genlab.files import naming
 
 Entry = dict[str, Any]
 
@@ -78,10 +79,16 @@ class Journal:
         return self._path.is_file()
 
     def append(self, entry: Entry) -> None:
-        """Adds one entry with the time of now."""
-        line = json.dumps({**entry, "time": now()}) + "\n"
-        with self._path.open("ab") as file:
-            file.write(line.encode())
+        """Adds one entry with the time of now; all of it or, on a full disk, nothing."""
+        line = (json.dumps({**entry, "time": now()}) + "\n").encode()
+        with naming(self._path), self._path.open("ab", buffering=0) as file:
+            whole = file.tell()
+            try:
+                while line:
+                    line = line[file.write(line) :]
+            except OSError:
+                file.truncate(whole)
+                raise
 
     def entries(self, offset: int = 0) -> Iterator[tuple[Entry, int]]:
         """Yields the complete entries from the byte `offset` on, each with the offset behind it."""
@@ -128,5 +135,6 @@ class Journal:
         return str(target.relative_to(self.folder))
 
     def remove(self) -> None:
-        """Deletes the journal with its copies."""
+        """Deletes the journal with its copies; its entries first, so that after a kill no half of it is found."""
+        self._path.unlink(missing_ok=True)
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -54,6 +54,12 @@ def save(folder: Path, target: Path, script: Path = SCRIPT) -> None:
     model.save(str(target / "MLmodel"))
 
 
+def sizes(folder: Path) -> list[int]:
+    """Returns the sizes of the files that the pyfunc of the trained model in `folder` copies, in bytes."""
+    copied = [*folder.rglob("*"), *Path(genlab.__file__).parent.rglob("*")]
+    return [path.stat().st_size for path in copied if path.is_file()]
+
+
 def requirements() -> list[str]:
     """Returns the packages that a loaded model needs, as installed here."""
     found = []

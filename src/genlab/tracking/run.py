@@ -13,6 +13,7 @@ from typing import Any
 from filelock import Timeout
 
 from genlab.errors import InputError
+from genlab.files import check_room
 from genlab.tracking import packaging, store
 from genlab.tracking.journal import Journal
 from genlab.tracking.sender import Sender
@@ -86,6 +87,7 @@ class Run:
         if self._has_model:
             return
         target = self._journal.new_folder() / "model"
+        check_room(target.parent, packaging.sizes(Path(folder)))  # a full disk ends the training; MLflow hides it
         store.configure()
         try:
             packaging.save(Path(folder), target)

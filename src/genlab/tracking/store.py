@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import logging
 import os
 import re
 import sys
@@ -12,6 +13,7 @@ from filelock import FileLock
 
 from genlab import workspace
 from genlab.errors import InputError
+from genlab.files import replacing
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -33,6 +35,7 @@ def configure() -> None:
     """Sets MLflow's environment where the user has not; call it before MLflow is imported."""
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # it logs a traceback and raises as well
 
 
 def explicit_uri() -> str | None:
@@ -71,7 +74,10 @@ def _client(uri: str) -> "MlflowClient":
     database.parent.mkdir(parents=True, exist_ok=True)
     lock = workspace.state("tracking", "store.lock")
     lock.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(lock):  # two first users corrupt a new SQLite store: its migrations race
+    with FileLock(lock):  # two first users, or a kill amidst its migrations, corrupt a new SQLite store
+        if not database.exists():
+            with replacing(database) as building:
+                MlflowClient(f"sqlite:///{building}").search_experiments(max_results=1)
         client = MlflowClient(uri, uri)
         client.search_experiments(max_results=1)
     return client

@@ -2,6 +2,8 @@
 
 import json
 import re
+import tempfile
+import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -126,23 +128,28 @@ class Writer:
             self.client.log_batch(self._run_id, metrics=metrics, synchronous=True)
 
     def _image(self, entry: Entry) -> None:
+        from mlflow.tracking.multimedia import compress_image_size
         from PIL import Image
 
-        if self._has_image(entry["key"], entry["step"]):
-            self.client.set_tag(self._run_id, "mlflow.loggedImages", True)
-            return
-        with Image.open(self._journal.folder / entry["file"]) as image:
-            self.client.log_image(
-                self._run_id, image, key=entry["key"], step=entry["step"], timestamp=entry["time"], synchronous=True
-            )
+        key, step, path = entry["key"].replace("/", "~"), entry["step"], self._journal.folder / entry["file"]
+        if not self._has_image(key, step):  # as MLflow's log_image, whose names would be others when it is repeated
+            identity = uuid.uuid5(uuid.NAMESPACE_OID, f"{self._journal.start['journal']} {key} {step}")
+            name = f"{key}+step+{step}+timestamp+{entry['time']}+{identity}"
+            with tempfile.TemporaryDirectory() as folder, Image.open(path) as image:
+                original, small = Path(folder, f"{name}.png"), Path(folder, f"{name}+compressed.webp")
+                image.save(original)
+                compress_image_size(image).save(small)
+                for each in (original, small):
+                    self.client.log_artifact(self._run_id, str(each), "images")
+        self.client.set_tag(self._run_id, "mlflow.loggedImages", True, synchronous=True)
 
     def _has_image(self, key: str, step: int) -> bool:
-        """Says whether the run has this picture; of its two files MLflow writes the compressed one last."""
+        """Says whether the run has this picture (`~` for `/` in its key); of its files the small one comes last."""
         if self._images is None:
             paths = [file.path for file in self.client.list_artifacts(self._run_id, "images")]
             matches = [re.search(r"([^/]+\+step\+\d+)\+.*\+compressed\.webp$", path) for path in paths]
             self._images = {match[1] for match in matches if match}
-        return f"{key.replace('/', '~')}+step+{step}" in self._images
+        return f"{key}+step+{step}" in self._images
 
     def _artifact(self, entry: Entry) -> None:
         path = self._journal.folder / entry["file"]

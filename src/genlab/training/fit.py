@@ -52,6 +52,7 @@ def fit(job: Job, recorder: Recorder) -> Summary:
     """
     keras.utils.clear_session()  # layers are numbered from 0 again: their names are written with the weights
     if (job.folder / SUMMARY).is_file():
+        result.drop_checkpoints(job)  # where a kill came before
         return Summary(**json.loads((job.folder / SUMMARY).read_text()))
     devices.configure(job.training.precision, job.training.deterministic)
     strategy = devices.strategy()

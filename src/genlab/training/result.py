@@ -11,7 +11,7 @@ import numpy as np
 
 import genlab
 from genlab import density, devices, images, seeds
-from genlab.files import replacing
+from genlab.files import check_room, replacing, sync
 from genlab.training.job import Job
 from genlab.training.state import State
 
@@ -21,6 +21,7 @@ def write(job: Job, model: Any, state: State) -> None:
     kept = state.keep()
     with replacing(job.folder / "result") as building:
         shutil.copytree(state.work, building)
+        check_room(building, (value.nbytes for value in model.get_weights()))
         model.save_weights(building / "model.weights.h5")
         _write_history(building / "history.csv", state.rows)
         if state.histograms:
@@ -29,6 +30,7 @@ def write(job: Job, model: Any, state: State) -> None:
         if hasattr(model, "encode"):
             _fit_density(job, model).write(building / "density.npz")
         (building / "settings.json").write_text(json.dumps(_describe(job) | {"kept": kept}, indent=2) + "\n")
+        sync(building)  # the checkpoints go next
 
 
 def drop_checkpoints(job: Job) -> None:
