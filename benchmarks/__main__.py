@@ -11,6 +11,7 @@ import click
 from benchmarks import machine, part_overhead, part_scale, part_table, workloads
 from benchmarks.contestant import PRECISIONS
 from benchmarks.runner import Plan, Runner
+from genlab.files import replacing
 
 PARTS: dict[str, ModuleType] = {"table": part_table, "overhead": part_overhead, "scale": part_scale}
 ROUNDS = {"table": 5, "overhead": 3, "scale": 3}
@@ -45,12 +46,14 @@ def run(
         runner = Runner(Path(work), seconds)
         for name in parts or PARTS:
             part, plan = PARTS[name], Plan(models, tuple(sorted(precisions)), rounds or ROUNDS[name], seconds)
-            measurements = part.measure(runner, plan)
-            summary = part.summarise(measurements, plan)
             settings = {"models": models, "precisions": precisions, "rounds": plan.rounds, "seconds": seconds}
-            report[name] = {"machine": facts, "settings": settings, **summary, "measurements": measurements}
-            out.parent.mkdir(parents=True, exist_ok=True)
-            out.write_text(json.dumps(report, indent=1) + "\n")
+            measurements = []
+            for measurement in part.measure(runner, plan):  # written each time: a run that breaks off keeps what it has
+                measurements.append(measurement)
+                summary = part.summarise(measurements, plan)
+                report[name] = {"machine": facts, "settings": settings, **summary, "measurements": measurements}
+                with replacing(out) as building:
+                    building.write_text(json.dumps(report, indent=1) + "\n")
             click.echo("\n".join(["", *part.lines(summary), "", *map(_describe, summary["bars"])]))
     click.echo(f"\n{facts['processor']}, {facts['cores']} cores; all numbers: {out}")
 

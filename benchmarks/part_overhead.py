@@ -1,6 +1,6 @@
 """The share of a real training's time that tracking, pictures and checkpoints take, by switching them off."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -11,15 +11,13 @@ from benchmarks.summary import Bar, overhead, spread
 MOST = 0.03
 
 
-def measure(runner: Runner, plan: Plan) -> list[Measurement]:
-    """Returns pairs of trainings in float32, which of the two comes first changing from round to round."""
-    measurements = []
+def measure(runner: Runner, plan: Plan) -> Iterator[Measurement]:
+    """Yields pairs of trainings in float32, which of the two comes first changing from round to round."""
     for number in range(plan.rounds):
         for model in plan.models:
             for variant in ("on", "off") if number % 2 else ("off", "on"):
                 result = runner.run("overhead", model, "float32", NUM_IMAGES, variant=variant)
-                measurements.append({"contestant": variant, "model": model, "round": number, **result})
-    return measurements
+                yield {"contestant": variant, "model": model, "round": number, **result}
 
 
 def summarise(measurements: list[Measurement], plan: Plan) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Speed and memory of the stage by number of images, lying on the device or streamed, and by batch size."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from statistics import median
 from typing import Any
 
@@ -18,17 +18,15 @@ MOST_MEMORY = 1.1
 """Of the largest number of images over the smallest, streamed: "flat"."""
 
 
-def measure(runner: Runner, plan: Plan) -> list[Measurement]:
-    """Returns measurements in float32, round by round."""
+def measure(runner: Runner, plan: Plan) -> Iterator[Measurement]:
+    """Yields measurements in float32, round by round."""
     cases = [(name, number, BATCH_SIZE) for number in NUM_IMAGES for name in VARIANTS]
     cases += [("resident", NUM_IMAGES_OF_BATCHES, size) for size in BATCH_SIZES if size != BATCH_SIZE]
-    measurements = []
     for number in range(plan.rounds):
         for name, num_images, size in cases:
             result = runner.run("stage", MODEL, "float32", num_images, variant=VARIANTS[name], batch_size=size)
             case = {"contestant": name, "num_images": num_images, "batch_size": size, "round": number}
-            measurements.append(case | result)
-    return measurements
+            yield case | result
 
 
 def summarise(measurements: list[Measurement], plan: Plan) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The main table: every contestant on every model, round by round, float32 first."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
@@ -49,20 +49,18 @@ def contestants_of(model: str) -> list[Contestant]:
     return [each for each in CONTESTANTS if not each.convolutions_only or entry["network"] == "convolutional"]
 
 
-def measure(runner: Runner, plan: Plan) -> list[Measurement]:
-    """Returns all measurements; who begins changes from round to round."""
-    measurements: list[Measurement] = []
+def measure(runner: Runner, plan: Plan) -> Iterator[Measurement]:
+    """Yields all measurements; who begins changes from round to round."""
     for precision in plan.precisions:
         for number in range(plan.rounds):
             where = {"precision": precision, "round": number}
-            measurements.append({"contestant": "peak", **where, **runner.start("peak", f"--precision={precision}")})
+            yield {"contestant": "peak", **where, **runner.start("peak", f"--precision={precision}")}
             for model in plan.models:
                 for each in _rotated(contestants_of(model), number):
                     if each.module == "torch_loop" and not machine.has_torch():
                         continue
                     result = runner.run(each.module, model, precision, NUM_IMAGES, variant=each.variant)
-                    measurements.append({"contestant": each.name, "model": model, **where, **result})
-    return measurements
+                    yield {"contestant": each.name, "model": model, **where, **result}
 
 
 def _rotated(items: Sequence[Contestant], by: int) -> list[Contestant]:

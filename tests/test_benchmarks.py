@@ -110,6 +110,17 @@ def test_without_torch_its_columns_are_not_measured(tmp_path: Path, monkeypatch:
     assert len(report["measurements"]) == 2 * 4  # rounds times peak, stage, bare loop, fit
 
 
+def test_a_run_that_breaks_off_keeps_what_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = [{"peak_flop_per_second": 1e9, "flop_per_image": {"vae": 1000}}, {"images_per_second": 7.0}]
+    monkeypatch.setattr(runner.Runner, "start", lambda self, *arguments: answers.pop(0))
+    monkeypatch.setattr(runner.Runner, "dataset", lambda self, number: tmp_path)
+    out = tmp_path / "reports" / "bench.json"
+    with pytest.raises(IndexError):
+        bench.run(("table",), ("vae",), ("float32",), 1, 1.0, out)
+    measurements = json.loads(out.read_text())["table"]["measurements"]
+    assert [each["contestant"] for each in measurements] == ["peak", "stage train"]
+
+
 def test_a_failed_contestant_is_named_and_others_count() -> None:
     failed = {"contestant": "Keras fit", "model": "vae", "precision": "float32", "round": 0, "error": "no memory"}
     summarised = part_table.summarise([*table(float32=(1.0, 1.0), mixed_bfloat16=(1.0, 1.0)), failed], PLAN)

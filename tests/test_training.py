@@ -315,6 +315,26 @@ def test_float16_on_a_cpu_is_refused_at_the_door(data: Path, monkeypatch: pytest
         job_of(data, "vae", {"precision": "mixed_float16"})
 
 
+@pytest.mark.parametrize(
+    ("arithmetic", "kind", "network", "expected"),
+    [
+        ("cpu_bfloat16", "gan", "convolutional", "mixed_bfloat16"),
+        ("cpu_bfloat16", "gan", "dense", "float32"),
+        ("cpu_bfloat16", "vae", "dense", "float32"),
+        ("cpu", "gan", "convolutional", "float32"),
+        ("gpu", "gan", "convolutional", "float32"),
+    ],
+)
+def test_automatic_precision_is_resolved_at_the_door(
+    data: Path, monkeypatch: pytest.MonkeyPatch, arithmetic: str, kind: str, network: str, expected: str
+) -> None:
+    """It is the resolved one that makes the key and is saved with the model."""
+    monkeypatch.setattr(devices, "arithmetic", lambda: arithmetic)
+    job = job_of(data, kind, {"precision": "auto"}, network=network)
+    assert job.training.precision == expected
+    assert job.train_key == job_of(data, kind, {"precision": expected}, network=network).train_key
+
+
 @pytest.mark.parametrize(("steps", "step"), [(12, 2), (1, 1)])
 def test_non_finite_loss_ends_the_training_and_names_the_step(data: Path, state: Path, steps: int, step: int) -> None:
     """The first update destroys the weights: seen by the losses of step 2, or by the validation after the last step."""

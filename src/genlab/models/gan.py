@@ -29,6 +29,9 @@ from genlab.images import ImageShape
 from genlab.networks import Losses
 from genlab.params import AdamSettings
 
+FASTEST_PRECISION = {("cpu_bfloat16", "convolutional"): "mixed_bfloat16"}
+"""What `precision: auto` is, by arithmetic and network; else float32. Measured: docs/decisions/0006."""
+
 
 class Settings(AdamSettings):
     """An entry of `kind: gan` in `params.yaml`."""
@@ -174,9 +177,6 @@ def gradient_penalty(
     share = noise.uniform(tf.shape(images)[0], (1, 1, 1), seed)
     _, squares = with_squared_gradients(function, images + share * (fakes - images))
     return tf.reduce_mean(tf.square(tf.sqrt(squares + 1e-12) - 1))
-
-
-# The model
 
 
 class GAN(keras.Model):
