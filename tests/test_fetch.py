@@ -1,5 +1,6 @@
 """Stage `fetch`: what it writes, how it splits, and that nothing is half-written."""
 
+import errno
 import gzip
 import hashlib
 import json
@@ -201,7 +202,7 @@ def test_an_old_output_is_replaced_as_a_whole(params: Params, change_data: Chang
 
 def test_a_write_that_fails_leaves_nothing(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*values: object, **settings: object) -> None:
-        raise OSError("No space left on device")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(np, "save", fail)
     with pytest.raises(OSError, match="No space left"):

@@ -224,7 +224,7 @@ def test_all_stages_on_colour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     validate.run(params, images, tmp_path / "validation.json", out / "data_docs")
     features.run(params, images, tmp_path / "features")
     for name in params.models:
-        train.run(params, name, images, features, tmp_path / "models" / name, out / "timings")
+        train.run(params, name, images, tmp_path / "features", tmp_path / "models" / name, out / "timings")
         places = {"scores": out / "scores" / name, "pictures": out / "evaluation" / name}
         evaluate.run(params, tmp_path / "models" / name, images, tmp_path / "features", **places)
     folders = {name: out / name for name in ("scores", "evaluation", "timings", "plots")}
