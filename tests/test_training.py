@@ -256,6 +256,27 @@ def test_checkpoints_between_two_rows_hold_the_sums_since_the_last_one(
     assert contents(job.folder / "result") == contents(finished("vae")[0])
 
 
+def test_checkpoints_by_steps_do_not_wait_after_one_by_time(
+    data: Path, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One by time after the sixth step does not put off those at the multiples of four."""
+    from genlab.training import state as module
+
+    written: list[int] = []
+    job = job_of(data, "autoencoder", {"checkpoint_every_steps": 4})
+    monkeypatch.setattr(module.checkpoints, "write", lambda folder, checkpoint: written.append(checkpoint.step))
+    add = module.State.add_row
+
+    def age(self: Any, row: dict[str, float]) -> None:
+        add(self, row)
+        if self.step == 6:
+            self._written_at -= 2000
+
+    monkeypatch.setattr(module.State, "add_row", age)
+    training.fit(job, Recorder())
+    assert written == [4, 6, 8, 12]
+
+
 @pytest.mark.parametrize("changes", [{"resident_megabytes": 0.0}, {"checkpoint_every_steps": 5}])
 def test_streaming_and_checkpoints_change_no_byte(
     finished: Callable[[str], tuple[Path, Recorder]], data: Path, state: Path, changes: dict[str, Any]

@@ -2,6 +2,8 @@
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -26,6 +28,17 @@ def configure(precision: str, deterministic: bool) -> None:
         tf.config.optimizer.set_experimental_options({"remapping": False})
     if deterministic:
         tf.config.experimental.enable_op_determinism()
+
+
+@contextmanager
+def new_layers_in(precision: str) -> Iterator[None]:
+    """Gives layers that are made in the block this precision, whatever is set for others."""
+    policy = keras.config.dtype_policy().name
+    keras.config.set_dtype_policy(precision)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(policy)
 
 
 def check_precision(precision: str) -> None:

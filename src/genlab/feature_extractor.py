@@ -15,6 +15,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from genlab import devices
 from genlab.errors import InputError
 from genlab.files import check_room
 from genlab.images import ImageShape, Split, to_float
@@ -146,11 +147,7 @@ def load(folder: Path) -> FeatureExtractor:
             f"{folder / WEIGHTS} must have the SHA-256 {facts['weights_sha256']}. Received: {digest}. "
             "Run: dvc repro --force features."
         )
-    policy = keras.config.dtype_policy().name
-    keras.config.set_dtype_policy("float32")
-    try:
+    with devices.new_layers_in("float32"):
         classifier = build_classifier(Features(**facts["settings"]), tuple(facts["image_shape"]), facts["num_classes"])
-    finally:
-        keras.config.set_dtype_policy(policy)
     classifier.load_weights(folder / WEIGHTS)
     return FeatureExtractor(classifier, facts)

@@ -5,11 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from genlab import density, plugins
+from genlab import density, devices, plugins
 from genlab.errors import InputError
 from genlab.params import build_section
 
@@ -136,12 +135,8 @@ def load(folder: Path | str) -> TrainedModel:
 def _rebuild(folder: Path, settings: dict[str, Any]) -> TrainedModel:
     chapter = plugins.find("models", settings["kind"], f"{folder}/settings.json: kind")
     own = build_section(chapter.Settings, settings["settings"], f"{folder}/settings.json: settings")
-    policy = keras.config.dtype_policy().name
-    keras.config.set_dtype_policy(settings["precision"])
-    try:
+    with devices.new_layers_in(settings["precision"]):
         model = chapter.build(own, tuple(settings["image_shape"]))
-    finally:
-        keras.config.set_dtype_policy(policy)
     model.load_weights(folder / WEIGHTS)
     mixture = density.GaussianMixture.read(folder / "density.npz") if (folder / "density.npz").is_file() else None
     return TrainedModel(model, settings, mixture)

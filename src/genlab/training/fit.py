@@ -38,7 +38,7 @@ class Summary:
     first_step: int
     """Where the process that finished it began: 0, or the step of a checkpoint."""
     first_call_seconds: float
-    """Of that process: from its start to the end of its first step, compiling included."""
+    """Of that process: until its first step is made, compiling included; building the model comes before."""
 
 
 def fit(job: Job, recorder: Recorder) -> Summary:
@@ -62,10 +62,8 @@ def fit(job: Job, recorder: Recorder) -> Summary:
         model = job.chapter.build(job.settings, job.image_shape)
         optimizers = model.make_optimizers()
         train = images.read_split(job.data, "train").images
-        resident_bytes = int(job.training.resident_megabytes * 2**20)
-        engine = Engine(
-            model, optimizers, feed(train, job.seed, job.settings.images_per_step, resident_bytes), job.seed
-        )
+        source = feed(train, job.seed, job.settings.images_per_step, job.training.resident_megabytes * 2**20)
+        engine = Engine(model, optimizers, source, job.seed)
         state = State(job, model, optimizers)
         _check_agreement(job, state.step, strategy)
         observer = Observer(job, model, recorder)

@@ -20,7 +20,7 @@ def write(job: Job, model: Any, state: State) -> None:
     """Writes weights, settings, history, pictures, histograms and the fitted density to `<job.folder>/result`."""
     kept = state.keep()
     with replacing(job.folder / "result") as building:
-        shutil.copytree(state.work, building)
+        shutil.copytree(job.work, building)
         check_room(building, (value.nbytes for value in model.get_weights()))
         model.save_weights(building / "model.weights.h5")
         _write_history(building / "history.csv", state.rows)

@@ -20,7 +20,6 @@ class State:
     def __init__(self, job: Job, model: Any, optimizers: dict[str, Any]):
         """Goes on from the newest checkpoint of `job`, if there is one."""
         self.job, self.model = job, model
-        self.work = job.work
         self.variables = [*model.variables, *(v for name in sorted(optimizers) for v in optimizers[name].variables)]
         self.step = 0
         self.rows: list[dict[str, float]] = []
@@ -31,7 +30,6 @@ class State:
         self.seconds_before = 0.0
         self._started = self._written_at = time.monotonic()
         self._restore()
-        self._written_step = self.step
 
     @property
     def seconds(self) -> float:
@@ -45,7 +43,7 @@ class State:
         like = [*self.variables, *self.best_weights]
         checkpoint = checkpoints.read_newest(self.job.folder / "checkpoints", like)
         if checkpoint is None:
-            shutil.rmtree(self.work, ignore_errors=True)
+            shutil.rmtree(self.job.work, ignore_errors=True)
             return
         values = checkpoint.variables
         for variable, value in zip(self.variables, values[: len(self.variables)], strict=True):
@@ -73,18 +71,17 @@ class State:
         return every - self.step % every if every else self.job.settings.steps
 
     def write_if_due(self) -> None:
-        """Writes a checkpoint where the last one is `checkpoint_every_seconds` or `checkpoint_every_steps` old."""
+        """Writes a checkpoint at multiples of `checkpoint_every_steps`, and where the last is as old as is allowed."""
         training = self.job.training
-        due = time.monotonic() - self._written_at >= training.checkpoint_every_seconds
-        if training.checkpoint_every_steps and self.step - self._written_step >= training.checkpoint_every_steps:
-            due = True
-        if not due or not devices.is_chief():
+        by_step = training.checkpoint_every_steps and self.step % training.checkpoint_every_steps == 0
+        by_time = time.monotonic() - self._written_at >= training.checkpoint_every_seconds
+        if not (by_step or by_time) or not devices.is_chief():
             return
         values = [keras.ops.convert_to_numpy(variable) for variable in self.variables]
         record = {"rows": self.rows, "histograms": self.histograms, "sums": self.sums, "seconds": self.seconds}
         checkpoint = Checkpoint(self.step, values + self.best_weights, record)
         checkpoints.write(self.job.folder / "checkpoints", checkpoint)
-        self._written_at, self._written_step = time.monotonic(), self.step
+        self._written_at = time.monotonic()
 
     def keep(self) -> dict[str, Any]:
         """Gives the model the weights that are kept, and says which they are and why."""
