@@ -5,11 +5,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 
 from fixtures_models import contents, halves, random_images, tiny_entry, tiny_params, write_dataset
-from genlab import feature_extractor
+from genlab import devices, feature_extractor
 from genlab.errors import InputError
 from genlab.images import Split, to_float
 from genlab.metrics import frechet_distance
@@ -58,6 +59,15 @@ def test_features_are_those_before_the_logits(folder: Path) -> None:
     found = extractor.extract(pictures)
     np.testing.assert_allclose(found.features @ kernel + bias, logits, atol=1e-4)
     assert found.features.min() >= 0
+
+
+def test_features_do_not_depend_on_the_precision_of_a_training(folder: Path) -> None:
+    expected = feature_extractor.load(folder).extract(random_images(5, SHAPE)).features
+    with devices.new_layers_in("mixed_bfloat16"):
+        found = feature_extractor.load(folder).extract(random_images(5, SHAPE)).features
+        assert keras.config.dtype_policy().name == "mixed_bfloat16"
+    np.testing.assert_array_equal(found, expected)
+    assert keras.config.dtype_policy().name == "float32"
 
 
 def test_floor_is_the_distance_of_real_images_to_real_images(folder: Path, data: Path) -> None:
