@@ -7,21 +7,42 @@ import numpy as np
 
 
 class Measure(NamedTuple):
-    """What one number means."""
+    """What one number means: its unit, which direction is better, and where it was defined."""
 
     unit: str
     direction: Literal["lower", "higher", "none"]
+    reference: str
+
+
+class Unavailable(Exception):
+    """This evidence does not allow the measurement; the message says why: "the images have no classes"."""
+
+
+Values = dict[str, float | np.ndarray]
+"""What a metric returns: a number of the whole set, or one value per image (n,), whose mean is the number."""
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Generated images against real ones, as features (n, feature_dim) and predicted classes (n,)."""
+    """Generated images against real ones, as features (n, feature_dim) and predicted classes (n,).
+
+    Attributes:
+        real_features: Of real images that the model was not trained on, (n, feature_dim).
+        generated_features: (m, feature_dim).
+        real_classes: As the feature extractor sees them, int64 (n,).
+        generated_classes: int64 (m,).
+        num_classes: 0 where the images have no classes.
+        train_features: Of the images that the model was trained on, (t, feature_dim), where they are known.
+        seed: Of what a metric draws.
+    """
 
     real_features: np.ndarray
     generated_features: np.ndarray
     real_classes: np.ndarray
     generated_classes: np.ndarray
     num_classes: int
+    train_features: np.ndarray | None = None
+    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -34,11 +55,54 @@ class Reconstructions:
 
 @dataclass(frozen=True)
 class EvidenceBound:
-    """The unweighted terms of the ELBO: -log p(image | latent), (n,) nats, and the KL, (n, latent_dim) nats."""
+    """The unweighted terms of the ELBO: -log p(image | latent), (n,) nats, and the KL, (n, latent_dim) nats.
+
+    With them the posterior means (n, latent_dim).
+    """
 
     reconstruction_losses: np.ndarray
     kls: np.ndarray
+    means: np.ndarray
 
 
-Evidence = Samples | Reconstructions | EvidenceBound
+@dataclass(frozen=True)
+class ImportanceWeights:
+    """Importance-sampled estimates of log p(image), (n,) nats, each the log of a mean of weights."""
+
+    log_likelihoods: np.ndarray
+
+
+@dataclass(frozen=True)
+class Representations:
+    """Vectors of labelled images (n, size) that a classifier is trained on, and others to test it on."""
+
+    train: np.ndarray
+    train_labels: np.ndarray
+    test: np.ndarray
+    test_labels: np.ndarray
+
+
+@dataclass(frozen=True)
+class FewLabels:
+    """Classes that two classifiers of one architecture, trained on few labels, predict of test images: int64 (n,).
+
+    One began with a trained encoder's weights, the other with random ones.
+    """
+
+    fine_tuned: np.ndarray
+    from_scratch: np.ndarray
+    labels: np.ndarray
+
+
+@dataclass(frozen=True)
+class OutlierScores:
+    """How strange a model finds images like its own (n,) and images of another kind (m,): larger is stranger."""
+
+    inliers: np.ndarray
+    outliers: np.ndarray
+
+
+Evidence = (
+    Samples | Reconstructions | EvidenceBound | ImportanceWeights | Representations | FewLabels | OutlierScores
+)
 Protocol = dict[str, Any]

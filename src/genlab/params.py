@@ -78,9 +78,11 @@ class Inversion(Section):
 
 
 class Evaluation(Section):
-    """How many images are scored, and how."""
+    """How many images are scored, how often, and by which metrics; their settings are checked by their files."""
 
     num_images: int = Field(ge=2)
+    num_repeats: int = Field(ge=2)
+    metrics: dict[str, dict[str, Any]]
     inversion: Inversion
 
 
