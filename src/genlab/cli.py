@@ -142,6 +142,18 @@ def features(images: Path, out: Path) -> None:
 
 
 @main.command()
+@path_option("--images", "The fetched data set.")
+@path_option("--features", "Folder of the feature extractor.")
+@path_option("--out", "Folder for metrics.json and scores.json.")
+def floor(images: Path, features: Path, out: Path) -> None:
+    """Measure real images against real ones: what a perfect generator would score."""
+    _import_tensorflow()
+    from genlab.stages import floor as stage
+
+    stage.run(_params(), images, features, out)
+
+
+@main.command()
 @click.argument("model")
 @path_option("--images", "The fetched data set.")
 @path_option("--features", "Folder of the feature extractor, for `monitor: frechet_distance`.")
@@ -160,14 +172,15 @@ def train(model: str, images: Path, features: Path, out: Path, timings: Path, no
 @path_option("--model", "Folder of the trained model.")
 @path_option("--images", "The fetched data set.")
 @path_option("--features", "Folder of the feature extractor.")
+@path_option("--floor", "Folder of the real-against-real scores.")
 @path_option("--scores", "Folder for metrics.json and scores.json.")
 @path_option("--pictures", "Folder for the pictures.")
-def evaluate(model: Path, images: Path, features: Path, scores: Path, pictures: Path) -> None:
+def evaluate(model: Path, images: Path, features: Path, floor: Path, scores: Path, pictures: Path) -> None:
     """Score a trained model on the test images."""
     _import_tensorflow()
     from genlab.stages import evaluate as stage
 
-    stage.run(_params(), model, images, features, scores, pictures)
+    stage.run(_params(), model, images, features, floor, scores, pictures)
 
 
 @main.command()

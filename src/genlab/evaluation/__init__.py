@@ -1,5 +1,39 @@
-"""Scores any trained model: `evaluate` gathers evidence and gives it to every metric that asks for its kind."""
+"""Scores any trained model: each part gathers evidence of one kind, and the panel of metrics is asked for its numbers.
 
-from genlab.evaluation.score import Scores, evaluate
+task             what is scored, and the protocol that every number carries
+samples          generated images against real ones
+reconstructions  images rebuilt by the encoder, by inversion, by PCA
+bound            the terms of the evidence lower bound
+panel            the metrics that params.yaml lists
+scores           numbers with interval, unit, reference and protocol
+intervals        how intervals are made
+"""
 
-__all__ = ["Scores", "evaluate"]
+from pathlib import Path
+
+from genlab.evaluation import bound, reconstructions, samples
+from genlab.evaluation.panel import Panel
+from genlab.evaluation.scores import Scores
+from genlab.evaluation.task import Task
+from genlab.feature_extractor import FeatureExtractor
+from genlab.params import Evaluation
+from genlab.trained_model import TrainedModel
+
+__all__ = ["Panel", "Scores", "evaluate", "samples"]
+
+PARTS = (samples, reconstructions, bound)
+
+
+def evaluate(model: TrainedModel, extractor: FeatureExtractor, data: Path, settings: Evaluation, seed: int) -> Scores:
+    """Returns the scores of `model` on the test split of the data set in `data`; the arguments are those of `Task`.
+
+    Raises:
+        InputError: The images have not the shape of those that the model was trained on, or a metric is unknown.
+    """
+    task = Task(model, extractor, data, settings, seed)
+    task.check()
+    scores = Scores(Panel(settings.metrics), seed)
+    scores.pictures["originals"] = task.test.images[: samples.NUM_PICTURES]
+    for part in PARTS:
+        part.score(task, scores)
+    return scores

@@ -28,7 +28,7 @@ class Model:
     Attributes:
         name: Its key in `params.yaml`.
         settings: Its `settings.json`.
-        scores: Its `scores.json`: metrics with unit, direction and protocol; skipped; num_parameters.
+        scores: Its `scores.json`: metrics with interval, unit, direction, floor and protocol; skipped; num_parameters.
         history: Per column of `history.csv` the steps, int64 (t,), and the finite values, float64 (t,).
         progress: Per kind (`samples`, `reconstructions`) the PNG files with their steps, ascending.
         pictures: uint8 NHWC: originals, reconstructions, prior_samples, fitted_samples; those that there are.
@@ -68,8 +68,13 @@ class Model:
         value = self.scores["metrics"].get(metric, {}).get("value")
         return float(value) if value is not None and math.isfinite(value) else None
 
+    def floor(self, metric: str, kind: str = "floor") -> float | None:
+        """Returns what real images score against real ones: `floor` train images, `floor_halves` other test images."""
+        value = (self.about(metric, "floor") or {}).get(kind, {}).get("value")
+        return float(value) if value is not None and math.isfinite(value) else None
+
     def about(self, metric: str, key: str) -> Any:
-        """Returns the `unit`, `direction`, `method` or `protocol` of a metric, or nothing."""
+        """Returns the `unit`, `direction`, `interval`, `method` or `protocol` of a metric, or nothing."""
         return self.scores["metrics"].get(metric, {}).get(key)
 
     def reason(self, metric: str) -> str:

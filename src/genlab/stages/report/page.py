@@ -69,6 +69,7 @@ def render(laboratory: Laboratory) -> str:
         warning=words.warning(laboratory),
         statements=words.summary(laboratory),
         groups=groups,
+        everything=table.everything(laboratory),
         unranked=[row for group in groups for row in group.rows if row.unranked],
         missing=_missing(laboratory, groups),
         originals=_originals(laboratory),
