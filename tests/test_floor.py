@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from fixtures_models import contents, random_images, write_dataset
-from genlab import feature_extractor
-from genlab.metrics import frechet_distance
+from genlab import feature_extractor, gaussians
 from genlab.stages import features, floor
 from test_feature_extractor import SHAPE, features_params
 
@@ -41,7 +40,7 @@ def test_real_images_are_near_to_real_images(folder: Path, data: Path, extractor
     loaded = feature_extractor.load(extractor)
     test = loaded.extract(np.load(data / "test_images.npy")[:12]).features
     noise = loaded.extract(random_images(12, SHAPE, seed=9)).features
-    to_noise = frechet_distance.between_features(test, noise)
+    to_noise = gaussians.frechet_distance_of_features(test, noise)
     assert 0 < values["test/floor/frechet_distance"] < 0.3 * to_noise
     assert 0 < values["test/floor_halves/frechet_distance"] < 0.5 * to_noise
 

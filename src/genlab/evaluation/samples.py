@@ -10,8 +10,10 @@ from genlab.evaluation.task import Task
 from genlab.feature_extractor import Extracted, FeatureExtractor
 from genlab.images import to_uint8
 from genlab.measures import Samples
+from genlab.metrics import memorisation
 
 NUM_PICTURES = 64
+NUM_PAIRS = 16
 SOURCES = {"prior": "no prior", "fitted": "no encoder, so no latents to fit a density to"}
 """What a model samples from, and what it lacks where it cannot."""
 
@@ -38,18 +40,25 @@ def evidence(real: Extracted, generated: Extracted, train: np.ndarray | None, nu
 
 
 def _score_source(task: Task, scores: Scores, source: str, real: Extracted, train: np.ndarray) -> None:
-    num_classes, found, counts = task.extractor.num_classes, [], []
+    found: list[Samples] = []
     for repeat in range(task.settings.num_repeats):
         seed = seeds.derive(task.seed, "samples", source, str(repeat))
         pictures = to_uint8(task.model.sample(len(real.features), seed, source))
-        generated = task.extractor.extract(pictures)
-        found.append(evidence(real, generated, train, num_classes, seed))
-        counts.append(np.bincount(generated.classes, minlength=num_classes))
+        found.append(evidence(real, task.extractor.extract(pictures), train, task.extractor.num_classes, seed))
         if repeat == 0:
-            scores.pictures[f"{source}_samples"] = pictures[:NUM_PICTURES]
+            _keep(task, scores, source, pictures, found[0])
     more = {"num_generated": len(real.features), "num_repeats": len(found), "num_train": len(train)}
     protocol = task.protocol(len(real.features), quantisation="uint8", features=facts_of(task.extractor), **more)
     scores.add(source, found, protocol, "samples")
-    if num_classes:
-        known = {"real": np.bincount(real.classes, minlength=num_classes), source: counts[0]}
-        scores.arrays.setdefault("class_histogram", {}).update(known)
+
+
+def _keep(task: Task, scores: Scores, source: str, pictures: np.ndarray, samples: Samples) -> None:
+    """Keeps of the first set what the page shows."""
+    scores.pictures[f"{source}_samples"] = pictures[:NUM_PICTURES]
+    pairs = memorisation.closest_pairs(samples, NUM_PAIRS)
+    side_by_side = np.stack([pictures[pairs.generated], task.train.images[pairs.train]], axis=1)
+    scores.pictures.setdefault("closest_pairs", side_by_side.reshape(-1, *pictures.shape[1:]))
+    if samples.num_classes:
+        sets = {"real": samples.real_classes, source: samples.generated_classes}
+        counts = {name: np.bincount(classes, minlength=samples.num_classes) for name, classes in sets.items()}
+        scores.arrays.setdefault("class_histogram", {}).update(counts)
