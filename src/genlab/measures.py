@@ -112,4 +112,4 @@ def without_block(evidence: AnyEvidence, block: int, num_blocks: int) -> AnyEvid
     """Returns the evidence without one of `num_blocks` blocks of its images: the rows block, block + num_blocks, ..."""
     arrays = {name: value for name, value in vars(evidence).items() if isinstance(value, np.ndarray)}
     kept = {name: np.delete(array, np.s_[block::num_blocks], axis=0) for name, array in arrays.items()}
-    return dataclasses.replace(evidence, **kept)  # type: ignore[type-var]
+    return dataclasses.replace(evidence, **kept)  # type: ignore
