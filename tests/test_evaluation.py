@@ -40,8 +40,8 @@ SAMPLES = (
 )
 TOO_FEW = ("frechet_distance_infinite",)
 """Of 16 images nothing is extrapolated."""
-PIXELS = ("mse", "mae", "psnr", "ssim")
-BOUND = ("negative_elbo", "reconstruction_loss", "kl", "active_units")
+PIXELS = ("mse", "mae", "psnr", "structural_similarity")
+BOUND = ("negative_elbo", "reconstruction_loss", "kl", "active_units", "largest_kl")
 
 
 class ColourExtractor(FeatureExtractor):
