@@ -272,9 +272,13 @@ def score(
     from genlab import scoring, workspace
     from genlab.scoring import table
 
+    if out:
+        scoring.check_out(out)
     cache = None if no_cache else workspace.user_cache()
-    place, numbers = (inception_graph, inception_sha256), params or scoring.PARAMS
-    scores = scoring.score(scoring.Request(real, generated, train, features, *place, numbers, seed, allow_few, cache))
+    graph = (inception_graph, inception_sha256)
+    scores = scoring.score(
+        scoring.Request(real, generated, train, features, *graph, params or scoring.PARAMS, seed, allow_few, cache)
+    )
     if out:
         scoring.write(scores, out)
     click.echo("\n".join(table.lines(scores)))

@@ -8,9 +8,11 @@ Floor: the same number of one half of the real pictures against the other half. 
 so it is an upper estimate of what a perfect generator would have.
 """
 
+import contextlib
 import dataclasses
 import json
 import math
+import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -79,11 +81,18 @@ def score(request: Request) -> dict[str, Any]:
     _check_shapes(sets)
     with tempfile.TemporaryDirectory() as folder:
         extractor = _extractor(request, settings, sets, Path(folder))
-    found = {name: feature_cache.extract(extractor, each.images, request.cache) for name, each in sets.items()}
+    kept = request.cache / "features" if request.cache else None
+    found = {name: feature_cache.extract(extractor, each.images, kept) for name, each in sets.items()}
     _check_numbers(found, request)
     return _scores(found, extractor, settings, request.seed) | {
         "protocol": _protocol(request, settings, sets, found, extractor)
     }
+
+
+def check_out(out: Path) -> None:
+    """Raises an InputError where `out` cannot be a file, before anything is computed."""
+    if out.is_dir() or not out.resolve().parent.is_dir():
+        raise InputError(f"--out must be a file in a folder that is there. Received: {out}. See --out.")
 
 
 def write(scores: Mapping[str, Any], out: Path) -> None:
@@ -147,7 +156,8 @@ def _extractor(request: Request, settings: Params, sets: Mapping[str, Pictures],
     learned, other = (
         Split(each.images, np.full(len(each.images), -1)) for each in (sets.get("train", sets["real"]), sets["real"])
     )
-    feature_extractor.train(settings.features, learned, other, 0, seeds.derive(request.seed, "features"), folder)
+    with contextlib.redirect_stdout(sys.stderr):  # its progress: what is printed is the table
+        feature_extractor.train(settings.features, learned, other, 0, seeds.derive(request.seed, "features"), folder)
     return feature_extractor.load(folder)
 
 
