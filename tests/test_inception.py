@@ -1,4 +1,4 @@
-"""The published Inception protocol, on small graphs with the same nodes: resize, values, batches, and what is refused."""
+"""The published Inception protocol, on small graphs with the same nodes; and what is refused."""
 
 import hashlib
 import io

@@ -169,9 +169,7 @@ def test_pin_writes_a_folder_that_can_be_shipped(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(pinned, "FOLDER", tmp_path)
     assert pinned.choose("auto", "halves", DIGITS) == "halves-v1"
     assert pinned.load("halves-v1").num_classes == 2
-    with pytest.raises(
-        InputError, match=r"^--out must be new: a pinned extractor never changes. Received: .*halves-v1"
-    ):
+    with pytest.raises(InputError, match=r"^--out must be new: a pinned extractor never changes. Received: "):
         pinned.pin(recipe, 5, data, tmp_path / "halves-v1")
 
 

@@ -120,7 +120,7 @@ def test_a_lost_class_is_seen(tmp_path: Path) -> None:
 def test_equal_requests_give_equal_scores_and_the_cache_changes_none(scores: dict[str, Any], tmp_path: Path) -> None:
     for _ in range(2):
         assert scoring.score(request(tmp_path, train=TRAIN, cache=tmp_path / "cache")) == scores
-    assert len(list((tmp_path / "cache").glob("*.npz"))) == 3
+    assert len(list((tmp_path / "cache" / "features").glob("*.npz"))) == 3
 
 
 def test_folders_of_png_count_as_arrays(scores: dict[str, Any], tmp_path: Path) -> None:
