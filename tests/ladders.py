@@ -8,7 +8,7 @@ from scipy import ndimage
 from genlab import plugins, splitting
 from genlab.extraction import Extractor
 from genlab.images import Split, to_uint8
-from genlab.metrics.frechet_distance import between_features
+from genlab.gaussians import frechet_distance_of_features
 from genlab.params import Data
 
 NOISE = (8, 16, 32, 64, 128)
@@ -38,7 +38,7 @@ def distances(extractor: Extractor, real: np.ndarray, others: np.ndarray) -> dic
         "blur": [others, *(blurred(others, deviation) for deviation in BLUR)],
     }
     return {
-        kind: [between_features(features, extractor.extract(images).features) for images in sets]
+        kind: [frechet_distance_of_features(features, extractor.extract(images).features) for images in sets]
         for kind, sets in ladders.items()
     }
 

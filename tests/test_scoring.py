@@ -20,7 +20,7 @@ from genlab.errors import InputError
 from genlab.evaluation import intervals
 from genlab.images import digest
 from genlab.measures import Samples
-from genlab.metrics.frechet_distance import between_features
+from genlab.gaussians import frechet_distance_of_features
 from genlab.scoring import reading, table
 from test_inception import mean_colours
 
@@ -77,7 +77,7 @@ def refusal(folder: Path, **changes: Any) -> str:
 def test_distance_is_that_of_the_pinned_features(scores: dict[str, Any]) -> None:
     real, generated = (pinned.load("digits-v1").extract(images).features for images in (REAL, GENERATED))
     found = scores["metrics"]["frechet_distance"]
-    assert found["value"] == pytest.approx(between_features(real, generated), rel=1e-6)
+    assert found["value"] == pytest.approx(frechet_distance_of_features(real, generated), rel=1e-6)
     low, high = found["interval"]
     assert low < found["value"] < high
     assert found["interval_method"] == "jackknife, 10 blocks of images"

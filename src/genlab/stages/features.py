@@ -6,10 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from genlab import devices, feature_extractor, pinned, seeds
+from genlab import devices, feature_extractor, gaussians, pinned, seeds
 from genlab.files import replacing
 from genlab.images import read_description, read_split
-from genlab.metrics import frechet_distance
 from genlab.params import Params
 
 
@@ -32,7 +31,7 @@ def run(params: Params, images: Path, out: Path) -> None:
         real, other = (extractor.extract(part).features for part in (test.images[:number], train.images[chosen]))
         metrics = {
             "test/accuracy": extractor.settings["test_accuracy"],
-            "test/floor/frechet_distance": frechet_distance.between_features(real, other),
+            "test/floor/frechet_distance": gaussians.frechet_distance_of_features(real, other),
         }
         (building / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
 
