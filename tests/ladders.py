@@ -7,8 +7,8 @@ from scipy import ndimage
 
 from genlab import plugins, splitting
 from genlab.extraction import Extractor
-from genlab.images import Split, to_uint8
 from genlab.gaussians import frechet_distance_of_features
+from genlab.images import Split, to_uint8
 from genlab.params import Data
 
 NOISE = (8, 16, 32, 64, 128)

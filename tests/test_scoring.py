@@ -18,9 +18,9 @@ from fixtures_models import ROOT, random_images
 from genlab import params, pinned, scoring
 from genlab.errors import InputError
 from genlab.evaluation import intervals
+from genlab.gaussians import frechet_distance_of_features
 from genlab.images import digest
 from genlab.measures import Samples
-from genlab.gaussians import frechet_distance_of_features
 from genlab.scoring import reading, table
 from test_inception import mean_colours
 
