@@ -26,6 +26,7 @@ SHARED_CODE = (
     "convolution",
     "density",
     "devices",
+    "extraction",
     "feature_extractor",
     "gaussians",
     "images",
