@@ -12,7 +12,8 @@ from fixtures_models import ROOT, halves, tiny_model, write_dataset
 from genlab import density, params, plugins
 from genlab.errors import InputError
 from genlab.evaluation import Scores, evaluate, inversion
-from genlab.feature_extractor import Extracted, FeatureExtractor
+from genlab.extraction import Extracted
+from genlab.feature_extractor import FeatureExtractor
 from genlab.images import read_split, to_float
 from genlab.measures import EvidenceBound, Reconstructions, Samples
 from genlab.params import Evaluation, Inversion, build_section

@@ -15,7 +15,7 @@ from genlab.evaluation import bound, reconstructions, samples
 from genlab.evaluation.panel import Panel
 from genlab.evaluation.scores import Scores
 from genlab.evaluation.task import Task
-from genlab.feature_extractor import FeatureExtractor
+from genlab.extraction import Extractor
 from genlab.params import Evaluation
 from genlab.trained_model import TrainedModel
 
@@ -24,13 +24,20 @@ __all__ = ["Panel", "Scores", "evaluate", "samples"]
 PARTS = (samples, reconstructions, bound)
 
 
-def evaluate(model: TrainedModel, extractor: FeatureExtractor, data: Path, settings: Evaluation, seed: int) -> Scores:
+def evaluate(
+    model: TrainedModel,
+    extractor: Extractor,
+    data: Path,
+    settings: Evaluation,
+    seed: int,
+    inception: Extractor | None = None,
+) -> Scores:
     """Returns the scores of `model` on the test split of the data set in `data`; the arguments are those of `Task`.
 
     Raises:
         InputError: The images have not the shape of those that the model was trained on, or a metric is unknown.
     """
-    task = Task(model, extractor, data, settings, seed)
+    task = Task(model, extractor, data, settings, seed, inception)
     task.check()
     scores = Scores(Panel(settings.metrics), seed)
     scores.pictures["originals"] = task.test.images[: samples.NUM_PICTURES]

@@ -9,7 +9,7 @@ import numpy as np
 
 import genlab
 from genlab.errors import InputError
-from genlab.feature_extractor import FeatureExtractor
+from genlab.extraction import Extractor
 from genlab.images import Split, read_split, to_float
 from genlab.measures import Protocol
 from genlab.params import Evaluation
@@ -26,13 +26,15 @@ class Task:
         data: A fetched data set.
         settings: How many images, and the settings of each part.
         seed: Of all that is drawn; the same for every model, so that their protocols are equal.
+        inception: The published network, where it is given.
     """
 
     model: TrainedModel
-    extractor: FeatureExtractor
+    extractor: Extractor
     data: Path
     settings: Evaluation
     seed: int
+    inception: Extractor | None = None
 
     def check(self) -> None:
         """Raises an InputError where the images have not the shape of those that the model was trained on."""

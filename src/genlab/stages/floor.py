@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 
 import genlab
-from genlab import devices, feature_extractor, seeds
+from genlab import devices, feature_extractor, inception, seeds, workspace
 from genlab.evaluation import Panel, Scores, samples
-from genlab.feature_extractor import Extracted
+from genlab.extraction import Extracted, Extractor
 from genlab.files import replacing
 from genlab.images import read_split
-from genlab.params import Params
+from genlab.measures import Protocol, Samples
+from genlab.params import Evaluation, Params
 
 
 def run(params: Params, images: Path, features: Path, out: Path) -> None:
@@ -21,25 +22,36 @@ def run(params: Params, images: Path, features: Path, out: Path) -> None:
     two disjoint halves of the test images, split several times: fewer images, so a greater bias.
     """
     devices.configure("float32", deterministic=True)
-    seed, extractor = seeds.derive(params.seed, "floor"), feature_extractor.load(features)
-    test, train = read_split(images, "test").images, read_split(images, "train").images
-    number = min(params.evaluation.num_images, len(test), len(train))
-    real, others = extractor.extract(test[:number]), extractor.extract(train)
-    draws = [seeds.derive(seed, str(repeat)) for repeat in range(params.evaluation.num_repeats)]
+    seed = seeds.derive(params.seed, "floor")
     scores = Scores(Panel(params.evaluation.metrics), seed)
-    facts = {"features": samples.facts_of(extractor), "genlab_version": genlab.__version__, "seed": seed}
-    protocol = facts | {"split": "test", "quantisation": "uint8", "resize": "none", "num_repeats": len(draws)}
+    graph = params.evaluation.inception
+    published = inception.load(graph.graph, graph.sha256, workspace.downloads("inception"))
+    for name, extractor in (("", feature_extractor.load(features)), (f"_{samples.INCEPTION}", published)):
+        if extractor:
+            _score(params.evaluation, images, extractor, scores, name)
+    _write(out, scores)
+
+
+def _score(settings: Evaluation, images: Path, extractor: Extractor, scores: Scores, space: str) -> None:
+    """Scores real images in one space of features."""
+    test, train = (read_split(images, split).images for split in ("test", "train"))
+    number = min(settings.num_images, len(test), len(train))
+    real, others = samples.extract(extractor, test[:number]), samples.extract(extractor, train)
+    draws = [seeds.derive(scores.seed, str(repeat)) for repeat in range(settings.num_repeats)]
     for source, pairs in (
         ("floor", [(real, _rows(others, _shuffled(len(train), draw)[:number])) for draw in draws]),
         ("floor_halves", [_halves(real, draw) for draw in draws]),
     ):
-        found = [
-            samples.evidence(one, other, None, extractor.num_classes, draw)
-            for (one, other), draw in zip(pairs, draws, strict=True)
-        ]
-        sizes = {"num_real": len(pairs[0][0].features), "num_generated": len(pairs[0][1].features)}
-        scores.add(source, found, protocol | sizes, "real images")
-    _write(out, scores)
+        sets = zip(pairs, draws, strict=True)
+        found = [samples.evidence(*pair, None, extractor.num_classes, draw) for pair, draw in sets]
+        scores.add(f"{source}{space}", found, _protocol(extractor, found, scores.seed), "real images")
+
+
+def _protocol(extractor: Extractor, found: list[Samples], seed: int) -> Protocol:
+    facts = {"split": "test", "quantisation": "uint8", "resize": extractor.settings.get("resize", "none")}
+    sizes = {"num_real": len(found[0].real_classes), "num_generated": len(found[0].generated_classes)}
+    facts |= sizes | {"num_repeats": len(found), "seed": seed, "genlab_version": genlab.__version__}
+    return facts | {"features": samples.facts_of(extractor)}
 
 
 def _shuffled(number: int, seed: int) -> np.ndarray:
