@@ -64,7 +64,8 @@ def _space(task: Task, extractor: Extractor) -> Space:
 
 
 def _score_source(task: Task, scores: Scores, source: str, spaces: dict[str, Space]) -> None:
-    number, found = len(spaces[""].real.features), {name: [] for name in spaces}  # type: dict[str, list[Samples]]
+    number = len(spaces[""].real.features)
+    found: dict[str, list[Samples]] = {name: [] for name in spaces}
     for repeat in range(task.settings.num_repeats):
         seed = seeds.derive(task.seed, "samples", source, str(repeat))
         pictures = to_uint8(task.model.sample(number, seed, source))
@@ -73,10 +74,16 @@ def _score_source(task: Task, scores: Scores, source: str, spaces: dict[str, Spa
         if repeat == 0:
             _keep(task, scores, source, pictures, found[""][0])
     for name, space in spaces.items():
-        facts = {"num_generated": number, "num_repeats": len(found[name]), "num_train": len(space.train.features)}
-        resize = space.extractor.settings.get("resize", "none")
-        facts |= {"quantisation": "uint8", "resize": resize, "features": facts_of(space.extractor)}
-        scores.add(f"{source}{name}", found[name], task.protocol(number, **facts), "samples")
+        protocol = task.protocol(
+            number,
+            num_generated=number,
+            num_repeats=len(found[name]),
+            num_train=len(space.train.features),
+            quantisation="uint8",
+            resize=space.extractor.settings.get("resize", "none"),
+            features=facts_of(space.extractor),
+        )
+        scores.add(f"{source}{name}", found[name], protocol, "samples")
 
 
 def _keep(task: Task, scores: Scores, source: str, pictures: np.ndarray, samples: Samples) -> None:

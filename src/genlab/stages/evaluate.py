@@ -14,6 +14,9 @@ from genlab.images import grid, write_npz, write_png
 from genlab.params import Params
 from genlab.trained_model import TrainedModel
 
+KINDS = ("floor", "floor_halves")
+"""Real images against real ones: train against test, and half of test against the other half."""
+
 
 def run(params: Params, model: Path, images: Path, features: Path, floor: Path, scores: Path, pictures: Path) -> None:
     """Scores the trained model in the folder `model`.
@@ -43,8 +46,10 @@ def _add_floor(result: Scores, floor: dict[str, Any]) -> None:
     """Puts beside each number of samples the same number of real images."""
     for name, metric in result.metrics.items():
         split, source, measure = name.split("/")
-        if source in evaluation.samples.SOURCES and f"{split}/floor/{measure}" in floor:
-            found = {kind: floor[f"{split}/{kind}/{measure}"] for kind in ("floor", "floor_halves")}
+        source, _, space = source.partition("_")
+        kinds = {kind: f"{split}/{'_'.join(filter(None, (kind, space)))}/{measure}" for kind in KINDS}
+        if source in evaluation.samples.SOURCES and all(each in floor for each in kinds.values()):
+            found = {kind: floor[each] for kind, each in kinds.items()}
             metric["floor"] = {kind: {key: each[key] for key in ("value", "interval")} for kind, each in found.items()}
 
 
