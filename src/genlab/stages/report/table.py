@@ -13,6 +13,7 @@ PRIOR, FITTED = "test/prior/frechet_distance", "test/fitted/frechet_distance"
 MSE, SUBSET_MSE, PCA_MSE = "test/reconstruction/mse", "test/reconstruction_subset/mse", "test/pca/mse"
 NEGATIVE_ELBO = "test/reconstruction/negative_elbo"
 UNRANKED = {PCA_MSE}
+INCEPTION, COLOUR = "_inception", 3
 ENCODER, INVERSION = "encoder", "latent optimised (inversion)"
 
 
@@ -85,13 +86,13 @@ def _share(value: float) -> str:
 
 
 SAMPLE_ROWS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
-    ("frechet_distance", "Fréchet distance", significant),
-    ("inception_frechet_distance", "Fréchet Inception distance", significant),
-    ("kernel_distance", "Kernel distance", significant),
-    ("precision", "Precision", _share),
-    ("recall", "Recall", _share),
-    ("smallest_class_share", "Smallest class share", _share),
-    ("largest_class_share", "Largest class share", _share),
+    ("/frechet_distance", "Fréchet distance", significant),
+    (f"{INCEPTION}/frechet_distance", "Fréchet Inception distance", significant),
+    ("/kernel_distance", "Kernel distance", significant),
+    ("/precision", "Precision", _share),
+    ("/recall", "Recall", _share),
+    ("/smallest_class_share", "Smallest class share", _share),
+    ("/largest_class_share", "Largest class share", _share),
 )
 """The numbers of samples that the first table shows; `everything` has them all."""
 
@@ -192,11 +193,15 @@ def _four(value: float) -> str:
 
 
 def _samples(laboratory: Laboratory) -> list[Row]:
+    """Returns the rows that any model has a value in; of colour images also that Inception was not measured."""
+    colour = laboratory.dataset["image_shape"][-1] == COLOUR
     rows = []
     for source, what in (("prior", "prior samples"), ("fitted", "fitted-density samples")):
         for name, label, text in SAMPLE_ROWS:
-            rows.append(_metric(laboratory, f"{label}, {what}", f"test/{source}/{name}", text))
-    return [row for row in rows if any(cell.text for cell in row.cells)]
+            row = _metric(laboratory, f"{label}, {what}", f"test/{source}{name}", text)
+            if any(cell.text for cell in row.cells) or (colour and name.startswith(INCEPTION)):
+                rows.append(row)
+    return rows
 
 
 def _reconstruction(laboratory: Laboratory) -> list[Row]:
