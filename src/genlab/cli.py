@@ -239,6 +239,32 @@ def reconstruct(model: str, split: str, models: Path, images: Path, out: Path) -
     click.echo(f"the {split} images and their reconstructions: {out}")
 
 
+def _numbers(context: click.Context, option: click.Parameter, text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise InputError(f"--kl-weights must be numbers with commas. Received: {text!r}. See --kl-weights.") from None
+
+
+@main.command("rate-distortion")
+@click.argument("model")
+@click.option("--kl-weights", callback=_numbers, default="0.25,0.5,1,2,4", show_default=True)
+@click.option("--steps", type=click.IntRange(min=1), help="Of each training; the model's own when not given.")
+@click.option("--images", type=FOLDER, default="data/images", show_default=True, help="The fetched data set.")
+@click.option("--features", type=FOLDER, default="data/features", show_default=True, help="The feature extractor.")
+@click.option("--out", type=FOLDER, default="reports/rate_distortion", show_default=True, help="Table, figure, models.")
+def rate_distortion(
+    model: str, kl_weights: list[float], steps: int | None, images: Path, features: Path, out: Path
+) -> None:
+    """Train MODEL once for each weight of the KL, and draw distortion over rate."""
+    _import_tensorflow()
+    from genlab import rate_distortion as study
+
+    for point in study.run(_params(), model, kl_weights, steps, images, features, out):
+        click.echo("  ".join(f"{name} {value:.6g}" for name, value in point._asdict().items()))
+    click.echo(f"table and figure: {out}")
+
+
 @main.command()
 def sync() -> None:
     """Send to MLflow what could not be sent while it was out of reach; exit with 1 if something still waits."""

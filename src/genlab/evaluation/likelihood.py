@@ -1,7 +1,7 @@
 """Log-likelihoods by importance sampling from the posterior, in blocks: memory does not grow with images or samples.
 
-Burda et al., "Importance Weighted Autoencoders", ICLR 2016, section 5; the estimate is a lower bound in expectation that
-rises with the number of samples.
+Burda et al., "Importance Weighted Autoencoders", ICLR 2016, section 5; in expectation the estimate is a lower bound,
+which rises with the number of samples.
 """
 
 from collections.abc import Callable

@@ -24,9 +24,7 @@ def as_floats(images: tf.Tensor) -> tf.Tensor:
 class Engine:
     """Runs steps of one model on the images of one feed."""
 
-    def __init__(
-        self, model: Any, optimizers: dict[str, Any], feed: Feed, seed: int, binarise: Binarisation = "none"
-    ):
+    def __init__(self, model: Any, optimizers: dict[str, Any], feed: Feed, seed: int, binarise: Binarisation = "none"):
         """Takes a model and optimizers that were built in the current strategy."""
         self.model = model
         self.optimizers = optimizers
