@@ -99,7 +99,7 @@ def _write_table(path: Path, points: list[Point]) -> None:
 
 
 def _write_figure(path: Path, points: list[Point], title: str) -> None:
-    """Draws distortion over rate, with the line of the best bound: rate + distortion are equal along it."""
+    """Draws distortion over rate, and the line of the best bound, along which their sum is equal."""
     figure = Figure(figsize=(5, 4), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot(title=title, xlabel="Rate: KL, nats per image", ylabel="Distortion, nats per image")
