@@ -251,7 +251,8 @@ def test_an_image_of_a_held_out_class_is_critical(params: Params, arrays: Arrays
     arrays["train_labels"][7] = 3
     assert refusal(params, arrays) == [
         "held_out_of_train: expected no images of the classes that are held out in train, "
-        f"received others: 1 of {len(arrays['train_labels'])} images (train 7)"
+        f"received others: 1 of {len(arrays['train_labels'])} images (train 7)",
+        "images_per_class: expected at least 10 images per class in train, received 1",
     ]
 
 
