@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from fixtures_models import ROOT, halves, tiny_model, write_dataset
+from fixtures_models import ROOT, halves, tiny_entry, tiny_model, tiny_params, write_dataset
 from genlab import density, params, plugins
 from genlab.errors import InputError
 from genlab.evaluation import Scores, evaluate, inversion
@@ -16,7 +16,7 @@ from genlab.extraction import Extracted
 from genlab.feature_extractor import FeatureExtractor
 from genlab.images import read_split, to_float
 from genlab.measures import EvidenceBound, Reconstructions, Samples
-from genlab.params import Evaluation, Inversion, build_section
+from genlab.params import Evaluation, Inversion, Params, build_section
 from genlab.trained_model import TrainedModel
 
 KINDS = ("autoencoder", "vae", "gan")
@@ -58,14 +58,17 @@ class ColourExtractor(FeatureExtractor):
         return Extracted(to_float(images).mean(axis=(1, 2)), (lower > upper).astype(np.int64))
 
 
-def settings(**changes: Any) -> Evaluation:
+def settings(**changes: Any) -> Params:
     base = params.read_yaml(ROOT / "params.yaml")["evaluation"]
     search = {"num_images": 6, "steps": 3, "learning_rate": 0.1, **changes.pop("inversion", {})}
     if "num_starts" in base["inversion"]:
         search = {"num_starts": 16, **search}
     metrics = base["metrics"] | {"class_frechet_distance": {"min_images": 2}}
     small = {"num_images": 16, "num_repeats": 2, "metrics": metrics, "inversion": search}
-    return build_section(Evaluation, base | small | changes, "tests")
+    small |= {"likelihood": {"num_images": 4, "num_samples": 3}, "representations": {"num_train": 30}}
+    small |= {"few_labels": base["few_labels"] | {"steps": 2}}
+    evaluation = build_section(Evaluation, base | small | changes, "tests")
+    return tiny_params({"vae": tiny_entry("vae")}).model_copy(update={"evaluation": evaluation})
 
 
 @pytest.fixture(scope="module")
@@ -296,7 +299,7 @@ def test_pca_of_more_components_than_images_is_skipped(models: dict[str, Trained
 def test_inversion_comes_near_what_the_decoder_itself_made(prior: str) -> None:
     model = tiny_model("gan", (8, 8, 1), network="dense", widths=[16, 16], prior=prior)
     made = np.asarray(model.decode(model.draw_latents(5, seed=11)))
-    search = settings(inversion={"steps": 150}).inversion
+    search = settings(inversion={"steps": 150}).evaluation.inversion
     found = invert(model, made, search)
     assert (found.shape, found.dtype) == (made.shape, np.float32)
     spread = np.square(made - made.mean(axis=0)).mean()
@@ -306,7 +309,7 @@ def test_inversion_comes_near_what_the_decoder_itself_made(prior: str) -> None:
 
 def test_search_starts_at_the_nearest_draw(models: dict[str, TrainedModel]) -> None:
     """The starts' own images, in another order, are found with hardly a step."""
-    search = settings(inversion={"steps": 1, "learning_rate": 1e-6}).inversion
+    search = settings(inversion={"steps": 1, "learning_rate": 1e-6}).evaluation.inversion
     model = models["gan"].model
     made = np.asarray(model.decode(model.draw_latents(16, seed=0)))[[9, 3, 12]]
     np.testing.assert_allclose(invert(model, made, search), made, atol=1e-5)
@@ -317,7 +320,7 @@ def test_longer_search_is_not_worse(models: dict[str, TrainedModel]) -> None:
     images = to_float(pictures)
     errors = []
     for steps in (1, 60):
-        found = invert(models["gan"].model, images, settings(inversion={"steps": steps}).inversion)
+        found = invert(models["gan"].model, images, settings(inversion={"steps": steps}).evaluation.inversion)
         errors.append(np.square(found - images).mean())
     assert errors[1] < errors[0]
 
@@ -326,7 +329,7 @@ def test_images_are_inverted_on_their_own_whatever_the_batch(
     models: dict[str, TrainedModel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pictures, _ = halves(5, SHAPE, seed=5)
-    search = settings(inversion={"steps": 20}).inversion
+    search = settings(inversion={"steps": 20}).evaluation.inversion
     together = invert(models["gan"].model, to_float(pictures), search)
     monkeypatch.setattr(inversion, "BATCH_SIZE", 2)
     apart = invert(models["gan"].model, to_float(pictures), search)

@@ -35,7 +35,7 @@ def score(task: Task, scores: Scores) -> None:
 
 def _score_pca(task: Task, scores: Scores) -> None:
     """Scores the best linear autoencoder of the same latent size, fitted to the train images."""
-    train = to_float(task.train.images).reshape(len(task.train.images), -1)
+    train = to_float(task.model.as_seen(np.asarray(task.train.images))).reshape(len(task.train.images), -1)
     components = task.model.latent_dim
     if components >= min(train.shape):
         scores.skip("pca", Reconstructions, f"{components} components are no fewer than {min(train.shape)}")

@@ -1,6 +1,6 @@
 """Numbers with all that belongs to them: interval, unit, reference, method and protocol; and what is missing."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from genlab.evaluation import intervals
 from genlab.evaluation.panel import Answer, Panel
-from genlab.measures import Evidence, Protocol, without_block
+from genlab.measures import Evidence, Protocol, Unavailable, without_block
 
 
 @dataclass
@@ -67,6 +67,17 @@ class Scores:
 
     def _value(self, evidence: Evidence, name: str) -> float:
         return float(next(answer.value for answer in self.panel.ask(evidence) if answer.name == name))
+
+    def gather(
+        self, source: str, kind: type[Evidence], evidence: Callable[[], Evidence], protocol: Protocol, method: str
+    ) -> None:
+        """Adds what `evidence` returns, or notes why it is unavailable."""
+        try:
+            found = evidence()
+        except Unavailable as reason:
+            self.skip(source, kind, str(reason))
+        else:
+            self.add(source, found, protocol, method)
 
     def skip(self, source: str, kind: type[Evidence], reason: str) -> None:
         """Notes why the metrics of this kind of evidence have no value from `source`."""

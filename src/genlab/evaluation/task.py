@@ -10,9 +10,9 @@ import numpy as np
 import genlab
 from genlab.errors import InputError
 from genlab.extraction import Extractor
-from genlab.images import Split, read_split, to_float
+from genlab.images import Split, part_outliers, read_description, read_split, to_float
 from genlab.measures import Protocol
-from genlab.params import Evaluation
+from genlab.params import Evaluation, Params
 from genlab.trained_model import TrainedModel
 
 
@@ -24,7 +24,7 @@ class Task:
         model: What was trained.
         extractor: Where distances are measured.
         data: A fetched data set.
-        settings: How many images, and the settings of each part.
+        params: All parameters.
         seed: Of all that is drawn; the same for every model, so that their protocols are equal.
         inception: The published network, where it is given.
     """
@@ -32,7 +32,7 @@ class Task:
     model: TrainedModel
     extractor: Extractor
     data: Path
-    settings: Evaluation
+    params: Params
     seed: int
     inception: Extractor | None = None
 
@@ -45,15 +45,33 @@ class Task:
             )
 
     @property
+    def settings(self) -> Evaluation:
+        """How many images, and the settings of each part."""
+        return self.params.evaluation
+
+    @property
     def kind(self) -> str:
         """The model's chapter: `vae`."""
         return str(self.model.settings["kind"])
 
     @cached_property
     def test(self) -> Split:
-        """All test images, uint8, and their labels."""
-        split = read_split(self.data, "test")
-        return Split(np.asarray(split.images), np.asarray(split.labels))
+        """The test images of classes that train has, uint8, and their labels."""
+        return self._test[0]
+
+    @property
+    def held_out(self) -> Split:
+        """The test images of classes that were held out of train."""
+        return self._test[1]
+
+    @cached_property
+    def _test(self) -> tuple[Split, Split]:
+        return part_outliers(read_split(self.data, "test"), self.description)
+
+    @cached_property
+    def description(self) -> dict[str, Any]:
+        """What is known of the data set."""
+        return read_description(self.data)
 
     @cached_property
     def train(self) -> Split:
@@ -62,8 +80,8 @@ class Task:
 
     @cached_property
     def floats(self) -> np.ndarray:
-        """All test images, float32 in [0, 1]."""
-        return to_float(self.test.images)
+        """All test images as the model sees them, float32 in [0, 1]."""
+        return to_float(self.model.as_seen(self.test.images))
 
     def protocol(self, num_images: int, **more: Any) -> Protocol:
         """Returns how a number on `num_images` real test images came about."""

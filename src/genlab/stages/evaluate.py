@@ -35,7 +35,7 @@ def run(params: Params, model: Path, images: Path, features: Path, floor: Path, 
     seed = seeds.derive(params.seed, "evaluate")
     graph = params.evaluation.inception
     published = inception.load(graph.graph, graph.sha256, workspace.downloads("inception"))
-    result = evaluation.evaluate(trained, extractor, images, params.evaluation, seed, published)
+    result = evaluation.evaluate(trained, extractor, images, params, seed, published)
     _add_floor(result, json.loads((floor / "scores.json").read_text())["metrics"])
     _write_scores(scores, result, trained)
     _write_pictures(pictures, result)

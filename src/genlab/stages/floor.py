@@ -10,7 +10,7 @@ from genlab import devices, feature_extractor, inception, seeds, workspace
 from genlab.evaluation import Panel, Scores, samples
 from genlab.extraction import Extracted, Extractor
 from genlab.files import replacing
-from genlab.images import read_split
+from genlab.images import part_outliers, read_description, read_split
 from genlab.measures import Protocol, Samples
 from genlab.params import Evaluation, Params
 
@@ -34,7 +34,8 @@ def run(params: Params, images: Path, features: Path, out: Path) -> None:
 
 def _score(settings: Evaluation, images: Path, extractor: Extractor, scores: Scores, space: str) -> None:
     """Scores real images in one space of features."""
-    test, train = (read_split(images, split).images for split in ("test", "train"))
+    test = part_outliers(read_split(images, "test"), read_description(images))[0].images
+    train = read_split(images, "train").images
     number = min(settings.num_images, len(test), len(train))
     real, others = samples.extract(extractor, test[:number]), samples.extract(extractor, train)
     draws = [seeds.derive(scores.seed, str(repeat)) for repeat in range(settings.num_repeats)]
