@@ -1,6 +1,5 @@
 """What every file in `metrics/` offers; and the formulas of what is not measured on samples or pictures."""
 
-import math
 from pathlib import Path
 from types import ModuleType
 from typing import Any, get_args
@@ -148,7 +147,7 @@ def blobs(distance: float) -> Representations:
     """Two classes of unit deviation, so far apart along the first axis; the second axis is loud and says nothing."""
     generator = np.random.default_rng(4)
     labels = np.arange(2000) % 2
-    vectors = generator.normal(size=(2000, 2)) * [1, 1000]
+    vectors = generator.normal(size=(2000, 2)) * [1, 1e5]
     vectors[:, 0] += distance * labels
     return Representations(vectors[:1000], labels[:1000], vectors[1000:], labels[1000:])
 
@@ -163,9 +162,8 @@ def test_linear_probe_reaches_the_best_that_a_line_can() -> None:
 def test_linear_probe_does_not_bend() -> None:
     corners = np.array([[0.0, 0], [1, 1], [0, 1], [1, 0]] * 20)
     labels = np.array([0, 0, 1, 1] * 20)
-    assert linear_probe.compute(Representations(corners, labels, corners, labels))[
-        "linear_probe_accuracy"
-    ].mean() == pytest.approx(0.5)
+    hits = linear_probe.compute(Representations(corners, labels, corners, labels))["linear_probe_accuracy"]
+    assert hits.mean() <= 0.75, "no line has more than three corners of four on the right side"
 
 
 def test_neighbours_vote_by_hand() -> None:
@@ -180,7 +178,7 @@ def test_neighbours_vote_by_hand() -> None:
 def test_neighbours_hear_the_loudest_dimension() -> None:
     """They see the vectors as they are: the dimension that says nothing drowns the other one."""
     found = compute(nearest_neighbour, blobs(10.0))["nearest_neighbour_accuracy"]
-    assert found.mean() < 0.9
+    assert found.mean() < 0.6
     assert linear_probe.compute(blobs(10.0))["linear_probe_accuracy"].mean() > 0.99
 
 
@@ -226,9 +224,11 @@ def test_false_positives_agree_with_the_curve() -> None:
     generator = np.random.default_rng(1)
     inliers, outliers = generator.normal(size=400), generator.normal(1, 2, size=300)
     found = outlier_detection.compute(OutlierScores(inliers, outliers))
-    false, true, _ = roc_curve(np.repeat([0, 1], [400, 300]), np.concatenate([inliers, outliers]))
+    false, true, _ = roc_curve(
+        np.repeat([0, 1], [400, 300]), np.concatenate([inliers, outliers]), drop_intermediate=False
+    )
     assert found["false_positive_rate_at_95"] == pytest.approx(false[np.argmax(true >= 0.95)])
-    assert not math.isclose(found["false_positive_rate_at_95"], 1 - found["auroc"], abs_tol=0.05)
+    assert 0.5 < found["auroc"] < found["false_positive_rate_at_95"] < 1
 
 
 def test_without_outliers_there_is_nothing_to_find() -> None:

@@ -129,7 +129,7 @@ def test_kernel_distance_is_unbiased() -> None:
 
 
 def test_kernel_distance_is_the_mean_of_subsets() -> None:
-    """Of one and the same set with all different images in each subset, cross terms are fewer than in the whole."""
+    """Subsets of a third of the images scatter about the estimate of all of them."""
     sets = normal(300, 4, 0), normal(300, 4, 1) + 0.3
     whole = kernel_distance.squared_discrepancy(*sets)
     found = compute(kernel_distance, samples(*sets), num_subsets=50)["kernel_distance"]
