@@ -122,12 +122,12 @@ def test_negative_elbo_by_hand() -> None:
 
 
 def test_active_units_by_hand() -> None:
-    """Posterior means vary by 2 with the variance 2, by 0.1 with 0.005, by 0.2 with 0.02, and not at all."""
-    means = np.array([[0.0, 0.0, 0.0, 7.0], [2.0, 0.1, 0.2, 7.0]], np.float32)
-    kls = np.array([[1.0, 0.0, 0.5, 0.0], [3.0, 0.0, 0.1, 0.0]], np.float32)
+    """Two posterior means 2, 2, 0.1, 0.18 and 0 apart: their variances are 2, 2, 0.005, 0.0162 and 0."""
+    means = np.array([[0.0, 5.0, 0.0, 0.0, 7.0], [2.0, 3.0, 0.1, 0.18, 7.0]], np.float32)
+    kls = np.array([[1.0, 0.5, 0.0, 0.5, 0.0], [3.0, 0.5, 0.0, 0.1, 0.0]], np.float32)
     bound = EvidenceBound(np.zeros(2), kls, means)
-    assert latent_use.compute(bound) == {"active_units": 2, "largest_kl": 2}
-    np.testing.assert_allclose(latent_use.kl_by_dimension(bound), [2, 0, 0.3, 0], rtol=1e-6)
+    assert latent_use.compute(bound) == {"active_units": 3, "largest_kl": 2}
+    np.testing.assert_allclose(latent_use.kl_by_dimension(bound), [2, 0.5, 0, 0.3, 0], rtol=1e-6)
 
 
 def test_one_image_has_no_active_units() -> None:
@@ -152,11 +152,27 @@ def blobs(distance: float) -> Representations:
     return Representations(vectors[:1000], labels[:1000], vectors[1000:], labels[1000:])
 
 
+def pairs(evidence: Representations) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
+    return (evidence.train, evidence.train_labels), (evidence.test, evidence.test_labels)
+
+
 def test_linear_probe_reaches_the_best_that_a_line_can() -> None:
     """Of two normal distributions d apart, the best line is right with the probability Phi(d / 2): 0.8413 for d = 2."""
     hits = linear_probe.compute(blobs(2.0))["linear_probe_accuracy"]
     assert set(np.unique(hits)) == {0, 1}
     assert hits.mean() == pytest.approx(0.8413, abs=0.03)
+
+
+def test_linear_probe_does_not_ask_for_units() -> None:
+    """Both dimensions tell the classes; a penalty on the weights would drop the one in small units."""
+    evidence = blobs(2.0)
+    train, test = (vectors / [1, 1e5] + 2 * labels[:, None] * [0, 1] for vectors, labels in pairs(evidence))
+    hits = [
+        linear_probe.compute(Representations(train * scale, evidence.train_labels, test * scale, evidence.test_labels))
+        for scale in (1, np.array([1, 1e-4]))
+    ]
+    np.testing.assert_array_equal(*(found["linear_probe_accuracy"] for found in hits))
+    assert hits[0]["linear_probe_accuracy"].mean() == pytest.approx(0.9214, abs=0.025)  # Phi(sqrt(2))
 
 
 def test_linear_probe_does_not_bend() -> None:

@@ -19,7 +19,8 @@ from reference_sets import DENSITY_NEIGHBOURS, NUM_GENERATED, PRECISION_NEIGHBOU
 OUT = Path(__file__).parent / "reference_values.json"
 LIBRARIES = ("pytorch-fid", "torch-fidelity", "prdc", "scikit-image")
 OTHERS = ("torch", "numpy", "scipy", "scikit-learn")
-TORCHVISION = ("torchvision", "torchvision.models", "torchvision.transforms", "torchvision.transforms.functional")
+TORCHVISION = ("torchvision", *(f"torchvision.{name}" for name in ("datasets", "models", "transforms")))
+TORCHVISION += ("torchvision.transforms.functional",)
 
 
 def pytorch_fid(sets: ReferenceSets) -> dict[str, Any]:
