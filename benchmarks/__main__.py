@@ -8,13 +8,18 @@ from typing import Any
 
 import click
 
-from benchmarks import machine, part_overhead, part_scale, part_table, workloads
+from benchmarks import machine, part_metrics, part_overhead, part_scale, part_table, workloads
 from benchmarks.contestant import PRECISIONS
 from benchmarks.runner import Plan, Runner
 from genlab.files import replacing
 
-PARTS: dict[str, ModuleType] = {"table": part_table, "overhead": part_overhead, "scale": part_scale}
-ROUNDS = {"table": 5, "overhead": 3, "scale": 3}
+PARTS: dict[str, ModuleType] = {
+    "table": part_table,
+    "overhead": part_overhead,
+    "scale": part_scale,
+    "metrics": part_metrics,
+}
+ROUNDS = {"table": 5, "overhead": 3, "scale": 3, "metrics": 3}
 MODELS = ("vae", "convolutional_vae", "gan")
 
 

@@ -10,7 +10,19 @@ import pytest
 from click.testing import CliRunner
 
 from benchmarks import __main__ as bench
-from benchmarks import machine, part_overhead, part_scale, part_table, peak, runner, stage, summary, workloads
+from benchmarks import (
+    machine,
+    measuring,
+    part_metrics,
+    part_overhead,
+    part_scale,
+    part_table,
+    peak,
+    runner,
+    stage,
+    summary,
+    workloads,
+)
 from benchmarks.runner import Plan
 from genlab import images
 
@@ -170,6 +182,31 @@ def test_overhead_and_scale_are_summarised() -> None:
     assert len(list(part_scale.lines(summarised))) == 1 + 6
     without_the_largest = [each for each in sizes if each["num_images"] < max(part_scale.NUM_IMAGES)]
     assert [bar["value"] for bar in part_scale.summarise(without_the_largest, PLAN)["bars"]] == [None, None, None]
+
+
+def test_metrics_are_summarised() -> None:
+    found = [
+        {"contestant": "distance", "round": number, "seconds": seconds, "others_seconds": 10.0}
+        for number, seconds in enumerate((1.0, 2.0, 2.5))
+    ]
+    found += [{"contestant": "covariance", "round": 0, "seconds": 3.0, "others_seconds": 2.5}]
+    found += [{"contestant": "scores", "round": 0, "error": "no memory"}]
+    summarised = part_metrics.summarise(found, PLAN)
+    assert [bar["value"] for bar in summarised["bars"]] == [pytest.approx(5), pytest.approx(1.2)]
+    assert [bar["passed"] for bar in summarised["bars"]] == [True, True]
+    assert "not measured" in list(part_metrics.lines(summarised))[-1]
+    assert part_metrics.summarise([], PLAN)["bars"][0]["passed"] is None
+
+
+def test_metrics_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = {"FEATURE_DIM": 6, "NUM_IMAGES": 50, "SCORED_IMAGES": 1000, "SCORED_DIM": 3}
+    for name, value in sizes.items():
+        monkeypatch.setattr(measuring, name, value)
+    assert measuring.distance()["relative_difference"] < 1e-9
+    assert set(measuring.covariance()) == {"seconds", "others_seconds"}
+    scores = measuring.scores()
+    assert scores["seconds"] == pytest.approx(sum(scores.values()) / 2)
+    assert {"frechet_distance", "memorisation", "density_coverage"} < set(scores)
 
 
 def test_flop_by_hand() -> None:

@@ -1,30 +1,68 @@
-"""The metrics' formulas, against numbers by hand or by another route; and what every file in `metrics/` offers."""
+"""What every file in `metrics/` offers; and the formulas of what is not measured on samples or pictures."""
 
-import math
-from typing import Any
+from pathlib import Path
+from types import ModuleType
+from typing import Any, get_args
 
 import numpy as np
 import pytest
-from scipy import linalg
+from sklearn.metrics import roc_curve
 
-from genlab import measures, plugins
-from genlab.measures import EvidenceBound, Reconstructions, Samples
-from genlab.metrics import class_histogram, frechet_distance, negative_elbo, reconstruction_error
+from genlab import measures, params, plugins
+from genlab.measures import (
+    EvidenceBound,
+    FewLabels,
+    ImportanceWeights,
+    OutlierScores,
+    Reconstructions,
+    Representations,
+    Samples,
+    Unavailable,
+)
+from genlab.metrics import (
+    few_labels,
+    latent_use,
+    linear_probe,
+    nearest_neighbour,
+    negative_elbo,
+    negative_log_likelihood,
+    outlier_detection,
+)
 
 NAMES = plugins.names("metrics")
-
-
-def samples(real_classes: list[int], generated_classes: list[int], num_classes: int) -> Samples:
-    generator = np.random.default_rng(0)
-    real, generated = (generator.normal(size=(len(classes), 3)) for classes in (real_classes, generated_classes))
-    return Samples(real, generated, np.array(real_classes), np.array(generated_classes), num_classes)
-
+ROOT = Path(__file__).parents[1]
+ENTRIES = params.read_yaml(ROOT / "params.yaml")["evaluation"]["metrics"]
+RANDOM = np.random.default_rng(0)
 
 EVIDENCE: dict[type, Any] = {
-    Samples: samples([0, 1, 0, 1], [1, 1, 0, 1], 2),
+    Samples: Samples(
+        RANDOM.normal(size=(120, 3)),
+        RANDOM.normal(size=(120, 3)),
+        np.arange(120) % 2,
+        np.arange(120) % 2,
+        2,
+        RANDOM.normal(size=(50, 3)),
+    ),
     Reconstructions: Reconstructions(np.zeros((2, 2, 2, 1), np.float32), np.full((2, 2, 2, 1), 0.1, np.float32)),
-    EvidenceBound: EvidenceBound(np.array([2.0, 4.0], np.float32), np.array([[0.5, 0.0], [0.5, 1.0]], np.float32)),
+    EvidenceBound: EvidenceBound(
+        np.array([2.0, 4.0], np.float32), np.array([[0.5, 0.0], [0.5, 1.0]], np.float32), np.array([[0.0, 1], [0, 3]])
+    ),
+    ImportanceWeights: ImportanceWeights(np.array([-80.0, -90.0], np.float32)),
+    Representations: Representations(
+        np.array([[0.0, 1], [0, 2], [5, 1], [5, 2], [6, 1]]), np.array([0, 0, 1, 1, 1]), np.eye(2), np.array([0, 1])
+    ),
+    FewLabels: FewLabels(np.array([0, 1, 1]), np.array([0, 0, 0]), np.array([0, 1, 0])),
+    OutlierScores: OutlierScores(np.array([0.0, 1.0]), np.array([2.0, 0.5])),
 }
+
+
+def compute(module: ModuleType, evidence: Any, **settings: Any) -> measures.Values:
+    """Asks a metric with the settings in params.yaml, or with others."""
+    if not hasattr(module, "Settings"):
+        return module.compute(evidence)
+    entry = ENTRIES[module.__name__.rpartition(".")[2]] | settings
+    return module.compute(evidence, params.build_section(module.Settings, entry, "tests"))
+
 
 # Contract
 
@@ -32,114 +70,45 @@ EVIDENCE: dict[type, Any] = {
 @pytest.mark.parametrize("name", NAMES)
 def test_every_metric_says_what_it_needs_and_what_its_values_mean(name: str) -> None:
     module = plugins.find("metrics", name, "tests")
-    assert module.NEEDS in measures.Evidence.__args__
-    values = module.compute(EVIDENCE[module.NEEDS])
-    assert set(values) == set(module.MEASURES)
-    assert all(type(value) is float and math.isfinite(value) for value in values.values())
+    assert module.NEEDS in get_args(measures.Evidence)
     for measure in module.MEASURES.values():
         assert measure.unit
         assert measure.direction in ("lower", "higher", "none")
+        assert measure.reference
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_metric_gives_what_it_says(name: str) -> None:
+    module = plugins.find("metrics", name, "tests")
+    values = compute(module, EVIDENCE[module.NEEDS])
+    assert set(values) == set(module.MEASURES)
+    for value in values.values():
+        assert np.isfinite(value).all()
+        assert type(value) is float or (value.dtype == np.float64 and value.ndim == 1)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_same_evidence_same_values(name: str) -> None:
+    module = plugins.find("metrics", name, "tests")
+    values, again = (compute(module, EVIDENCE[module.NEEDS]) for _ in range(2))
+    for key in values:
+        np.testing.assert_array_equal(values[key], again[key])
+
+
+def test_every_metric_has_an_entry_and_every_entry_a_metric() -> None:
+    assert sorted(ENTRIES) == NAMES
+
+
+def test_every_number_is_defined_in_the_docs() -> None:
+    text = (ROOT / "docs" / "metrics.md").read_text()
+    modules = [plugins.find("metrics", name, "tests") for name in NAMES]
+    assert [name for module in modules for name in module.MEASURES if f"`{name}`" not in text] == []
 
 
 def test_no_value_has_two_meanings() -> None:
     modules = [plugins.find("metrics", name, "tests") for name in NAMES]
-    pairs = [(module.NEEDS, name) for module in modules for name in module.MEASURES]
-    assert len(pairs) == len(set(pairs))
-
-
-# Fréchet distance
-
-
-def covariance(dim: int, seed: int) -> np.ndarray:
-    factor = np.random.default_rng(seed).normal(size=(dim, dim))
-    return factor @ factor.T + 0.1 * np.eye(dim)
-
-
-def test_equal_covariances_leave_the_squared_distance_of_the_means() -> None:
-    matrix = covariance(6, 0)
-    distance = frechet_distance.between_gaussians(np.zeros(6), matrix, np.array([3.0, 0, 0, 0, 4, 0]), matrix)
-    assert distance == pytest.approx(25, rel=1e-9)
-
-
-def test_diagonal_covariances_in_closed_form() -> None:
-    first, second = np.diag([1.0, 4.0, 9.0]), np.diag([4.0, 4.0, 0.25])
-    distance = frechet_distance.between_gaussians(np.zeros(3), first, np.array([1.0, 0, 0]), second)
-    assert distance == pytest.approx(1 + (1 - 2) ** 2 + 0 + (3 - 0.5) ** 2)
-
-
-@pytest.mark.parametrize("dim", [1, 2, 16])
-def test_full_rank_agrees_with_the_root_of_the_product(dim: int) -> None:
-    first, second = covariance(dim, 1), covariance(dim, 2)
-    means = np.random.default_rng(3).normal(size=(2, dim))
-    expected = np.sum((means[0] - means[1]) ** 2) + np.trace(first + second - 2 * linalg.sqrtm(first @ second).real)
-    assert frechet_distance.between_gaussians(means[0], first, means[1], second) == pytest.approx(expected, rel=1e-8)
-
-
-def test_singular_covariances() -> None:
-    """Two flat Gaussians on orthogonal axes: no transport can use their correlation."""
-    first, second = np.diag([4.0, 0.0]), np.diag([0.0, 9.0])
-    assert frechet_distance.between_gaussians(np.zeros(2), first, np.zeros(2), second) == pytest.approx(13)
-    assert frechet_distance.between_gaussians(np.zeros(2), first, np.zeros(2), np.zeros((2, 2))) == pytest.approx(4)
-
-
-def test_identical_sets_have_distance_zero() -> None:
-    features = np.random.default_rng(0).normal(size=(50, 8)).astype(np.float32)
-    assert frechet_distance.between_features(features, features) == pytest.approx(0, abs=1e-9)
-    few = features[:3]  # fewer than dimensions: singular
-    assert frechet_distance.between_features(few, few) == pytest.approx(0, abs=1e-6)
-
-
-def test_moments_are_float64_and_unbiased() -> None:
-    mean, matrix = frechet_distance.moments(np.array([[1e4 + 1, 0.0], [1e4 + 3, 4.0]], np.float32))
-    np.testing.assert_array_equal(mean, [10002, 2])
-    np.testing.assert_array_equal(matrix, [[2, 4], [4, 8]])
-    assert matrix.dtype == np.float64
-
-
-def test_distance_of_two_sets_by_hand() -> None:
-    evidence = Samples(np.array([[0.0], [2.0]]), np.array([[5.0], [5.0]]), np.zeros(2, int), np.zeros(2, int), 0)
-    assert frechet_distance.compute(evidence) == {
-        "frechet_distance": pytest.approx((5 - 1) ** 2 + 2)
-    }  # variance 2, and 0
-
-
-# Reconstruction error
-
-
-def test_mse_and_psnr_by_hand() -> None:
-    images = np.zeros((2, 1, 2, 1), np.float32)
-    rebuilt = np.array([[0.1, 0.1], [0.0, 1.0]], np.float32).reshape(2, 1, 2, 1)
-    values = reconstruction_error.compute(Reconstructions(images, rebuilt))
-    assert values["mse"] == pytest.approx((0.01 + 0.5) / 2)
-    assert values["psnr"] == pytest.approx(
-        (20 + 10 * math.log10(2)) / 2
-    )  # the mean of each image's, not that of the mean
-
-
-def test_perfect_reconstruction_is_zero_and_100_db() -> None:
-    images = np.ones((1, 2, 2, 3), np.float32)
-    assert reconstruction_error.compute(Reconstructions(images, images)) == {"mse": 0, "psnr": pytest.approx(100)}
-
-
-# Classes
-
-
-def test_class_shares_by_hand() -> None:
-    values = class_histogram.compute(samples([0] * 5 + [1] * 3 + [2] * 2, [0] * 8 + [1] * 3 + [2] * 9, 3))
-    assert values["smallest_class_share"] == pytest.approx(0.15 / 0.3)
-    assert values["largest_class_share"] == pytest.approx(0.45 / 0.2)
-    assert values["class_histogram_distance"] == pytest.approx((0.1 + 0.15 + 0.25) / 2)
-
-
-def test_lost_class_has_share_zero_and_absent_class_counts_in_the_distance_only() -> None:
-    values = class_histogram.compute(samples([0, 1], [0, 2], 4))
-    assert values == pytest.approx(
-        {"smallest_class_share": 0, "largest_class_share": 1, "class_histogram_distance": 0.5}
-    )
-
-
-def test_images_without_classes_have_no_shares() -> None:
-    assert class_histogram.compute(samples([0, 0], [0, 0], 0)) == {}
+    names = [name for module in modules for name in module.MEASURES]
+    assert len(names) == len(set(names))
 
 
 # Bound
@@ -147,4 +116,137 @@ def test_images_without_classes_have_no_shares() -> None:
 
 def test_negative_elbo_by_hand() -> None:
     values = negative_elbo.compute(EVIDENCE[EvidenceBound])
-    assert values == pytest.approx({"negative_elbo": 4.0, "reconstruction_loss": 3.0, "kl": 1.0})
+    np.testing.assert_allclose(values["negative_elbo"], [2.5, 5.5])
+    np.testing.assert_allclose(values["reconstruction_loss"], [2, 4])
+    np.testing.assert_allclose(values["kl"], [0.5, 1.5])
+
+
+def test_active_units_by_hand() -> None:
+    """Two posterior means 2, 2, 0.1, 0.18 and 0 apart: their variances are 2, 2, 0.005, 0.0162 and 0."""
+    means = np.array([[0.0, 5.0, 0.0, 0.0, 7.0], [2.0, 3.0, 0.1, 0.18, 7.0]], np.float32)
+    kls = np.array([[1.0, 0.5, 0.0, 0.5, 0.0], [3.0, 0.5, 0.0, 0.1, 0.0]], np.float32)
+    bound = EvidenceBound(np.zeros(2), kls, means)
+    assert latent_use.compute(bound) == {"active_units": 3, "largest_kl": 2}
+    np.testing.assert_allclose(latent_use.kl_by_dimension(bound), [2, 0.5, 0, 0.3, 0], rtol=1e-6)
+
+
+def test_one_image_has_no_active_units() -> None:
+    with pytest.raises(Unavailable, match=r"^a variance needs at least 2 images$"):
+        latent_use.compute(EvidenceBound(np.zeros(1), np.zeros((1, 2)), np.zeros((1, 2))))
+
+
+def test_negative_log_likelihood_changes_the_sign() -> None:
+    found = negative_log_likelihood.compute(EVIDENCE[ImportanceWeights])["negative_log_likelihood"]
+    np.testing.assert_array_equal(found, [80, 90])
+
+
+# Representations
+
+
+def blobs(distance: float) -> Representations:
+    """Two classes of unit deviation, so far apart along the first axis; the second axis is loud and says nothing."""
+    generator = np.random.default_rng(4)
+    labels = np.arange(2000) % 2
+    vectors = generator.normal(size=(2000, 2)) * [1, 1e5]
+    vectors[:, 0] += distance * labels
+    return Representations(vectors[:1000], labels[:1000], vectors[1000:], labels[1000:])
+
+
+def pairs(evidence: Representations) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
+    return (evidence.train, evidence.train_labels), (evidence.test, evidence.test_labels)
+
+
+def test_linear_probe_reaches_the_best_that_a_line_can() -> None:
+    """Of two normal distributions d apart, the best line is right with the probability Phi(d / 2): 0.8413 for d = 2."""
+    hits = linear_probe.compute(blobs(2.0))["linear_probe_accuracy"]
+    assert set(np.unique(hits)) == {0, 1}
+    assert hits.mean() == pytest.approx(0.8413, abs=0.03)
+
+
+def test_linear_probe_does_not_ask_for_units() -> None:
+    """Both dimensions tell the classes; a penalty on the weights would drop the one in small units."""
+    evidence = blobs(2.0)
+    train, test = (vectors / [1, 1e5] + 2 * labels[:, None] * [0, 1] for vectors, labels in pairs(evidence))
+    hits = [
+        linear_probe.compute(Representations(train * scale, evidence.train_labels, test * scale, evidence.test_labels))
+        for scale in (1, np.array([1, 1e-4]))
+    ]
+    np.testing.assert_array_equal(*(found["linear_probe_accuracy"] for found in hits))
+    assert hits[0]["linear_probe_accuracy"].mean() == pytest.approx(0.9214, abs=0.025)  # Phi(sqrt(2))
+
+
+def test_linear_probe_does_not_bend() -> None:
+    corners = np.array([[0.0, 0], [1, 1], [0, 1], [1, 0]] * 20)
+    labels = np.array([0, 0, 1, 1] * 20)
+    hits = linear_probe.compute(Representations(corners, labels, corners, labels))["linear_probe_accuracy"]
+    assert hits.mean() <= 0.75, "no line has more than three corners of four on the right side"
+
+
+def test_neighbours_vote_by_hand() -> None:
+    """At 2.1 the nearest is of class 1, the two others of the nearest three of class 0."""
+    train, labels = np.array([[0.0], [1.0], [2.0], [9.0]]), np.array([0, 0, 1, 1])
+    evidence = Representations(train, labels, np.array([[2.1], [0.1]]), np.array([1, 0]))
+    for number, expected in ((1, [1, 1]), (3, [0, 1])):
+        found = compute(nearest_neighbour, evidence, num_neighbours=number)["nearest_neighbour_accuracy"]
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_neighbours_hear_the_loudest_dimension() -> None:
+    """They see the vectors as they are: the dimension that says nothing drowns the other one."""
+    found = compute(nearest_neighbour, blobs(10.0))["nearest_neighbour_accuracy"]
+    assert found.mean() < 0.6
+    assert linear_probe.compute(blobs(10.0))["linear_probe_accuracy"].mean() > 0.99
+
+
+@pytest.mark.parametrize("module", [linear_probe, nearest_neighbour])
+def test_one_class_is_no_task(module: ModuleType) -> None:
+    evidence = Representations(np.eye(6), np.full(6, -1), np.eye(6), np.full(6, -1))
+    with pytest.raises(Unavailable, match=r"^the train images have fewer than two classes$"):
+        compute(module, evidence)
+
+
+def test_neighbours_must_be_there() -> None:
+    with pytest.raises(Unavailable, match=r"^there are fewer than 5 train images$"):
+        compute(nearest_neighbour, Representations(np.eye(4), np.arange(4), np.eye(4), np.arange(4)))
+
+
+# Few labels
+
+
+def test_few_labels_by_hand() -> None:
+    values = few_labels.compute(EVIDENCE[FewLabels])
+    np.testing.assert_array_equal(values["fine_tuned_accuracy"], [1, 1, 0])
+    np.testing.assert_array_equal(values["from_scratch_accuracy"], [1, 0, 1])
+    np.testing.assert_array_equal(values["few_labels_gain"], [0, 1, -1])
+
+
+# Outliers
+
+
+def test_area_by_hand_with_ties_as_halves() -> None:
+    """Six pairs: 2 over 0 and 1, 1 over 0, 1 as 1, 0 as 0, 0 under 1."""
+    values = outlier_detection.compute(OutlierScores(np.array([0.0, 1.0]), np.array([2.0, 1.0, 0.0])))
+    assert values["auroc"] == pytest.approx((1 + 1 + 1 + 0.5 + 0.5 + 0) / 6)
+
+
+def test_equal_scores_say_nothing_and_separate_ones_all() -> None:
+    same, higher = np.zeros(30), np.ones(20)
+    assert outlier_detection.compute(OutlierScores(same, same[:20])) == {"auroc": 0.5, "false_positive_rate_at_95": 1}
+    assert outlier_detection.compute(OutlierScores(same, higher)) == {"auroc": 1, "false_positive_rate_at_95": 0}
+    assert outlier_detection.compute(OutlierScores(higher, same))["auroc"] == 0
+
+
+def test_false_positives_agree_with_the_curve() -> None:
+    generator = np.random.default_rng(1)
+    inliers, outliers = generator.normal(size=400), generator.normal(1, 2, size=300)
+    found = outlier_detection.compute(OutlierScores(inliers, outliers))
+    false, true, _ = roc_curve(
+        np.repeat([0, 1], [400, 300]), np.concatenate([inliers, outliers]), drop_intermediate=False
+    )
+    assert found["false_positive_rate_at_95"] == pytest.approx(false[np.argmax(true >= 0.95)])
+    assert 0.5 < found["auroc"] < found["false_positive_rate_at_95"] < 1
+
+
+def test_without_outliers_there_is_nothing_to_find() -> None:
+    with pytest.raises(Unavailable, match=r"^there are no images of another kind$"):
+        outlier_detection.compute(OutlierScores(np.zeros(3), np.zeros(0)))

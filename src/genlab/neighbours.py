@@ -95,7 +95,7 @@ def _blocks(queries: np.ndarray, points: np.ndarray, size_per_query: int) -> Ite
     others = (points - centre).astype(np.float32)
     norms = np.einsum("ij,ij->i", others, others)
     farthest = np.sqrt(norms.max())
-    share = np.finfo(np.float32).eps * (8 + np.sqrt(points.shape[1]))
+    share = float(np.finfo(np.float32).eps * (8 + np.sqrt(points.shape[1])))
     step = max(1, BLOCK_SIZE // max(len(points), size_per_query))
     for start in range(0, len(queries), step):
         rows = slice(start, min(start + step, len(queries)))

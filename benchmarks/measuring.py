@@ -1,0 +1,98 @@
+"""Speed of the metrics' own computing: `python -m benchmarks.measuring distance`, or `covariance`, or `scores`.
+
+It prints the seconds of our own way and, where there is one, of the way it is compared with, each the best of some.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import click
+import numpy as np
+
+from benchmarks import workloads
+from genlab import gaussians, params, plugins
+from genlab.measures import Samples
+
+FEATURE_DIM, NUM_IMAGES = 2048, 50_000
+SCORED_IMAGES, SCORED_DIM, NUM_CLASSES = 10_000, 64, 10
+TRIES = 2
+
+
+def distance() -> dict[str, float]:
+    """Times the Fréchet distance of two Gaussians of full rank against the root of the covariances' product."""
+    from scipy import linalg
+
+    first, second = (gaussians.moments(_features(4 * FEATURE_DIM, FEATURE_DIM, seed)) for seed in range(2))
+
+    def root() -> float:
+        product = linalg.sqrtm(first.covariance @ second.covariance)
+        difference = first.mean - second.mean
+        return difference @ difference + np.trace(first.covariance + second.covariance - 2 * product.real)
+
+    seconds, value = _best(lambda: gaussians.frechet_distance(first, second), TRIES)
+    others, expected = _best(root, 1)
+    return {"seconds": seconds, "others_seconds": others, "relative_difference": abs(value / expected - 1)}
+
+
+def covariance() -> dict[str, float]:
+    """Times the moments of float32 features against the one product that they need, of float64 already centred."""
+    features = _features(NUM_IMAGES, FEATURE_DIM, 0)
+    seconds, _ = _best(lambda: gaussians.moments(features), TRIES)
+    wide = features.astype(np.float64)
+    others, _ = _best(lambda: wide.T @ wide, TRIES)
+    return {"seconds": seconds, "others_seconds": others}
+
+
+def scores() -> dict[str, float]:
+    """Times every metric of generated images, with the settings in params.yaml; as many train as generated images."""
+    real, generated, train = (_features(SCORED_IMAGES, SCORED_DIM, seed) for seed in range(3))
+    classes = np.arange(SCORED_IMAGES) % NUM_CLASSES
+    samples = Samples(real, generated, classes, classes, NUM_CLASSES, train)
+    entries = params.read_yaml(workloads.ROOT / "params.yaml")["evaluation"]["metrics"]
+    modules = {name: plugins.find("metrics", name, "benchmarks") for name in plugins.names("metrics")}
+    found = {
+        name: _best(_asked(module, samples, entries[name]), 1)[0]
+        for name, module in modules.items()
+        if module.NEEDS is Samples
+    }
+    return {"seconds": sum(found.values())} | found
+
+
+def _asked(module: ModuleType, samples: Samples, entry: dict[str, Any]) -> Callable[[], Any]:
+    if not hasattr(module, "Settings"):
+        return lambda: module.compute(samples)
+    settings = params.build_section(module.Settings, entry, "params.yaml: evaluation.metrics")
+    return lambda: module.compute(samples, settings)
+
+
+def _features(number: int, size: int, seed: int) -> np.ndarray:
+    """Returns what looks like features after a ReLU whose dimensions go together, float32 (number, size)."""
+    generator = np.random.default_rng(seed)
+    mixing = np.random.default_rng(99).standard_normal((size, size), np.float32) / np.float32(np.sqrt(size))
+    return np.maximum(generator.standard_normal((number, size), np.float32) @ mixing, 0)
+
+
+def _best(compute: Callable[[], Any], tries: int) -> tuple[float, Any]:
+    seconds = []
+    for _ in range(tries):
+        started = time.perf_counter()
+        value = compute()
+        seconds.append(time.perf_counter() - started)
+    return min(seconds), value
+
+
+TASKS = {"distance": distance, "covariance": covariance, "scores": scores}
+
+
+@click.command()
+@click.argument("task", type=click.Choice(list(TASKS)))
+def main(task: str) -> None:
+    """Measure one task and print it as JSON."""
+    click.echo(json.dumps(TASKS[task]()))
+
+
+if __name__ == "__main__":
+    main()
