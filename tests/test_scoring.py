@@ -300,7 +300,9 @@ def test_few_pictures_are_refused_unless_they_are_allowed(tmp_path: Path) -> Non
         "the generated pictures must be at least 17, more than the 16 dimensions of the features: with fewer, "
         "distances are mostly bias. Received: 16. See --generated, other --features, or --allow-few."
     )
-    assert refusal(tmp_path, real=REAL[:1], allow_few=True).endswith("Received: 1. See --real.")
+    assert refusal(tmp_path, real=REAL[:1], allow_few=True) == (
+        "the real pictures must be at least 2. Received: 1. See --real."
+    )
     found = scoring.score(request(tmp_path, generated=GENERATED[:16], allow_few=True))["metrics"]["frechet_distance"]
     assert (found["interval"], found["interval_method"]) == (None, "none: too few pictures")
     assert found["value"] > 0

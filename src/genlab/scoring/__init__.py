@@ -81,9 +81,9 @@ def score(request: Request) -> dict[str, Any]:
     _check_shapes(sets)
     with tempfile.TemporaryDirectory() as folder:
         extractor = _extractor(request, settings, sets, Path(folder))
+    _check_numbers(sets, extractor, request.allow_few)
     kept = request.cache / "features" if request.cache else None
     found = {name: feature_cache.extract(extractor, each.images, kept) for name, each in sets.items()}
-    _check_numbers(found, request)
     return _scores(found, extractor, settings, request.seed) | {
         "protocol": _protocol(request, settings, sets, found, extractor)
     }
@@ -128,15 +128,17 @@ def _check_shapes(sets: Mapping[str, Pictures]) -> None:
             )
 
 
-def _check_numbers(found: Mapping[str, Extracted], request: Request) -> None:
+def _check_numbers(sets: Mapping[str, Pictures], extractor: Extractor, allow_few: bool) -> None:
+    dim = extractor.extract(sets["real"].images[:1]).features.shape[1]
+    least = MIN_IMAGES if allow_few else max(MIN_IMAGES, dim + 1)
     for name in ("real", "generated"):
-        number, dim = found[name].features.shape
-        least = MIN_IMAGES if request.allow_few else dim + 1
-        if number < max(least, MIN_IMAGES):
-            remedy = f"See --{name}" + ("." if request.allow_few else ", other --features, or --allow-few.")
+        number = len(sets[name].images)
+        if number < least:
+            why = f", more than the {dim} dimensions of the features: with fewer, distances are mostly bias"
+            remedy = ", other --features, or --allow-few."
             raise InputError(
-                f"the {name} pictures must be at least {max(least, MIN_IMAGES)}, more than the {dim} dimensions of "
-                f"the features: with fewer, distances are mostly bias. Received: {number}. {remedy}"
+                f"the {name} pictures must be at least {least}{'' if allow_few else why}. Received: {number}. "
+                f"See --{name}{'.' if allow_few else remedy}"
             )
 
 
