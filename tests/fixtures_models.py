@@ -85,6 +85,7 @@ def write_dataset(folder: Path, image_shape: tuple[int, int, int] = (8, 8, 1), *
         "name": "halves",
         "image_shape": list(image_shape),
         "class_names": ["upper", "lower"],
+        "held_out_classes": [],
         "num_images": counts,
         "sha256": images.digest(*arrays),
         "licence": "none",

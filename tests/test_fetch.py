@@ -17,7 +17,7 @@ from genlab import downloads, splitting
 from genlab.data import mnist
 from genlab.datasets import remote_files
 from genlab.errors import InputError
-from genlab.images import SPLITS, digest, read_description, read_split
+from genlab.images import SPLITS, digest, held_out_labels, part_outliers, read_description, read_split
 from genlab.params import Params
 from genlab.stages import fetch
 
@@ -52,6 +52,7 @@ def test_digits_as_they_are_written(params: Params) -> None:
         "name": "digits",
         "image_shape": [8, 8, 1],
         "class_names": list("0123456789"),
+        "held_out_classes": [],
         "num_images": counts,
         "sha256": digest(*(array for split in SPLITS for array in splits[split])),
         "licence": "CC BY 4.0",
@@ -84,6 +85,48 @@ def test_chosen_meets_its_share_and_does_not_depend_on_other_images() -> None:
     assert np.all(larger[first])
     other = np.array([splitting.chosen(image, 0.25, seed=4) for image in images])
     assert 0.1 < (first & other).mean() / first.mean() < 0.4  # 0.25 when independent
+
+
+def test_held_out_classes_stay_in_test_alone(params: Params, change_data: ChangeData) -> None:
+    fetch.run(params, Path("all"))
+    fetch.run(change_data(held_out_classes=("3", "8")), Path("out"))
+    whole, splits = ({split: read_split(Path(out), split) for split in SPLITS} for out in ("all", "out"))
+    for split in ("train", "validation"):
+        kept = ~np.isin(whole[split].labels, [3, 8])
+        np.testing.assert_array_equal(splits[split].images, whole[split].images[kept])
+        np.testing.assert_array_equal(splits[split].labels, whole[split].labels[kept])
+    np.testing.assert_array_equal(splits["test"].images, whole["test"].images)
+    description = read_description(Path("out"))
+    assert description["held_out_classes"] == ["3", "8"]
+    assert description["class_names"] == list("0123456789"), "labels mean what they meant"
+    assert description["num_images"]["train"] == len(splits["train"].labels)
+    assert description["sha256"] != read_description(Path("all"))["sha256"]
+    assert held_out_labels(description) == [3, 8]
+    inliers, outliers = part_outliers(splits["test"], description)
+    assert set(outliers.labels.tolist()) == {3, 8}
+    assert not {3, 8} & set(inliers.labels.tolist())
+    assert len(inliers.images) + len(outliers.images) == 360
+    np.testing.assert_array_equal(outliers.images, splits["test"].images[np.isin(splits["test"].labels, [3, 8])])
+    nothing = part_outliers(whole["test"], read_description(Path("all")))[1]
+    assert nothing.images.shape == (0, 8, 8, 1)
+
+
+@pytest.mark.parametrize(
+    ("held_out", "received"),
+    [
+        (("thre",), "'thre'"),
+        (("3", "3"), "'3', '3'"),
+        (tuple("012345678"), "'0', '1', '2', '3', '4', '5', '6', '7', '8'"),
+    ],
+)
+def test_bad_held_out_classes_are_refused(change_data: ChangeData, held_out: tuple[str, ...], received: str) -> None:
+    with pytest.raises(InputError) as caught:
+        fetch.run(change_data(held_out_classes=held_out), Path("out"))
+    assert str(caught.value) == (
+        "held_out_classes must be different classes of digits (0, 1, 2, 3, 4, 5, 6, 7, 8, 9), and leave two. "
+        f"Received: {received}. See params.yaml: data.held_out_classes."
+    )
+    assert not Path("out").exists()
 
 
 def write_pictures(numbers: range) -> None:

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from scipy import integrate, stats
+from scipy import integrate, special, stats
 
 from fixtures_models import random_images, tiny_model, tiny_settings
 from genlab import augmentation, networks, optimization
@@ -161,6 +161,93 @@ def test_vae_loss_by_hand() -> None:
     reconstruction_losses, kls = vae.VAE.elbo_terms(model, as_images([0.3, 0.9]), SEED)
     np.testing.assert_allclose(reconstruction_losses, [2 * LN2], rtol=1e-6)
     np.testing.assert_allclose(kls, [[0.5, 1.5 - LN2]], rtol=1e-6)
+
+
+# VAE: several draws, the importance-weighted bound
+
+
+def test_ratio_of_prior_and_posterior_at_the_draws() -> None:
+    mean, log_variance = np.array([[0.5, -1.0], [0.0, 2.0]]), np.array([[0.0, -1.0], [1.0, 0.3]])
+    draws = vae.draw(tf.constant(mean, tf.float32), tf.constant(log_variance, tf.float32), 4, SEED)
+    latents = np.asarray(draws.latents, np.float64)
+    assert latents.shape == (2, 4, 2)
+    posterior = stats.norm(mean[:, None], np.exp(log_variance / 2)[:, None])
+    expected = (stats.norm.logpdf(latents) - posterior.logpdf(latents)).sum(axis=2)
+    np.testing.assert_allclose(draws.log_ratios, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_several_draws_are_from_the_posterior() -> None:
+    mean, log_variance = tf.constant([[-1.0], [3.0]]), tf.constant([[math.log(4)], [0.0]])
+    latents = np.asarray(vae.draw(mean, log_variance, 20000, SEED).latents)[..., 0]
+    np.testing.assert_allclose(latents.mean(axis=1), [-1, 3], atol=0.06)  # four standard errors
+    np.testing.assert_allclose(latents.std(axis=1), [2, 1], atol=0.04)
+    one = vae.draw(mean, log_variance, 1, SEED).latents[:, 0]
+    np.testing.assert_array_equal(one, vae.reparameterise(mean, log_variance, SEED))
+
+
+def test_importance_weighted_loss_by_hand() -> None:
+    """Mean weights (1 + 3) / 2 and (2 + 2) / 2 times e^-100, which float32 cannot hold; the gradient is equation 14."""
+    log_weights = tf.constant([[0.0, LN3], [LN2 - 100, LN2 - 100]])
+    with tf.GradientTape() as tape:
+        tape.watch(log_weights)
+        loss = vae.importance_weighted_loss(log_weights)
+    assert float(loss) == pytest.approx((-LN2 + 100 - LN2) / 2, rel=1e-6)
+    np.testing.assert_allclose(tape.gradient(loss, log_weights), [[-1 / 8, -3 / 8], [-1 / 4, -1 / 4]], rtol=1e-5)
+
+
+@pytest.mark.parametrize("num_draws", [1, 3])
+def test_losses_of_several_draws(num_draws: int) -> None:
+    """Against a loop over the draws: the ELBO takes the mean of the losses, the other bound the log of mean weights."""
+    images = to_float(random_images(4))
+    found = {}
+    for objective in ("elbo", "importance_weighted"):
+        model = tiny_model("vae", network="dense", objective=objective, num_importance_samples=num_draws)
+        found[objective] = {name: float(value) for name, value in model.compute_losses(images, SEED).items()}
+    draws = vae.draw(*model.posterior(images), num_draws, SEED)
+    each = [vae.bernoulli_loss(images, model.decoder(draws.latents[:, index])) for index in range(num_draws)]
+    reconstruction_losses = np.stack(each, axis=1).astype(np.float64)  # (n, num_draws)
+    kl = np.asarray(vae.kl_per_dimension(*model.posterior(images)), np.float64).sum(axis=1).mean()
+    weighted = -special.logsumexp(draws.log_ratios - reconstruction_losses, axis=1, b=1 / num_draws).mean()
+    for losses in found.values():
+        assert losses["reconstruction_loss"] == pytest.approx(reconstruction_losses.mean(), rel=1e-6)
+        assert losses["kl"] == pytest.approx(kl, rel=1e-5)
+        assert losses["negative_elbo"] == pytest.approx(reconstruction_losses.mean() + kl, rel=1e-6)
+    assert found["elbo"]["loss"] == pytest.approx(reconstruction_losses.mean() + kl, rel=1e-6)
+    assert found["importance_weighted"]["loss"] == pytest.approx(weighted, rel=1e-6)
+    if num_draws == 1:
+        sampled = (reconstruction_losses - draws.log_ratios).mean()
+        assert found["importance_weighted"]["loss"] == pytest.approx(sampled, rel=1e-6), "the KL at the draw"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "neutral"),
+    [("reconstruction_weight", 2.0, 1), ("kl_weight", 0.5, 1), ("kl_warmup_steps", 5, 0), ("free_bits", 0.1, 0)],
+)
+def test_weights_are_refused_where_there_are_no_two_terms(name: str, value: float, neutral: int) -> None:
+    message = (
+        f"^{name} must be {neutral} with objective: importance_weighted, which has no two terms to weigh. "
+        f"Received: {name}={value}. See tests.$"
+    )
+    with pytest.raises(InputError, match=message):
+        tiny_settings("vae", objective="importance_weighted", **{name: value})
+
+
+def test_units_of_burda_et_al() -> None:
+    """784-200-200-50 and back, tanh: the parameters counted by hand."""
+    model = tiny_model("vae", (28, 28, 1), network="dense", widths=[200, 200], latent_dim=50, activation="tanh")
+    encoder = 784 * 200 + 200 + 200 * 200 + 200 + 2 * (200 * 50 + 50)
+    decoder = 50 * 200 + 200 + 200 * 200 + 200 + 200 * 784 + 784
+    assert model.count_params() == encoder + decoder == 425_284
+    hidden = [layer for network in (model.encoder, model.decoder) for layer in network.layers if "dense" in layer.name]
+    assert [layer.activation for layer in hidden] == [keras.activations.tanh] * 4 + [keras.activations.linear]
+
+
+def test_convolutions_have_no_other_activation() -> None:
+    with pytest.raises(
+        InputError,
+        match=r"^activation must be relu with network: convolutional. Received: activation=tanh. See tests.$",
+    ):
+        tiny_settings("vae", network="convolutional", activation="tanh")
 
 
 def test_latent_diagnostics_by_hand() -> None:

@@ -77,6 +77,11 @@ def test_later_layers_win_and_the_rest_stays(tmp_path: Path) -> None:
     assert (loaded.evaluation.inversion.steps, loaded.evaluation.inversion.num_images) == (9, 512)
 
 
+def test_class_names_may_be_written_as_numbers(tmp_path: Path) -> None:
+    loaded = params.load(write(tmp_path, **changed("data", held_out_classes=[3, "4"])))
+    assert loaded.data.held_out_classes == ("3", "4")
+
+
 def test_numbers_are_read_as_dvc_reads_them(tmp_path: Path) -> None:
     path = tmp_path / "some.yaml"
     path.write_text("rate: 1e-3\nswitch: off\n")
@@ -110,7 +115,14 @@ NO_RATE = without(BASE["evaluation"]["inversion"], "learning_rate")
             "'learning_rate'. Received: none. See {path}: evaluation.inversion.learning_rate.",
         ),
         (changed("training", density_images=float("inf")), "density_images must be a finite number. "),
-        ({"profile": "smok"}, "profile must be one of default, smoke (nearest: 'smoke'). Received: 'smok'. "),
+        (
+            {"profile": "smok"},
+            "profile must be one of default, likelihood, smoke (nearest: 'smoke'). Received: 'smok'. ",
+        ),
+        (
+            changed("data", binarisation="static"),
+            "binarisation must be 'none' or 'dynamic'. Received: binarisation='static'. See {path}: data.binarisation.",
+        ),
         ({"profiles": None}, "profile must be one of . Received: 'default'. "),
         ({"data": None}, "data must be a valid dictionary or instance of Data. Received: data=None. See {path}: data."),
         (

@@ -47,6 +47,33 @@ def test_package_does_not_import_mlflow():
     assert done.stdout.split() == ["False", "False"]
 
 
+def test_runs_of_a_study_are_folded_under_it():
+    facts = {"kl_weight": [0.5, 1.0]}
+    with tracking.study_run(name="rate-distortion", model="vae", kind="vae", params=facts) as study:
+        with lab.training(train_key="a", training_id="a"):
+            pass
+        with tracking.study_run(name="inner", model="vae", kind="vae", params={}), lab.training(training_id="b"):
+            pass
+        study.log_metrics({"test/rate": 2.0}, 0)
+        identity = study.run_id
+    with lab.training(training_id="c"):
+        pass
+    outer, first, inner, second, after = lab.runs()
+    assert (outer.info.run_id, outer.info.run_name, outer.info.status) == (identity, "rate-distortion", "FINISHED")
+    assert outer.data.params == {"kl_weight": "[0.5, 1.0]"}
+    assert outer.data.metrics == {"test/rate": 2.0}
+    assert outer.data.tags["genlab.run"] == "study"
+    parents = [run.data.tags.get("mlflow.parentRunId") for run in (outer, first, inner, second, after)]
+    assert parents == [None, identity, identity, inner.info.run_id, None]
+
+
+def test_study_without_a_store_has_no_children(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    with tracking.study_run(name="any", model="vae", kind="vae", params={}) as study:
+        assert study.run_id is None
+        assert provenance.parent_run_id() is None
+
+
 def test_run_holds_all_that_was_logged(root, monkeypatch):
     monkeypatch.setenv("DVC_STAGE", "train@vae")
     monkeypatch.setenv("DVC_EXP_NAME", "hairy-goat")

@@ -529,6 +529,8 @@ def test_two_devices_share_each_batch(data: Path, state: Path) -> None:
     assert found["num_devices"] == 2
     assert found["shares"] == [2, 2], "each device sees its half of the batch"
     assert found["same_images"], "both halves together are the batch of one device"
+    assert found["drawn"][0] == found["drawn"][1], "of grey images both draw the blacks and whites of one device"
+    assert set(found["drawn"][0]) == {0, 255}
     assert found["seeds"] == [[9, 0], [9, 0], [9, 1], [9, 1]], "both draw their shares of one noise"
     assert found["autoencoder_difference"] < 1e-6
     assert found["average_difference"] < 1e-6

@@ -227,6 +227,41 @@ def test_images_without_labels_have_no_class_checks(params: Params, arrays: Arra
     assert json.loads(OUT.read_text())["class_counts"] == {"train": [], "validation": [], "test": []}
 
 
+def hold_out(arrays: Arrays, *labels: int) -> None:
+    """Takes classes out of train and validation, as stage `fetch` does."""
+    for split in ("train", "validation"):
+        kept = ~np.isin(arrays[f"{split}_labels"], labels)
+        for part in ("images", "labels"):
+            arrays[f"{split}_{part}"] = arrays[f"{split}_{part}"][kept]
+    description = read_description(IMAGES) | {"held_out_classes": list(map(str, labels))}
+    (IMAGES / "dataset.json").write_text(json.dumps(description))
+
+
+def test_held_out_classes_are_no_fault(params: Params, arrays: Arrays, capsys: pytest.CaptureFixture) -> None:
+    hold_out(arrays, 3, 9)
+    checks = run(params, arrays)
+    assert all(check["success"] for check in checks.values())
+    assert "num_images" not in checks, "the count is known of the whole data set"
+    assert "profile_mean" not in checks
+    assert "warning" not in capsys.readouterr().err
+
+
+def test_an_image_of_a_held_out_class_is_critical(params: Params, arrays: Arrays) -> None:
+    hold_out(arrays, 3)
+    arrays["train_labels"][7] = 3
+    assert refusal(params, arrays) == [
+        "held_out_of_train: expected no images of the classes that are held out in train, "
+        f"received others: 1 of {len(arrays['train_labels'])} images (train 7)",
+        "images_per_class: expected at least 10 images per class in train, received 1",
+    ]
+
+
+def test_a_class_that_is_lost_beside_the_held_out_one_is_critical(params: Params, arrays: Arrays) -> None:
+    hold_out(arrays, 3)
+    arrays["train_labels"][arrays["train_labels"] == 4] = 8
+    assert refusal(params, arrays) == ["classes_in_train: expected images of every class in train, received none of 4"]
+
+
 def test_table_has_one_row_per_image_with_known_values() -> None:
     images = np.zeros((3, 2, 2, 1), np.uint8)
     images[1] = [[[0], [255]], [[0], [255]]]

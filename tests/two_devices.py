@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from fixtures_models import Recorder, random_images, tiny_job, tiny_model
 from genlab import devices, trained_model, training
+from genlab.binarisation import Binarisation
 from genlab.errors import InputError
 from genlab.training.engine import Engine
 from genlab.training.feed import Resident
@@ -53,11 +54,13 @@ def trained(strategy: tf.distribute.Strategy | None, kind: str, **changes: Any) 
         return [keras.ops.convert_to_numpy(variable) for variable in model.variables]
 
 
-def probed(strategy: tf.distribute.Strategy | None) -> list[tuple[list[int], int, list[int]]]:
+def probed(
+    strategy: tf.distribute.Strategy | None, images: np.ndarray, binarise: Binarisation = "none", steps: int = 2
+) -> list[tuple[list[int], int, list[int]]]:
     CALLS.clear()
     with strategy.scope() if strategy else contextlib.nullcontext():
-        engine = Engine(Probe(), {}, Resident(np.arange(10, dtype=np.uint8).reshape(-1, 1, 1, 1), 9), seed=9)
-        engine.run(0, 2, {})
+        engine = Engine(Probe(), {}, Resident(images.reshape(-1, 1, 1, 1), 9), 9, binarise)
+        engine.run(0, steps, {})
     return sorted(CALLS)
 
 
@@ -85,7 +88,11 @@ def main(data: Path) -> None:
     tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], two)
     devices.configure("float32", deterministic=True)
     strategy = devices.strategy()
-    one_device, two_devices = probed(None), probed(strategy)
+    one_device, two_devices = (probed(each, np.arange(10, dtype=np.uint8)) for each in (None, strategy))
+    grey = np.full(10, 128, np.uint8)
+    drawn = [
+        [value for *_, images in probed(each, grey, "dynamic", 8) for value in images] for each in (None, strategy)
+    ]
     halves = [images for *_, images in two_devices]
     together = [halves[0] + halves[1], halves[2] + halves[3]]
     still = {"generator_learning_rate": 1e-30, "discriminator_learning_rate": 1e-30, "network": "dense"}
@@ -93,6 +100,7 @@ def main(data: Path) -> None:
         "num_devices": strategy.num_replicas_in_sync,
         "shares": [len(images) for images in halves[:2]],
         "same_images": together == [images for *_, images in one_device],
+        "drawn": drawn,
         "seeds": [seed for seed, *_ in two_devices],
         "autoencoder_difference": difference(
             *(trained(each, "autoencoder", network="dense") for each in (None, strategy))

@@ -27,14 +27,15 @@ def generate(folder: Path, num_images: int, seed: int, source: str, out: Path) -
 
 
 def reconstruct(folder: Path, data: Path, split: str, out: Path) -> None:
-    """Writes a split's `images` and their `reconstructions`, uint8 NHWC, to an .npz.
+    """Writes a split's `images`, as the model sees them, and their `reconstructions`, uint8 NHWC, to an .npz.
 
     Raises:
         InputError: There is no such model, it has no encoder, the data set is not there, or `out` cannot be written.
     """
     with _writing(out, folder_too=False) as building:
-        originals = np.asarray(pictures.read_split(data, split).images)
-        rebuilt = trained_model.load(folder).reconstruct(pictures.to_float(originals))
+        model = trained_model.load(folder)
+        originals = model.as_seen(np.asarray(pictures.read_split(data, split).images))
+        rebuilt = model.reconstruct(pictures.to_float(originals))
         pictures.write_npz(building, {"images": originals, "reconstructions": pictures.to_uint8(rebuilt)})
 
 

@@ -44,11 +44,26 @@ def read_split(directory: Path, split: str) -> Split:
 
 
 def read_description(directory: Path) -> dict[str, Any]:
-    """Reads `dataset.json`: name, image_shape, class_names, num_images per split, sha256, licence, citation."""
+    """Reads `dataset.json`: name, image_shape, class_names, num_images per split, sha256, licence, citation.
+
+    And `held_out_classes`: names of classes that train and validation lack.
+    """
     path = Path(directory) / "dataset.json"
     if not path.is_file():
         raise InputError(f"{path} must describe a fetched data set. Received: no such file. Run: dvc repro fetch.")
     return json.loads(path.read_text())
+
+
+def held_out_labels(description: Mapping[str, Any]) -> list[int]:
+    """Returns the labels of the classes that only the test split has (`data.held_out_classes`)."""
+    return [description["class_names"].index(name) for name in description.get("held_out_classes", [])]
+
+
+def part_outliers(split: Split, description: Mapping[str, Any]) -> tuple[Split, Split]:
+    """Returns the images of the classes that train has, and those of the classes that were held out."""
+    held_out = np.isin(split.labels, held_out_labels(description))
+    inliers, outliers = (Split(split.images[rows], split.labels[rows]) for rows in (~held_out, held_out))
+    return inliers, outliers
 
 
 def digest(*arrays: np.ndarray) -> str:

@@ -29,12 +29,14 @@ def dense_encoder(image_shape: ImageShape, widths: Sequence[int], activation: st
     return keras.Model(images, hidden, name="encoder_trunk")
 
 
-def dense_decoder(latent_dim: int, image_shape: ImageShape, widths: Sequence[int]) -> keras.Model:
+def dense_decoder(
+    latent_dim: int, image_shape: ImageShape, widths: Sequence[int], activation: str = "relu"
+) -> keras.Model:
     """Returns fully connected layers from latents (n, latent_dim) to logits of images (n, height, width, channels)."""
     latents = keras.Input((latent_dim,), name="latents")
     hidden = latents
     for width in widths:
-        hidden = layers.Dense(width, activation="relu")(hidden)
+        hidden = layers.Dense(width, activation=activation)(hidden)
     logits = layers.Dense(math.prod(image_shape))(hidden)
     return keras.Model(latents, as_float32(layers.Reshape(image_shape)(logits)), name="decoder")
 

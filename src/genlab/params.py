@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, StringConstraints, ValidationError, model_validator
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from genlab.errors import InputError
-from genlab.plugins import names, nearest
+from genlab.overlays import lay_over, mapping, read_yaml
+from genlab.plugins import nearest
 
 
 class Section(BaseModel):
@@ -31,6 +30,8 @@ class Data(Section):
     channels: Literal[1, 3]
     validation_share: float = Field(gt=0, lt=1)
     test_share: float = Field(gt=0, lt=1)
+    binarisation: Literal["none", "dynamic"]
+    held_out_classes: tuple[Annotated[str, Field(coerce_numbers_to_str=True)], ...]
 
 
 class Validation(Section):
@@ -90,6 +91,34 @@ class InceptionGraph(Section):
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None
 
 
+class Likelihood(Section):
+    """Likelihood by importance sampling, for models that have a posterior."""
+
+    num_images: int = Field(ge=1)
+    num_samples: int = Field(ge=1)
+
+
+class FewLabels(Section):
+    """Fine-tuning of a trained encoder on few labels, against the same network from random weights."""
+
+    labels_per_class: int = Field(ge=1)
+    steps: int = Field(ge=1)
+    learning_rate: float = Field(gt=0)
+    batch_size: int = Field(ge=1)
+
+
+class Representations(Section):
+    """Vectors that a classifier is trained on."""
+
+    num_train: int = Field(ge=2)
+
+
+class Outliers(Section):
+    """Images of another kind: the data set that they are of."""
+
+    data: str | None
+
+
 class Evaluation(Section):
     """How many images are scored, how often, and by which metrics; their settings are checked by their files."""
 
@@ -98,6 +127,10 @@ class Evaluation(Section):
     metrics: dict[str, dict[str, Any]]
     inversion: Inversion
     inception: InceptionGraph
+    likelihood: Likelihood
+    few_labels: FewLabels
+    representations: Representations
+    outliers: Outliers
 
 
 class ModelSettings(Section):
@@ -213,25 +246,6 @@ def _known_keys(section: type[BaseModel], parents: list[str]) -> list[str]:
     return list(section.model_fields)
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Reads a YAML file as DVC does (YAML 1.2: `1e-3` is a number).
-
-    Raises:
-        InputError: The file is missing or is not YAML.
-    """
-    try:
-        values = YAML(typ="safe", pure=True).load(path)
-    except FileNotFoundError:
-        raise InputError(f"{path} must be a file. Received: no such file. Run from the repository's root.") from None
-    except OSError as error:
-        raise InputError(f"{path} must be a readable file. Received: {error.strerror}. See {path}.") from None
-    except YAMLError as error:
-        raise InputError(f"{path} must be YAML. Received: {' '.join(str(error).split())}. See {path}.") from None
-    if not isinstance(values, dict):
-        raise InputError(f"{path} must map names to values. Received: {type(values).__name__}. See {path}.")
-    return values
-
-
 def load(path: Path | str = "params.yaml", data_name: str | None = None, profile: str | None = None) -> Params:
     """Returns the parameters of this run: the file's sections with the data set's and the profile's overlays.
 
@@ -244,7 +258,7 @@ def load(path: Path | str = "params.yaml", data_name: str | None = None, profile
         InputError: The file, an overlay's name, a key or a value is wrong; the message is one line.
     """
     values = read_yaml(Path(path))
-    datasets, profiles = (_mapping(values.pop(key, None), f"{path}: {key}") for key in ("datasets", "profiles"))
+    datasets, profiles = (mapping(values.pop(key, None), f"{path}: {key}") for key in ("datasets", "profiles"))
     data, profile = values.get("data"), profile or str(values.get("profile"))
     values["profile"] = profile
     if data_name and isinstance(data, dict):
@@ -255,45 +269,6 @@ def load(path: Path | str = "params.yaml", data_name: str | None = None, profile
             f"See {path}: profile."
         )
     data_name = str(data.get("name")) if isinstance(data, Mapping) else ""
-    values = _overlay(values, datasets.get(data_name), f"{path}: datasets.{data_name}")
-    values = _overlay(values, profiles[profile], f"{path}: profiles.{profile}")
+    values = lay_over(values, datasets.get(data_name), f"{path}: datasets.{data_name}")
+    values = lay_over(values, profiles[profile], f"{path}: profiles.{profile}")
     return build_section(Params, values, f"{path}: ")
-
-
-def _mapping(value: Any, where: str) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping | None):
-        raise InputError(f"{where} must map names to values. Received: {value!r}. See {where}.")
-    return value or {}
-
-
-def _overlay(values: dict[str, Any], overlay: Any, where: str) -> dict[str, Any]:
-    overlay = _mapping(overlay, where)
-    merged = _merge(values, {key: value for key, value in overlay.items() if key != "models"}, where)
-    changes, entries = _mapping(overlay.get("models"), f"{where}.models"), merged.get("models")
-    if not isinstance(entries, Mapping):
-        return merged
-    known = [*names("models"), *entries]  # a model that was taken out may stay in the overlays
-    for name, change in changes.items():
-        _mapping(change, f"{where}.models.{name}")
-        if name not in known:
-            raise InputError(
-                f"{where}.models must name kinds or models{nearest(name, known)}. Received: {name!r}. "
-                f"See {where}.models.{name}."
-            )
-    merged["models"] = {
-        name: _merge(entry, changes.get(name) or {}, f"{where}.models.{name}") if isinstance(entry, Mapping) else entry
-        for name, entry in entries.items()
-    }
-    return merged
-
-
-def _merge(base: Mapping[str, Any], over: Mapping[str, Any], where: str) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in over.items():
-        if key not in base:
-            raise InputError(
-                f"{where} has no key {key!r}{nearest(key, base)}. Known: {', '.join(base)}. See {where}.{key}."
-            )
-        both = isinstance(value, Mapping) and isinstance(base[key], Mapping)
-        merged[key] = _merge(base[key], value, f"{where}.{key}") if both else value
-    return merged

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from genlab import density, devices, plugins
+from genlab import binarisation, density, devices, plugins
 from genlab.errors import InputError
 from genlab.params import build_section
 
@@ -40,6 +40,10 @@ class TrainedModel:
     def latent_dim(self) -> int:
         """Size of a latent."""
         return int(self.settings["settings"]["latent_dim"])
+
+    def as_seen(self, images: np.ndarray) -> np.ndarray:
+        """Returns uint8 images as the model is scored on them: drawn black and white where it was trained on such."""
+        return binarisation.as_seen(images, self.settings.get("binarisation", "none"))
 
     def sources(self) -> list[str]:
         """Returns what the model can sample from: `prior`, `fitted`, or both."""

@@ -6,19 +6,26 @@ Kingma and Welling, "Auto-Encoding Variational Bayes", ICLR 2014; weights other 
 
 With both weights 1 the loss is the negative evidence lower bound (negative ELBO) in nats per image. In the first
 `kl_warmup_steps` of training `kl_weight` rises from 0; the KL of each latent dimension counts at least `free_bits`.
-Departures from the paper: ReLU instead of tanh; grey values are scored with the Bernoulli likelihood as they are (the
-convention of most tutorials), so the likelihood is not normalised over [0, 1].
+The expectation is over one posterior draw, or the mean over `num_importance_samples` of them; the KL is exact.
+With `objective: importance_weighted` it is the bound of Burda et al., "Importance Weighted Autoencoders", ICLR 2016:
+
+    loss = -E[log mean of p(images | latents) p(latents) / q(latents | images) over k draws from the posterior]
+
+With k = 1 that is the negative ELBO with its KL at the draw, log q - log p, not the exact one.
+Departures from the papers: Adam with a schedule of its own; unless `data.binarisation` says otherwise, grey values are
+scored with the Bernoulli likelihood as they are (the convention of most tutorials), which is not normalised over
+[0, 1]. The first paper's units are tanh (`activation`).
 """
 
 import math
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, model_validator
 
 from genlab import networks, noise, optimization
 from genlab.images import ImageShape
@@ -31,6 +38,8 @@ LOWEST_KL = -1e-3
 ACTIVE_VARIANCE = 0.01
 """A latent dimension is active where its posterior mean varies more than this (Burda et al. 2016, section 5.2)."""
 
+NO_WEIGHTS = {"reconstruction_weight": 1, "kl_weight": 1, "kl_warmup_steps": 0, "free_bits": 0}
+
 
 class Settings(AdamSettings):
     """An entry of `kind: vae` in `params.yaml`."""
@@ -39,11 +48,28 @@ class Settings(AdamSettings):
     latent_dim: int = Field(ge=1)
     widths: tuple[PositiveInt, ...] = Field(min_length=1)
     filters: tuple[PositiveInt, ...] = Field(min_length=1)
+    activation: Literal["relu", "tanh"]
+    objective: Literal["elbo", "importance_weighted"]
+    num_importance_samples: int = Field(ge=1)
     reconstruction_weight: float = Field(ge=0)
     kl_weight: float = Field(ge=0)
     kl_warmup_steps: int = Field(ge=0)
     free_bits: float = Field(ge=0)
     learning_rate: float = Field(gt=0)
+
+    @model_validator(mode="after")
+    def _has_what_it_asks_for(self) -> "Settings":
+        if self.network == "convolutional" and self.activation != "relu":
+            raise ValueError(
+                f"activation must be relu with network: convolutional. Received: activation={self.activation}"
+            )
+        for name, neutral in NO_WEIGHTS.items():
+            if self.objective == "importance_weighted" and getattr(self, name) != neutral:
+                raise ValueError(
+                    f"{name} must be {neutral:g} with objective: importance_weighted, which has no two terms to weigh. "
+                    f"Received: {name}={getattr(self, name)}"
+                )
+        return self
 
 
 # Networks
@@ -55,7 +81,7 @@ def build_encoder(settings: Settings, image_shape: ImageShape) -> keras.Model:
     The trunk is shared by both; neither head has an activation.
     """
     if settings.network == "dense":
-        trunk = networks.dense_encoder(image_shape, settings.widths)
+        trunk = networks.dense_encoder(image_shape, settings.widths, settings.activation)
     else:
         trunk = networks.convolutional_encoder(image_shape, settings.filters, settings.widths[-1])
     mean = layers.Dense(settings.latent_dim, name="mean", dtype="float32")(trunk.output)
@@ -66,7 +92,7 @@ def build_encoder(settings: Settings, image_shape: ImageShape) -> keras.Model:
 def build_decoder(settings: Settings, image_shape: ImageShape) -> keras.Model:
     """Returns the network from latents (n, latent_dim) to the likelihood's logits (n, height, width, channels)."""
     if settings.network == "dense":
-        return networks.dense_decoder(settings.latent_dim, image_shape, settings.widths[::-1])
+        return networks.dense_decoder(settings.latent_dim, image_shape, settings.widths[::-1], settings.activation)
     return networks.convolutional_decoder(settings.latent_dim, image_shape, settings.filters)
 
 
@@ -96,6 +122,35 @@ def kl_per_dimension(mean: tf.Tensor, log_variance: tf.Tensor) -> tuple[tf.Tenso
 def reparameterise(mean: tf.Tensor, log_variance: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """Returns one draw from each posterior (n, latent_dim): mean + deviation * noise, the reparameterisation trick."""
     return mean + tf.exp(0.5 * log_variance) * noise.normal(tf.shape(mean)[0], mean.shape[1:], seed)
+
+
+class Draws(NamedTuple):
+    """Draws from posteriors: latents (n, num_draws, latent_dim), and log p(latents) - log q(latents | images).
+
+    The latter, (n, num_draws) nats, summed over dimensions: prior over posterior density at each draw.
+    """
+
+    latents: tf.Tensor
+    log_ratios: tf.Tensor
+
+
+def draw(mean: tf.Tensor, log_variance: tf.Tensor, num_draws: int, seed: tf.Tensor) -> Draws:
+    """Returns `num_draws` reparameterised draws from each posterior, whose parameters are each (n, latent_dim)."""
+    noises = noise.normal(tf.shape(mean)[0], (num_draws, mean.shape[1]), seed)
+    mean, log_variance = mean[:, tf.newaxis], log_variance[:, tf.newaxis]
+    latents = mean + tf.exp(0.5 * log_variance) * noises
+    log_ratios = 0.5 * (log_variance + tf.square(noises) - tf.square(latents))  # both have the factor 1 / sqrt(2 pi)
+    return Draws(latents, tf.reduce_sum(log_ratios, axis=2))
+
+
+def importance_weighted_loss(log_weights: tf.Tensor) -> tf.Tensor:
+    """Returns -log of the mean weight of each image (n, num_draws), mean over the batch: () nats.
+
+    Burda et al. 2016, equation 8. Its gradient (equation 14) is that of the log weights, weighted by the normalised
+    weights: what the derivative of a log-sum-exp is.
+    """
+    count = math.log(log_weights.shape[1])
+    return tf.reduce_mean(count - tf.reduce_logsumexp(log_weights, axis=1))
 
 
 def free_kl(kls: tf.Tensor, free_bits: float) -> tf.Tensor:
@@ -159,18 +214,54 @@ class VAE(keras.Model):
         logits = self.decoder(reparameterise(mean, log_variance, seed))
         return bernoulli_loss(images, logits), kl_per_dimension(mean, log_variance)
 
+    def reconstruction_losses(self, images: tf.Tensor, latents: tf.Tensor) -> tf.Tensor:
+        """Returns -log p(images | latents) at each of several latents (n, num_draws, latent_dim): (n, num_draws)."""
+        num_draws, latent_dim = latents.shape[1:]
+        logits = self.decoder(tf.reshape(latents, (-1, latent_dim)))
+        return tf.reshape(bernoulli_loss(tf.repeat(images, num_draws, axis=0), logits), (-1, num_draws))
+
+    def log_importance_weights(self, images: tf.Tensor, num_samples: int, seed: tf.Tensor) -> tf.Tensor:
+        """Returns log p(images, latents) - log q(latents | images) at draws from q: (n, num_samples) nats.
+
+        The mean of their exponentials is an unbiased estimate of p(images) (Burda et al. 2016, section 2). Densities
+        are computed in float32, the decoder in the precision that it was trained in.
+        """
+        draws = draw(*self.posterior(images), num_samples, seed)
+        return draws.log_ratios - self.reconstruction_losses(images, draws.latents)
+
     def compute_losses(self, images: tf.Tensor, seed: tf.Tensor) -> Losses:
         """Returns the weighted `loss`, its terms and the unweighted negative ELBO: nats per image, batch means."""
         return self._compute_losses(images, seed, self.settings.kl_weight)
 
     def _compute_losses(self, images: tf.Tensor, seed: tf.Tensor, kl_weight: tf.Tensor | float) -> Losses:
-        reconstruction_losses, kls = self.elbo_terms(images, seed)
+        if self.settings.objective == "importance_weighted":
+            return self._importance_weighted_losses(images, seed)
+        reconstruction_losses, kls = self._averaged_terms(images, seed)
         reconstruction_loss = tf.reduce_mean(reconstruction_losses)
         kl = tf.reduce_mean(tf.reduce_sum(kls, axis=1))
         counted = free_kl(kls, self.settings.free_bits) if self.settings.free_bits else kl
         loss = self.settings.reconstruction_weight * reconstruction_loss + kl_weight * counted
         negative_elbo = reconstruction_loss + kl
         return {"loss": loss, "reconstruction_loss": reconstruction_loss, "kl": kl, "negative_elbo": negative_elbo}
+
+    def _averaged_terms(self, images: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the terms of the ELBO, -log p(images | latents) at one draw or (n, num_draws) at several."""
+        num_draws = self.settings.num_importance_samples
+        if num_draws == 1:
+            return self.elbo_terms(images, seed)
+        mean, log_variance = self.posterior(images)
+        latents = draw(mean, log_variance, num_draws, seed).latents
+        return self.reconstruction_losses(images, latents), kl_per_dimension(mean, log_variance)
+
+    def _importance_weighted_losses(self, images: tf.Tensor, seed: tf.Tensor) -> Losses:
+        """Returns the importance-weighted `loss`; the other terms are those of the ELBO at the same draws."""
+        mean, log_variance = self.posterior(images)
+        draws = draw(mean, log_variance, self.settings.num_importance_samples, seed)
+        losses = self.reconstruction_losses(images, draws.latents)
+        reconstruction_loss = tf.reduce_mean(losses)
+        kl = tf.reduce_mean(tf.reduce_sum(kl_per_dimension(mean, log_variance), axis=1))
+        terms = {"reconstruction_loss": reconstruction_loss, "kl": kl, "negative_elbo": reconstruction_loss + kl}
+        return {"loss": importance_weighted_loss(draws.log_ratios - losses)} | terms
 
     def latent_diagnostics(self, images: tf.Tensor) -> Losses:
         """Returns the KL of each dimension, nats per image, and the number of active units (Burda et al. 2016)."""

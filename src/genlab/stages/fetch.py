@@ -1,12 +1,13 @@
 """Stage `fetch`: the files of a data set, checked by their sums; the splits as uint8 arrays.
 
 Train and test come from the data set's own file in `data/`; validation is carved out of train by a seeded hash of each
-image, so that equal images lie on one side and more images move no other.
+image, so that equal images lie on one side and more images move no other. Classes in `data.held_out_classes` stay in
+test alone.
 """
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,14 +42,17 @@ def run(params: Params, out: Path) -> None:
     splits = dataset.read(directory, params.data, seeds.derive(params.seed, "fetch", "test"))
     chosen = _choose_validation(splits["train"], params)
     class_names = dataset.read_class_names(params.data) if dataset.CLASS_NAMES is None else dataset.CLASS_NAMES
+    held_out = params.data.held_out_classes
+    _check_held_out(held_out, class_names, name)
+    seen = ~np.isin(splits["train"].labels, [class_names.index(each) for each in held_out])
     parts = {
-        "train": (splits["train"], np.flatnonzero(~chosen)),
-        "validation": (splits["train"], np.flatnonzero(chosen)),
+        "train": (splits["train"], np.flatnonzero(seen & ~chosen)),
+        "validation": (splits["train"], np.flatnonzero(seen & chosen)),
         "test": (splits["test"], np.arange(len(splits["test"].labels))),
     }
-    _check(parts, class_names, name)
-    names = {"name": name, "class_names": class_names, "licence": dataset.LICENCE, "citation": dataset.CITATION}
-    _write(out, parts, names)
+    _check(parts, [each for each in class_names if each not in held_out], class_names, name)
+    names = {"name": name, "class_names": class_names, "held_out_classes": held_out}
+    _write(out, parts, names | {"licence": dataset.LICENCE, "citation": dataset.CITATION})
 
 
 def _choose_validation(train: Split, params: Params) -> np.ndarray:
@@ -58,7 +62,21 @@ def _choose_validation(train: Split, params: Params) -> np.ndarray:
     return np.fromiter((splitting.chosen(image, share, seed) for image in train.images), bool, len(train.labels))
 
 
-def _check(parts: Mapping[str, tuple[Split, np.ndarray]], class_names: tuple[str, ...], name: str) -> None:
+def _check_held_out(held_out: Sequence[str], class_names: Sequence[str], name: str) -> None:
+    """Raises an InputError where a class is unknown or named twice, or where fewer than two are left."""
+    unknown = [each for each in held_out if each not in class_names]
+    if unknown or len(set(held_out)) < len(held_out) or (held_out and len(class_names) - len(held_out) < 2):
+        known = ", ".join(class_names) or "none"
+        near = plugins.nearest(unknown[0], class_names) if unknown else ""
+        raise InputError(
+            f"held_out_classes must be different classes of {name} ({known}){near}, and leave two. "
+            f"Received: {', '.join(map(repr, held_out))}. See params.yaml: data.held_out_classes."
+        )
+
+
+def _check(
+    parts: Mapping[str, tuple[Split, np.ndarray]], wanted: Sequence[str], class_names: Sequence[str], name: str
+) -> None:
     total = sum(len(rows) for _, rows in parts.values())
     for split, (_, rows) in parts.items():
         if len(rows) < MIN_IMAGES:
@@ -68,9 +86,10 @@ def _check(parts: Mapping[str, tuple[Split, np.ndarray]], class_names: tuple[str
                 f"Add images, or see params.yaml: data.validation_share, data.test_share, seed."
             )
     source, rows = parts["train"]
-    for label in sorted(set(range(len(class_names))) - set(source.labels[rows].tolist())):
+    labels = set(source.labels[rows].tolist())
+    for missing in [each for each in wanted if class_names.index(each) not in labels]:
         raise InputError(
-            f"{name} must have images of every class in train. Received: none of {class_names[label]!r}. "
+            f"{name} must have images of every class in train. Received: none of {missing!r}. "
             "Add images of it, or see params.yaml: data.validation_share, data.test_share, seed."
         )
 

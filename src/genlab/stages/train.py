@@ -114,7 +114,7 @@ def _train(job: Job) -> None:
         training_id=_training_id(job),
         name=job.name,
         kind=job.settings.kind,
-        params=model | {"training": loop, "seed": job.seed},
+        params=model | {"training": loop, "seed": job.seed, "binarisation": job.binarisation},
         dataset=_dataset(job),
     ) as run:
         summary = training.fit(job, run)

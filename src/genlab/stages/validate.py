@@ -15,14 +15,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from genlab import plugins
 from genlab.datasets import Profile
 from genlab.errors import InputError
-from genlab.images import SPLITS, Split, read_description, read_split
+from genlab.images import SPLITS, Split, held_out_labels, read_description, read_split
 from genlab.params import Params, Validation
 
 if TYPE_CHECKING:
@@ -51,7 +51,8 @@ def run(params: Params, images: Path, out: Path, data_docs: Path) -> None:
     table = build_table(splits)
     shape = "x".join(map(str, dataset.IMAGE_SHAPE or description["image_shape"]))
     with _great_expectations() as gx:
-        suite = _build_suite(gx, dataset.PROFILE, params.validation, len(description["class_names"]), shape)
+        classes = _Classes(len(description["class_names"]), held_out_labels(description))
+        suite = _build_suite(gx, dataset.PROFILE, params.validation, classes, shape)
         checks = _validate(gx, suite, table, data_docs)
     failed = [check for check in checks if not check["success"]]
     critical = [_line(check) for check in failed if check["severity"] == "critical"]
@@ -146,15 +147,24 @@ def _great_expectations() -> Iterator[Any]:
             logging.captureWarnings(False)  # it turns this on in several of its modules, whenever they are imported
 
 
-def _build_suite(gx: Any, profile: Profile, limits: Validation, num_classes: int, shape: str) -> list[Any]:
+class _Classes(NamedTuple):
+    """How many classes the data set has, and the labels of those that only test may have."""
+
+    number: int
+    held_out: list[int]
+
+
+def _build_suite(gx: Any, profile: Profile, limits: Validation, classes: _Classes, shape: str) -> list[Any]:
     """Returns the expectations; `meta` holds what `validation.json` says of each."""
     from great_expectations.expectations.row_conditions import Column
 
+    if classes.held_out:  # what is known is known of the whole data set
+        profile = Profile(num_test=profile.num_test, may_share=profile.may_share)
     within = {split: {"row_condition": Column("split") == split} for split in SPLITS}
     suite = _Suite(gx.expectations)
     _expect_counts(suite, profile, within)
     _expect_values(suite, profile, limits, shape)
-    _expect_classes(suite, limits, num_classes, within)
+    _expect_classes(suite, limits, classes, within)
     _expect_apart(suite, profile, within)
     return suite.expectations
 
@@ -209,17 +219,22 @@ def _expect_values(suite: _Suite, profile: Profile, limits: Validation, shape: s
             suite.add(f"profile_{column}", "warning", text, "ColumnMeanToBeBetween", **bounds)
 
 
-def _expect_classes(suite: _Suite, limits: Validation, num_classes: int, within: Mapping[str, dict[str, Any]]) -> None:
-    if not num_classes:
+def _expect_classes(suite: _Suite, limits: Validation, classes: _Classes, within: Mapping[str, dict[str, Any]]) -> None:
+    if not classes.number:
         suite.add("labels", "critical", "labels of -1 only", "ColumnValuesToBeInSet", column="label", value_set=[-1])
         return
-    labels = {"column": "label", "min_value": 0, "max_value": num_classes - 1}
-    suite.add("labels", "critical", f"labels from 0 to {num_classes - 1}", "ColumnValuesToBeBetween", **labels)
-    every = {"column": "label", "value_set": list(range(num_classes))}
+    every = list(range(classes.number))
+    labels = {"column": "label", "min_value": 0, "max_value": every[-1]}
+    suite.add("labels", "critical", f"labels from 0 to {every[-1]}", "ColumnValuesToBeBetween", **labels)
+    seen = [label for label in every if label not in classes.held_out]
     for split in SPLITS:
         severity = "critical" if split == "train" else "warning"
+        wanted = {"column": "label", "value_set": every if split == "test" else seen}
+        if classes.held_out and split != "test":
+            text = f"no images of the classes that are held out in {split}"
+            suite.add(f"held_out_of_{split}", "critical", text, "ColumnValuesToBeInSet", **wanted, **within[split])
         text, kind = f"images of every class in {split}", "ColumnDistinctValuesToContainSet"
-        suite.add(f"classes_in_{split}", severity, text, kind, **every, **within[split])
+        suite.add(f"classes_in_{split}", severity, text, kind, **wanted, **within[split])
     size = {"column": "class_size", "min_value": limits.min_images_per_class, **within["train"]}
     text = f"at least {limits.min_images_per_class} images per class in train"
     suite.add("images_per_class", "critical", text, "ColumnMinToBeBetween", **size)

@@ -6,7 +6,8 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import genlab
@@ -46,6 +47,22 @@ def parent_run_id() -> str | None:
     if "MLFLOW_RUN_ID" in os.environ:
         os.environ[PARENT] = os.environ.pop("MLFLOW_RUN_ID")
     return os.environ.get(PARENT)
+
+
+@contextmanager
+def children_of(run_id: str | None) -> Iterator[None]:
+    """Makes this run the parent of those that this process, and those it starts, make in the block."""
+    former = parent_run_id()
+    if run_id is None:
+        yield
+        return
+    os.environ[PARENT] = run_id
+    try:
+        yield
+    finally:
+        os.environ.pop(PARENT)
+        if former is not None:
+            os.environ[PARENT] = former
 
 
 def _git(*arguments: str) -> str | None:

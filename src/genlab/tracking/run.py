@@ -46,6 +46,11 @@ class Run:
         self._has_model |= entry["type"] == "model"
 
     @property
+    def run_id(self) -> str | None:
+        """MLflow's id of the run; None where the store has not got it."""
+        return self._sender.run_id
+
+    @property
     def url(self) -> str | None:
         """The run's page on the tracking server; None for a local store, or where the server has not got the run."""
         return self._sender.url

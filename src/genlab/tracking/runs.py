@@ -1,6 +1,7 @@
 """Opens the runs of trainings and scorings, and closes them with the right status."""
 
 import dataclasses
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -75,6 +76,26 @@ def scoring_run(*, train_key: str, name: str, kind: str, protocol: str) -> Itera
     start = _start("scoring", train_key, name, kind, {"genlab.protocol": protocol})
     journal = Journal.create(start | {"protocol": protocol, "params": {}})
     with _closing(Run(journal), journal) as run:
+        yield run
+
+
+@contextmanager
+def study_run(*, name: str, model: str, kind: str, params: Mapping[str, Any]) -> Iterator[Run]:
+    """Opens the run of a study of several trainings; the runs that are made in the block are folded under it.
+
+    Where MLflow is out of reach at that moment they stand beside it.
+
+    Args:
+        name: Of the study: `rate-distortion`.
+        model: The model's name in `params.yaml`.
+        kind: The model's chapter.
+        params: What the study varies; logged flat.
+    """
+    identity = uuid.uuid4().hex
+    start = _start("study", identity, model, kind, {})
+    start |= {"name": name, "training_id": identity, "params": provenance.flatten(params)}
+    journal = Journal.create(start)
+    with _closing(Run(journal), journal) as run, provenance.children_of(run.run_id):
         yield run
 
 

@@ -28,6 +28,11 @@ class Sender:
         return store.explicit_uri() or self._start["uri"]
 
     @property
+    def run_id(self) -> str | None:
+        """MLflow's id of the run, where the store has got it."""
+        return (self._state or self.journal.state()).get("run_id")
+
+    @property
     def url(self) -> str | None:
         """The run's page, where a server has got the run."""
         state = self._state or self.journal.state()

@@ -8,6 +8,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from genlab import binarisation, seeds
+from genlab.binarisation import Binarisation
 from genlab.networks import Losses
 from genlab.training.feed import Feed
 
@@ -22,12 +24,13 @@ def as_floats(images: tf.Tensor) -> tf.Tensor:
 class Engine:
     """Runs steps of one model on the images of one feed."""
 
-    def __init__(self, model: Any, optimizers: dict[str, Any], feed: Feed, seed: int):
+    def __init__(self, model: Any, optimizers: dict[str, Any], feed: Feed, seed: int, binarise: Binarisation = "none"):
         """Takes a model and optimizers that were built in the current strategy."""
         self.model = model
         self.optimizers = optimizers
         self.feed = feed
         self.seed = seed
+        self.binarise = binarise
         self.strategy = tf.distribute.get_strategy()
 
     def run(self, first_step: int, num_steps: int, sums: dict[str, float]) -> tuple[dict[str, float], int]:
@@ -83,9 +86,13 @@ class Engine:
 
     def _replica_step(self, step: tf.Tensor, first_of_block: tf.Tensor, block: tf.Tensor) -> Losses:
         size = tf.constant(self.model.settings.images_per_step, tf.int64)
-        positions = tf.cast(step, tf.int64) * size + self._share()
+        places = self._share()
+        positions = tf.cast(step, tf.int64) * size + places
         rows = self.feed.rows(positions, tf.cast(first_of_block, tf.int64) * size)
         batch = as_floats(tf.gather(block, rows))
+        if self.binarise == "dynamic":
+            seed = tf.stack([tf.constant(seeds.derive(self.seed, "binarisation")), step])
+            batch = binarisation.draw(batch, places, self.model.settings.images_per_step, seed)
         return self.model.update(batch, tf.stack([tf.constant(self.seed), step]), self.optimizers)
 
     def _share(self) -> tf.Tensor:

@@ -63,7 +63,7 @@ def fit(job: Job, recorder: Recorder) -> Summary:
         optimizers = model.make_optimizers()
         train = images.read_split(job.data, "train").images
         source = feed(train, job.seed, job.settings.images_per_step, job.training.resident_megabytes * 2**20)
-        engine = Engine(model, optimizers, source, job.seed)
+        engine = Engine(model, optimizers, source, job.seed, job.binarisation)
         state = State(job, model, optimizers)
         _check_agreement(job, state.step, strategy)
         observer = Observer(job, model, recorder)

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 import genlab
 from genlab import devices, feature_extractor, images, plugins, seeds, workspace
+from genlab.binarisation import Binarisation
 from genlab.errors import InputError
 from genlab.params import ModelSettings, Params, Training, build_section
 
@@ -23,13 +24,14 @@ NO_EFFECT = {"checkpoint_every_seconds", "checkpoint_every_steps", "resident_meg
 FRECHET_DISTANCE = "frechet_distance"
 SHARED_CODE = (
     "augmentation",
+    "binarisation",
     "convolution",
     "density",
     "devices",
     "extraction",
     "feature_extractor",
+    "gaussians",
     "images",
-    "metrics/frechet_distance",
     "networks",
     "noise",
     "normalisation",
@@ -50,6 +52,7 @@ class Job:
     features: Path | None
     """The feature extractor, where the model monitors a Fréchet distance."""
     description: dict[str, Any]
+    binarisation: Binarisation
     seed: int
     train_key: str
 
@@ -103,8 +106,10 @@ def prepare(params: Params, name: str, data: Path, features: Path | None = None)
         update={"precision": _precision(params.training.precision, chapter, settings)}
     )
     seed = seeds.derive(params.seed, "train", name)
-    key = _train_key(settings, training, seed, description["sha256"], features, chapter)
-    return Job(name, chapter, settings, training, Path(data), features, description, seed, key)
+    seen = {"data": description["sha256"], "binarisation": params.data.binarisation}
+    key = _train_key(settings, training, seed, seen, features, chapter)
+    binarisation = params.data.binarisation
+    return Job(name, chapter, settings, training, Path(data), features, description, binarisation, seed, key)
 
 
 def _precision(wanted: str, chapter: ModuleType, settings: ModelSettings) -> str:
@@ -123,13 +128,17 @@ def _settings(params: Params, name: str) -> tuple[ModuleType, ModelSettings]:
 
 
 def _train_key(
-    settings: ModelSettings, training: Training, seed: int, data_sha256: str, features: Path | None, chapter: ModuleType
+    settings: ModelSettings,
+    training: Training,
+    seed: int,
+    seen: dict[str, str],
+    features: Path | None,
+    chapter: ModuleType,
 ) -> str:
-    parts = {
+    parts = seen | {
         "settings": settings.model_dump(mode="json"),
         "training": training.model_dump(mode="json", exclude=NO_EFFECT),
         "seed": seed,
-        "data": data_sha256,
         "features": feature_extractor.read_settings(features)["weights_sha256"] if features else None,
         "code": _code_digest(chapter),
         "packages": {package.__name__: package.__version__ for package in PACKAGES},

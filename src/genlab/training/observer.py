@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 import tensorflow as tf
 
-from genlab import feature_extractor, gaussians, images, seeds
+from genlab import binarisation, feature_extractor, gaussians, images, seeds
 from genlab.errors import InputError
 from genlab.networks import Losses
 from genlab.training.job import FRECHET_DISTANCE, Job
@@ -53,7 +53,7 @@ class Observer:
         self.log_steps = {*range(0, steps, training.log_every_steps), steps}
         self.stops = sorted(self.picture_steps | self.validation_steps | self.log_steps)
         validation = np.asarray(images.read_split(job.data, "validation").images[: training.num_validation_images])
-        self.validation = images.to_float(validation)
+        self.validation = images.to_float(binarisation.as_seen(validation, job.binarisation))
         self.seed = seeds.derive(job.seed, "validation")
         self._check_monitor()
         self._distance = FrechetMonitor(job.features, validation) if job.features else None

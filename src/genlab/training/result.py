@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 import genlab
-from genlab import density, devices, images, seeds
+from genlab import binarisation, density, devices, images, seeds
 from genlab.files import check_room, replacing, sync
 from genlab.training.job import Job
 from genlab.training.state import State
@@ -47,6 +47,7 @@ def _describe(job: Job) -> dict[str, Any]:
         "settings": job.settings.model_dump(mode="json"),
         "image_shape": list(job.image_shape),
         "dataset": job.description["name"],
+        "binarisation": job.binarisation,
         "class_names": job.description["class_names"],
         "train_key": job.train_key,
         "precision": job.training.precision,
@@ -67,7 +68,8 @@ def _fit_density(job: Job, model: Any) -> density.GaussianMixture:
     seed = seeds.derive(job.seed, "density")
     train = images.read_split(job.data, "train").images
     chosen = np.sort(np.random.default_rng(seed).permutation(len(train))[: job.training.density_images])
-    latents = np.concatenate(list(_latents(model, images.to_float(train[chosen]), seed)))
+    seen = binarisation.as_seen(train[chosen], job.binarisation)
+    latents = np.concatenate(list(_latents(model, images.to_float(seen), seed)))
     return density.fit(latents, job.training.density_components, seed)
 
 
