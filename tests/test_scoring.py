@@ -17,7 +17,7 @@ import genlab
 from fixtures_models import ROOT, random_images
 from genlab import params, pinned, scoring
 from genlab.errors import InputError
-from genlab.evaluation import intervals
+from genlab.evaluation import Panel, intervals
 from genlab.gaussians import frechet_distance_of_features
 from genlab.images import digest
 from genlab.measures import Samples
@@ -86,7 +86,7 @@ def test_distance_is_that_of_the_pinned_features(scores: dict[str, Any]) -> None
 
 
 def test_every_measure_has_a_number_or_a_reason(scores: dict[str, Any]) -> None:
-    expected = set(scoring._measures(params.load(scoring.PARAMS).evaluation.metrics))
+    expected = set(Panel(params.load(scoring.PARAMS).evaluation.metrics).names(Samples))
     assert {"frechet_distance", "class_histogram_distance"} <= expected
     assert set(scores["metrics"]) | set(scores["skipped"]) == expected
     assert not set(scores["metrics"]) & set(scores["skipped"])
@@ -108,7 +108,7 @@ def test_protocol(scores: dict[str, Any]) -> None:
     assert (protocol["image_shape"], protocol["feature_dim"]) == ([8, 8, 1], 16)
     assert (protocol["seed"], protocol["genlab_version"]) == (0, genlab.__version__)
     assert protocol["floor"] == "150 of the real pictures against the other 150"
-    assert protocol["metrics"]["frechet_distance"] == {"num_sizes": 15}
+    assert scores["metrics"]["frechet_distance"]["settings"] == {"num_sizes": 15}
 
 
 def test_a_lost_class_is_seen(tmp_path: Path) -> None:
