@@ -132,7 +132,12 @@ def test_folders_of_png_count_as_arrays(scores: dict[str, Any], tmp_path: Path) 
 
 
 def test_trained_features(tmp_path: Path) -> None:
-    found = scoring.score(request(tmp_path, features="trained", train=TRAIN, generated=random_images(200)))
+    text = scoring.PARAMS.read_text()
+    assert text.count("steps: 1500") == 1  # of the section `features`
+    (tmp_path / "params.yaml").write_text(text.replace("steps: 1500", "steps: 50"))
+    few_steps = tmp_path / "params.yaml"
+    noise = random_images(200)
+    found = scoring.score(request(tmp_path, features="trained", train=TRAIN, generated=noise, params=few_steps))
     assert found["protocol"]["features"]["task"] == "quarter turns"
     distance = found["metrics"]["frechet_distance"]
     assert distance["value"] > 5 * distance["floor"]
