@@ -5,19 +5,16 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from genlab import plugins, splitting
+from fixtures_models import ROOT
+from genlab import params, plugins, splitting
 from genlab.extraction import Extractor
 from genlab.gaussians import frechet_distance_of_features
 from genlab.images import Split, to_uint8
-from genlab.params import Data
 
 NOISE = (8, 16, 32, 64, 128)
 """Standard deviations in grey values."""
 BLUR = (0.5, 0.75, 1.0, 1.5, 2.5)
 """Standard deviations in pixels."""
-DATA = Data(
-    name="any", directory="", image_size=None, channels=1, validation_share=0.1, test_share=0.2
-)  # digits: 360 test images
 
 
 def noisy(images: np.ndarray, deviation: float) -> np.ndarray:
@@ -45,7 +42,8 @@ def distances(extractor: Extractor, real: np.ndarray, others: np.ndarray) -> dic
 
 def read(name: str, directory: Path, seed: int) -> dict[str, Split]:
     """Returns a data set's train and test images as `fetch` splits them, without validation."""
-    splits = plugins.find("data", name, "tests").read(directory, DATA, seed)
+    data = params.load(ROOT / "params.yaml", name, "default").data
+    splits = plugins.find("data", name, "tests").read(directory, data, seed)
     train, test = splits["train"], splits["test"]
-    kept = np.array([not splitting.chosen(image, DATA.validation_share, seed) for image in train.images])
+    kept = np.array([not splitting.chosen(image, data.validation_share, seed) for image in train.images])
     return {"train": Split(train.images[kept], train.labels[kept]), "test": test}

@@ -207,8 +207,9 @@ def test_graph_of_another_output_shape_is_refused(tmp_path: Path) -> None:
 
 
 def test_wrong_sum_and_missing_file_are_refused(tmp_path: Path) -> None:
-    path = write(tmp_path, mean_colours())
-    with pytest.raises(InputError, match=rf"must have the SHA-256 {'a' * 64}. Received: {sha256(mean_colours())}. See"):
+    content = mean_colours()
+    path = write(tmp_path, content)
+    with pytest.raises(InputError, match=rf"must have the SHA-256 {'a' * 64}. Received: {sha256(content)}. See"):
         inception.load(path, "a" * 64, tmp_path)
     with pytest.raises(InputError, match=r"^inception.graph must be a file or an address. Received: .*, no such file."):
         inception.load(str(tmp_path / "nowhere.pb"), None, tmp_path)

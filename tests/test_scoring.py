@@ -17,7 +17,7 @@ import genlab
 from fixtures_models import ROOT, random_images
 from genlab import params, pinned, scoring
 from genlab.errors import InputError
-from genlab.evaluation import intervals
+from genlab.evaluation import Panel, intervals
 from genlab.gaussians import frechet_distance_of_features
 from genlab.images import digest
 from genlab.measures import Samples
@@ -86,7 +86,7 @@ def test_distance_is_that_of_the_pinned_features(scores: dict[str, Any]) -> None
 
 
 def test_every_measure_has_a_number_or_a_reason(scores: dict[str, Any]) -> None:
-    expected = set(scoring._measures(params.load(scoring.PARAMS).evaluation.metrics))
+    expected = set(Panel(params.load(scoring.PARAMS).evaluation.metrics).names(Samples))
     assert {"frechet_distance", "class_histogram_distance"} <= expected
     assert set(scores["metrics"]) | set(scores["skipped"]) == expected
     assert not set(scores["metrics"]) & set(scores["skipped"])
@@ -108,7 +108,7 @@ def test_protocol(scores: dict[str, Any]) -> None:
     assert (protocol["image_shape"], protocol["feature_dim"]) == ([8, 8, 1], 16)
     assert (protocol["seed"], protocol["genlab_version"]) == (0, genlab.__version__)
     assert protocol["floor"] == "150 of the real pictures against the other 150"
-    assert protocol["metrics"]["frechet_distance"] == {"num_sizes": 15}
+    assert scores["metrics"]["frechet_distance"]["settings"] == {"num_sizes": 15}
 
 
 def test_a_lost_class_is_seen(tmp_path: Path) -> None:
@@ -132,7 +132,12 @@ def test_folders_of_png_count_as_arrays(scores: dict[str, Any], tmp_path: Path) 
 
 
 def test_trained_features(tmp_path: Path) -> None:
-    found = scoring.score(request(tmp_path, features="trained", train=TRAIN, generated=random_images(200)))
+    text = scoring.PARAMS.read_text()
+    assert text.count("steps: 1500") == 1  # of the section `features`
+    (tmp_path / "params.yaml").write_text(text.replace("steps: 1500", "steps: 50"))
+    few_steps = tmp_path / "params.yaml"
+    noise = random_images(200)
+    found = scoring.score(request(tmp_path, features="trained", train=TRAIN, generated=noise, params=few_steps))
     assert found["protocol"]["features"]["task"] == "quarter turns"
     distance = found["metrics"]["frechet_distance"]
     assert distance["value"] > 5 * distance["floor"]
@@ -300,7 +305,9 @@ def test_few_pictures_are_refused_unless_they_are_allowed(tmp_path: Path) -> Non
         "the generated pictures must be at least 17, more than the 16 dimensions of the features: with fewer, "
         "distances are mostly bias. Received: 16. See --generated, other --features, or --allow-few."
     )
-    assert refusal(tmp_path, real=REAL[:1], allow_few=True).endswith("Received: 1. See --real.")
+    assert refusal(tmp_path, real=REAL[:1], allow_few=True) == (
+        "the real pictures must be at least 2. Received: 1. See --real."
+    )
     found = scoring.score(request(tmp_path, generated=GENERATED[:16], allow_few=True))["metrics"]["frechet_distance"]
     assert (found["interval"], found["interval_method"]) == (None, "none: too few pictures")
     assert found["value"] > 0

@@ -48,7 +48,7 @@ def _key(extractor: Extractor, images: np.ndarray) -> str:
 def _read(path: Path, num_images: int) -> Extracted | None:
     """Returns an entry, or None where there is none or it is damaged."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             found = Extracted(arrays["features"], arrays["classes"])
         path.touch()  # the last that is removed
     except FileNotFoundError:

@@ -85,7 +85,7 @@ def train(
     verbose = 1 if sys.stdout.isatty() else 2  # a bar that moves, or one line
     classifier.fit(_Batches(images, labels, settings, seed), epochs=1, shuffle=False, verbose=verbose)
     check_room(out, (value.nbytes for value in classifier.get_weights()))
-    classifier.save_weights(out / WEIGHTS)
+    keras.Model(classifier.input, classifier.output).save_weights(out / WEIGHTS)  # without the optimizer's state
     facts = {
         "settings": settings.model_dump(mode="json", include=set(FeatureRecipe.model_fields)),
         "image_shape": list(images.shape[1:]),

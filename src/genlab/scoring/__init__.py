@@ -21,14 +21,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import genlab
-from genlab import devices, feature_cache, feature_extractor, images, inception, params, pinned, plugins, seeds
+from genlab import devices, feature_cache, feature_extractor, images, inception, params, pinned, seeds
 from genlab.errors import InputError
-from genlab.evaluation import intervals
+from genlab.evaluation import Panel, intervals
 from genlab.extraction import Extracted, Extractor
 from genlab.files import replacing
 from genlab.images import Split
-from genlab.measures import Measure, Samples, Unavailable
-from genlab.params import Params, build_section
+from genlab.measures import Samples
+from genlab.params import Params
 from genlab.scoring import reading
 from genlab.scoring.reading import Pictures
 
@@ -67,7 +67,7 @@ class Request(NamedTuple):
 
 
 def score(request: Request) -> dict[str, Any]:
-    """Returns `metrics` (value, interval, floor, unit, direction, reference), `skipped` and `protocol`.
+    """Returns `metrics` (value, interval, floor, unit, direction, reference, settings), `skipped` and `protocol`.
 
     Raises:
         InputError: The pictures, the features or the parameters are not usable; the message is one line.
@@ -81,12 +81,12 @@ def score(request: Request) -> dict[str, Any]:
     _check_shapes(sets)
     with tempfile.TemporaryDirectory() as folder:
         extractor = _extractor(request, settings, sets, Path(folder))
+    _check_numbers(sets, extractor, request.allow_few)
     kept = request.cache / "features" if request.cache else None
     found = {name: feature_cache.extract(extractor, each.images, kept) for name, each in sets.items()}
-    _check_numbers(found, request)
-    return _scores(found, extractor, settings, request.seed) | {
-        "protocol": _protocol(request, settings, sets, found, extractor)
-    }
+    panel = Panel(settings.evaluation.metrics, f"{request.params}: evaluation.metrics")
+    scores = _scores(found, extractor.num_classes, panel, request.seed)
+    return scores | {"protocol": _protocol(request, sets, found, extractor)}
 
 
 def check_out(out: Path) -> None:
@@ -128,15 +128,17 @@ def _check_shapes(sets: Mapping[str, Pictures]) -> None:
             )
 
 
-def _check_numbers(found: Mapping[str, Extracted], request: Request) -> None:
+def _check_numbers(sets: Mapping[str, Pictures], extractor: Extractor, allow_few: bool) -> None:
+    dim = extractor.extract(sets["real"].images[:1]).features.shape[1]
+    least = MIN_IMAGES if allow_few else max(MIN_IMAGES, dim + 1)
     for name in ("real", "generated"):
-        number, dim = found[name].features.shape
-        least = MIN_IMAGES if request.allow_few else dim + 1
-        if number < max(least, MIN_IMAGES):
-            remedy = f"See --{name}" + ("." if request.allow_few else ", other --features, or --allow-few.")
+        number = len(sets[name].images)
+        if number < least:
+            why = f", more than the {dim} dimensions of the features: with fewer, distances are mostly bias"
+            remedy = ", other --features, or --allow-few."
             raise InputError(
-                f"the {name} pictures must be at least {max(least, MIN_IMAGES)}, more than the {dim} dimensions of "
-                f"the features: with fewer, distances are mostly bias. Received: {number}. {remedy}"
+                f"the {name} pictures must be at least {least}{'' if allow_few else why}. Received: {number}. "
+                f"See --{name}{'.' if allow_few else remedy}"
             )
 
 
@@ -164,51 +166,31 @@ def _extractor(request: Request, settings: Params, sets: Mapping[str, Pictures],
 # The numbers
 
 
-def _scores(found: Mapping[str, Extracted], extractor: Extractor, settings: Params, seed: int) -> dict[str, Any]:
-    real, generated = found["real"], found["generated"]
-    train = found["train"].features if "train" in found else None
-    evidence = Samples(
-        real.features, generated.features, real.classes, generated.classes, extractor.num_classes, train, seed
-    )
-    entries = settings.evaluation.metrics
-    values, skipped = _ask(evidence, entries)
-    without = [_ask(part, entries)[0] for part in _without_blocks(evidence)]
-    floors, _ = _ask(_halves(evidence), entries)
-    metrics = {}
-    for name, measure in _measures(entries).items():
-        if name not in values or not math.isfinite(values[name]):
-            skipped[name] = skipped.get(name, "not a finite number" if name in values else "not measured")
+def _scores(found: Mapping[str, Extracted], num_classes: int, panel: Panel, seed: int) -> dict[str, Any]:
+    evidence = _evidence(found, num_classes, seed)
+    without = [_values(panel, part) for part in _without_blocks(evidence)]
+    floors = _values(panel, _halves(evidence))
+    metrics, skipped = {}, {}
+    for answer in panel.ask(evidence):
+        name, value = answer.name, math.nan if answer.value is None else float(np.mean(answer.value))
+        if not math.isfinite(value):
+            skipped[name] = answer.reason if answer.value is None else "not a finite number"
             continue
-        estimate = _interval(values[name], [part.get(name, math.nan) for part in without])
-        metrics[name] = {**estimate, "floor": _finite(floors.get(name)), **measure._asdict()}
+        estimate = _interval(value, [part.get(name, math.nan) for part in without])
+        facts = answer.measure._asdict() | {"settings": answer.settings}
+        metrics[name] = {**estimate, "floor": _finite(floors.get(name)), **facts}
     return {"metrics": metrics, "skipped": skipped}
 
 
-def _modules(entries: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the metrics of samples that are listed, by name."""
-    modules = {name: plugins.find("metrics", name, "metrics") for name in plugins.names("metrics") if name in entries}
-    return {name: module for name, module in modules.items() if module.NEEDS is Samples}
+def _evidence(found: Mapping[str, Extracted], num_classes: int, seed: int) -> Samples:
+    real, generated = found["real"], found["generated"]
+    train = found["train"].features if "train" in found else None
+    return Samples(real.features, generated.features, real.classes, generated.classes, num_classes, train, seed)
 
 
-def _measures(entries: Mapping[str, Any]) -> dict[str, Measure]:
-    return {name: measure for module in _modules(entries).values() for name, measure in module.MEASURES.items()}
-
-
-def _ask(evidence: Samples, entries: Mapping[str, Any]) -> tuple[dict[str, float], dict[str, str]]:
-    """Returns the values by name, and why others are missing."""
-    values: dict[str, float] = {}
-    skipped: dict[str, str] = {}
-    for metric, module in _modules(entries).items():
-        try:
-            if hasattr(module, "Settings"):
-                where = f"params.yaml: evaluation.metrics.{metric}"
-                found = module.compute(evidence, build_section(module.Settings, entries[metric], where))
-            else:
-                found = module.compute(evidence)
-            values |= {name: float(np.mean(value)) for name, value in found.items()}
-        except Unavailable as reason:
-            skipped |= dict.fromkeys(module.MEASURES, str(reason))
-    return values, skipped
+def _values(panel: Panel, evidence: Samples) -> dict[str, float]:
+    """Returns the numbers that there are, by name."""
+    return {answer.name: float(np.mean(answer.value)) for answer in panel.ask(evidence) if answer.value is not None}
 
 
 def _without_blocks(evidence: Samples) -> list[Samples]:
@@ -245,11 +227,7 @@ def _finite(value: float | None) -> float | None:
 
 
 def _protocol(
-    request: Request,
-    settings: Params,
-    sets: Mapping[str, Pictures],
-    found: Mapping[str, Extracted],
-    extractor: Extractor,
+    request: Request, sets: Mapping[str, Pictures], found: Mapping[str, Extracted], extractor: Extractor
 ) -> dict[str, Any]:
     facts = extractor.settings
     half = len(sets["real"].images) // 2
@@ -263,7 +241,6 @@ def _protocol(
         "resize": facts.get("resize", "none"),
         "intervals": f"95 %, jackknife over {intervals.NUM_BLOCKS} blocks of the generated pictures",
         "floor": f"{half} of the real pictures against the other {len(sets['real'].images) - half}",
-        "metrics": {name: settings.evaluation.metrics[name] for name in _modules(settings.evaluation.metrics)},
         "seed": request.seed,
         "genlab_version": genlab.__version__,
     }

@@ -59,7 +59,7 @@ def _refusing(path: Path, option: str) -> Iterator[None]:
 def _load(path: Path) -> np.ndarray:
     if path.suffix == ".npy":
         return np.load(path, mmap_mode="r", allow_pickle=False)
-    with np.load(path, allow_pickle=False) as arrays:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         name = "images" if "images" in arrays.files else arrays.files[0] if len(arrays.files) == 1 else None
         if name is None:
             raise ValueError(f"the arrays {', '.join(arrays.files) or 'none'}")
