@@ -88,7 +88,6 @@ def test_other_posterior_gives_the_likelihood_with_many_samples(orthogonal: bool
     few, many = (likelihood.estimate(model.log_importance_weights, images, number, seed=1) for number in (1, 20000))
     np.testing.assert_allclose(many, exact, atol=0.05)
     assert np.abs(many - exact).mean() < 0.1 * np.abs(few - exact).mean()
-    assert few.mean() < exact.mean() - 0.05, "a lower bound in expectation"
 
 
 def test_likelihood_of_a_vae_by_quadrature() -> None:

@@ -127,7 +127,7 @@ def test_good_weights_need_fewer_steps() -> None:
     model = trained("autoencoder", widths=[2])
     sides = np.repeat([[1.0, -1.0], [-1.0, 1.0]], 32, axis=0).astype(np.float32)  # upper minus lower, and the reverse
     model.model.encoder.layers[2].set_weights([sides, np.zeros(2, np.float32)])
-    found = few_labels.few_labels(model, TRAIN, TEST, budget(steps=3), seed=3)
+    found = few_labels.few_labels(model, TRAIN, TEST, budget(steps=3, learning_rate=0.5), seed=3)
     right = [(predicted == TEST.labels).mean() for predicted in (found.fine_tuned, found.from_scratch)]
     assert right[0] == 1
     assert right[1] < 1
