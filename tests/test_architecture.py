@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src"
-STAGES = ["fetch", "validate", "features", "train", "evaluate", "report"]
+STAGES = ["fetch", "validate", "features", "floor", "train", "evaluate", "report"]
 
 ONLY_IN = {
     "mlflow": ("tracking/", "serving.py"),

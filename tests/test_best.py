@@ -139,8 +139,7 @@ def test_interrupted_training_keeps_the_best(data: Path, monkeypatch: pytest.Mon
 
 def test_gan_is_monitored_by_a_frechet_distance(data: Path, tmp_path: Path) -> None:
     """It is the distance of samples of the model as it then is; another extractor is another training."""
-    from genlab import feature_extractor, images, seeds, trained_model
-    from genlab.metrics import frechet_distance
+    from genlab import feature_extractor, gaussians, images, seeds, trained_model
 
     folders = [tmp_path / name for name in ("features", "others")]
     settings = Features(feature_dim=3, filters=(2,), learning_rate=1e-3, batch_size=8, steps=2)
@@ -159,7 +158,7 @@ def test_gan_is_monitored_by_a_frechet_distance(data: Path, tmp_path: Path) -> N
     samples = trained_model.load(job.folder / "result").sample(8, seeds.derive(job.seed, "validation"))
     real = images.read_split(data, "validation").images[:8]
     features = [extractor.extract(each).features for each in (real, images.to_uint8(samples))]
-    assert seen[12] == pytest.approx(frechet_distance.between_features(*features), rel=1e-3)
+    assert seen[12] == pytest.approx(gaussians.frechet_distance_of_features(*features), rel=1e-3)
 
 
 def test_frechet_distance_without_extractor_is_refused(data: Path) -> None:

@@ -116,7 +116,7 @@ def fail(error: BaseException) -> Result:
     def command() -> None:
         raise error
 
-    group = cli.OneLineErrors("genlab", commands={"write": click.Command("write", callback=command)})
+    group = cli.group.OneLineErrors("genlab", commands={"write": click.Command("write", callback=command)})
     return CliRunner().invoke(group, ["write"])
 
 

@@ -95,7 +95,7 @@ def test_wrong_sums_everywhere_are_one_line_with_both_sums(server: FileServer) -
     with pytest.raises(InputError) as caught:
         fetch(server, "a")
     assert str(caught.value) == (
-        "letters.gz of the data set letters must be had from one source at least. Tried: "
+        "letters.gz of letters must be had from one source at least. Tried: "
         f"{server.address}/a/letters.gz (sha256 must be {SUM.removeprefix('sha256:')}, received {OTHER_SUM}). "
         "Mend the network, or set GENLAB_DATA_MIRROR to a folder or an http(s) address that holds letters/letters.gz, "
         "or set data.name: digits in params.yaml, which needs no download."

@@ -8,19 +8,41 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from fixtures_models import ROOT, halves, tiny_model, write_dataset
+from fixtures_models import ROOT, halves, tiny_entry, tiny_model, tiny_params, write_dataset
 from genlab import density, params, plugins
 from genlab.errors import InputError
 from genlab.evaluation import Scores, evaluate, inversion
-from genlab.feature_extractor import Extracted, FeatureExtractor
+from genlab.extraction import Extracted
+from genlab.feature_extractor import FeatureExtractor
 from genlab.images import read_split, to_float
-from genlab.params import Evaluation, Inversion, build_section
+from genlab.measures import EvidenceBound, Reconstructions, Samples
+from genlab.params import Evaluation, Inversion, Params, build_section
 from genlab.trained_model import TrainedModel
 
 KINDS = ("autoencoder", "vae", "gan")
 SHAPE = (8, 8, 3)
-SAMPLES = ("frechet_distance", "smallest_class_share", "largest_class_share", "class_histogram_distance")
-PIXELS, BOUND = ("mse", "psnr"), ("negative_elbo", "reconstruction_loss", "kl")
+SHARES = ("smallest_class_share", "largest_class_share", "class_histogram_distance")
+OF_CLASSES = (
+    *SHARES,
+    "class_frechet_distance_mean",
+    "class_frechet_distance_largest",
+    "class_frechet_distance_classes",
+)
+SAMPLES = (
+    "frechet_distance",
+    "kernel_distance",
+    "precision",
+    "recall",
+    "density",
+    "coverage",
+    "nearest_train_rank",
+    "copied_share",
+    *OF_CLASSES,
+)
+TOO_FEW = ("frechet_distance_infinite",)
+"""Of 16 images nothing is extrapolated."""
+PIXELS = ("mse", "mae", "psnr", "structural_similarity")
+BOUND = ("negative_elbo", "reconstruction_loss", "kl", "active_units", "largest_kl")
 
 
 class ColourExtractor(FeatureExtractor):
@@ -36,12 +58,17 @@ class ColourExtractor(FeatureExtractor):
         return Extracted(to_float(images).mean(axis=(1, 2)), (lower > upper).astype(np.int64))
 
 
-def settings(**changes: Any) -> Evaluation:
+def settings(**changes: Any) -> Params:
     base = params.read_yaml(ROOT / "params.yaml")["evaluation"]
     search = {"num_images": 6, "steps": 3, "learning_rate": 0.1, **changes.pop("inversion", {})}
     if "num_starts" in base["inversion"]:
         search = {"num_starts": 16, **search}
-    return build_section(Evaluation, base | {"num_images": 16, "inversion": search} | changes, "tests")
+    metrics = base["metrics"] | {"class_frechet_distance": {"min_images": 2}}
+    small = {"num_images": 16, "num_repeats": 2, "metrics": metrics, "inversion": search}
+    small |= {"likelihood": {"num_images": 4, "num_samples": 3}, "representations": {"num_train": 30}}
+    small |= {"few_labels": base["few_labels"] | {"steps": 2}}
+    evaluation = build_section(Evaluation, base | small | changes, "tests")
+    return tiny_params({"vae": tiny_entry("vae")}).model_copy(update={"evaluation": evaluation})
 
 
 @pytest.fixture(scope="module")
@@ -76,9 +103,11 @@ def names(source: str, metrics: tuple[str, ...]) -> set[str]:
 # Which scores there are
 
 
-def test_tables_above_name_every_metric() -> None:
-    found = {name for file in plugins.names("metrics") for name in plugins.find("metrics", file, "tests").MEASURES}
-    assert found == {*SAMPLES, *PIXELS, *BOUND}
+def test_tables_above_name_every_metric_of_these_kinds() -> None:
+    modules = [plugins.find("metrics", file, "tests") for file in plugins.names("metrics")]
+    kinds = (Samples, Reconstructions, EvidenceBound)
+    found = {name for module in modules if module.NEEDS in kinds for name in module.MEASURES}
+    assert found == {*SAMPLES, *TOO_FEW, *PIXELS, *BOUND}
 
 
 FITTED, PRIOR = names("fitted", SAMPLES), names("prior", SAMPLES)
@@ -95,6 +124,7 @@ THERE = {
 def test_every_value_is_there_or_skipped_with_a_reason(scores: dict[str, Scores], kind: str) -> None:
     assert set(scores[kind].metrics) == THERE[kind]
     everything = PRIOR | FITTED | ENCODED | names("reconstruction", BOUND) | ALWAYS
+    everything |= names("prior", TOO_FEW) | names("fitted", TOO_FEW)
     assert set(scores[kind].skipped) == everything - THERE[kind]
     assert scores[kind].values().keys() == scores[kind].metrics.keys()
     assert all(np.isfinite(value) for value in scores[kind].values().values())
@@ -111,16 +141,19 @@ def test_reasons(scores: dict[str, Scores]) -> None:
 
 def test_images_without_classes_have_no_shares_and_it_is_said(models: dict[str, TrainedModel], data: Path) -> None:
     found = evaluate(models["gan"], ColourExtractor(num_classes=0), data, settings(), seed=4)
-    assert names("prior", SAMPLES) & set(found.metrics) == {"test/prior/frechet_distance"}
+    assert not names("prior", OF_CLASSES) & set(found.metrics)
+    assert "test/prior/frechet_distance" in found.metrics
     assert found.skipped["test/prior/smallest_class_share"] == "the images have no classes"
-    assert found.class_histogram == {}
+    assert "class_histogram" not in found.arrays
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_number_has_unit_direction_method_and_protocol(scores: dict[str, Scores], kind: str) -> None:
     for metric in scores[kind].metrics.values():
-        assert set(metric) == {"value", "unit", "direction", "method", "protocol"}
-        assert set(metric["protocol"]) >= {"split", "num_real", "seed", "genlab_version", "quantisation"}
+        facts = {"value", "interval", "interval_method", "unit", "direction", "reference", "method", "protocol"}
+        assert set(metric) == facts
+        assert metric["interval"][0] <= metric["value"] <= metric["interval"][1]
+        assert set(metric["protocol"]) >= {"split", "num_real", "seed", "genlab_version", "quantisation", "metric"}
 
 
 def test_protocol_of_one_metric_is_that_of_every_model(scores: dict[str, Scores]) -> None:
@@ -131,6 +164,7 @@ def test_protocol_of_one_metric_is_that_of_every_model(scores: dict[str, Scores]
     assert all(protocol == protocols[0] for protocols in found.values() for protocol in protocols)
     samples = found["test/prior/frechet_distance"][0]
     assert (samples["num_real"], samples["num_generated"], samples["quantisation"]) == (16, 16, "uint8")
+    assert (samples["num_repeats"], samples["num_train"], samples["metric"]) == (2, 40, {"num_sizes": 15})
     assert samples["features"] == {"task": "classes", "weights_sha256": "0" * 64}
     assert found["test/reconstruction/mse"][0]["num_real"] == 20
     assert found["test/reconstruction_subset/mse"][0]["num_real"] == 6
@@ -145,23 +179,32 @@ def test_gan_says_how_it_was_inverted(scores: dict[str, Scores]) -> None:
 def test_pictures(scores: dict[str, Scores], data: Path, kind: str) -> None:
     pictures = scores[kind].pictures
     sources = {"autoencoder": {"fitted_samples"}, "vae": {"prior_samples", "fitted_samples"}, "gan": {"prior_samples"}}
-    assert set(pictures) == {"originals", "reconstructions"} | sources[kind]
+    assert set(pictures) == {"originals", "reconstructions", "closest_pairs"} | sources[kind]
     assert all(array.dtype == np.uint8 and array.shape[1:] == SHAPE for array in pictures.values())
     np.testing.assert_array_equal(pictures["originals"], read_split(data, "test").images)
     assert len(pictures["reconstructions"]) == 6, "of the subset, for every model"
 
 
+def test_closest_pairs_are_a_sample_and_the_train_image_nearest_to_it(scores: dict[str, Scores], data: Path) -> None:
+    """Colours are the features: of every pair they are as near as any train image's are to that sample."""
+    pairs = scores["gan"].pictures["closest_pairs"].reshape(-1, 2, *SHAPE)
+    colours = ColourExtractor().extract(np.asarray(read_split(data, "train").images)).features
+    for generated, train in pairs:
+        one, other = ColourExtractor().extract(np.stack([generated, train])).features
+        assert np.linalg.norm(one - other) == pytest.approx(np.linalg.norm(colours - one, axis=1).min(), abs=1e-6)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_latents_and_class_histograms(scores: dict[str, Scores], data: Path, kind: str) -> None:
     if kind == "gan":
-        assert scores[kind].latents == {}
+        assert "latents" not in scores[kind].arrays
     else:
-        assert scores[kind].latents["latents"].shape == (20, 3)
-        np.testing.assert_array_equal(scores[kind].latents["labels"], read_split(data, "test").labels)
-    for source, counts in scores[kind].class_histogram.items():
+        assert scores[kind].arrays["latents"]["latents"].shape == (20, 3)
+        np.testing.assert_array_equal(scores[kind].arrays["latents"]["labels"], read_split(data, "test").labels)
+    for source, counts in scores[kind].arrays["class_histogram"].items():
         assert counts.sum() == 16
         assert source in ("real", "prior", "fitted")
-    np.testing.assert_array_equal(scores[kind].class_histogram["real"], [8, 8])
+    np.testing.assert_array_equal(scores[kind].arrays["class_histogram"]["real"], [8, 8])
 
 
 def test_same_seed_same_scores(models: dict[str, TrainedModel], scores: dict[str, Scores], data: Path) -> None:
@@ -212,7 +255,7 @@ def test_frechet_distance_in_closed_form(known: dict[str, float], data: Path) ->
 
 
 def test_class_shares_of_a_collapsed_model(known: dict[str, float]) -> None:
-    found = {name: known[f"test/prior/{name}"] for name in SAMPLES[1:]}
+    found = {name: known[f"test/prior/{name}"] for name in SHARES}
     assert found == {"smallest_class_share": 0, "largest_class_share": 2, "class_histogram_distance": 0.5}
 
 
@@ -256,7 +299,7 @@ def test_pca_of_more_components_than_images_is_skipped(models: dict[str, Trained
 def test_inversion_comes_near_what_the_decoder_itself_made(prior: str) -> None:
     model = tiny_model("gan", (8, 8, 1), network="dense", widths=[16, 16], prior=prior)
     made = np.asarray(model.decode(model.draw_latents(5, seed=11)))
-    search = settings(inversion={"steps": 150}).inversion
+    search = settings(inversion={"steps": 150}).evaluation.inversion
     found = invert(model, made, search)
     assert (found.shape, found.dtype) == (made.shape, np.float32)
     spread = np.square(made - made.mean(axis=0)).mean()
@@ -266,7 +309,7 @@ def test_inversion_comes_near_what_the_decoder_itself_made(prior: str) -> None:
 
 def test_search_starts_at_the_nearest_draw(models: dict[str, TrainedModel]) -> None:
     """The starts' own images, in another order, are found with hardly a step."""
-    search = settings(inversion={"steps": 1, "learning_rate": 1e-6}).inversion
+    search = settings(inversion={"steps": 1, "learning_rate": 1e-6}).evaluation.inversion
     model = models["gan"].model
     made = np.asarray(model.decode(model.draw_latents(16, seed=0)))[[9, 3, 12]]
     np.testing.assert_allclose(invert(model, made, search), made, atol=1e-5)
@@ -277,7 +320,7 @@ def test_longer_search_is_not_worse(models: dict[str, TrainedModel]) -> None:
     images = to_float(pictures)
     errors = []
     for steps in (1, 60):
-        found = invert(models["gan"].model, images, settings(inversion={"steps": steps}).inversion)
+        found = invert(models["gan"].model, images, settings(inversion={"steps": steps}).evaluation.inversion)
         errors.append(np.square(found - images).mean())
     assert errors[1] < errors[0]
 
@@ -286,7 +329,7 @@ def test_images_are_inverted_on_their_own_whatever_the_batch(
     models: dict[str, TrainedModel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pictures, _ = halves(5, SHAPE, seed=5)
-    search = settings(inversion={"steps": 20}).inversion
+    search = settings(inversion={"steps": 20}).evaluation.inversion
     together = invert(models["gan"].model, to_float(pictures), search)
     monkeypatch.setattr(inversion, "BATCH_SIZE", 2)
     apart = invert(models["gan"].model, to_float(pictures), search)

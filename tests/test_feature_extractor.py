@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 
 from fixtures_models import contents, halves, random_images, tiny_entry, tiny_params, write_dataset
-from genlab import devices, feature_extractor
+from genlab import devices, feature_extractor, gaussians
 from genlab.errors import InputError
 from genlab.images import Split, to_float
-from genlab.metrics import frechet_distance
 from genlab.params import Features, Params
 from genlab.stages import features as stage
 
@@ -76,7 +75,7 @@ def test_floor_is_the_distance_of_real_images_to_real_images(folder: Path, data:
     extractor = feature_extractor.load(folder)
     test = np.load(data / "test_images.npy")[:12]
     noise = extractor.extract(random_images(12, SHAPE, seed=9)).features
-    to_noise = frechet_distance.between_features(extractor.extract(test).features, noise)
+    to_noise = gaussians.frechet_distance_of_features(extractor.extract(test).features, noise)
     assert 0 < metrics["test/floor/frechet_distance"] < 0.2 * to_noise
 
 

@@ -18,7 +18,7 @@ from genlab import images
 from genlab.errors import InputError
 from genlab.params import Params
 from genlab.stages import report
-from genlab.stages.report import collect, figures, pictures, table
+from genlab.stages.report import collect, curves, pictures, table
 
 NUM_TEST = 2000
 CLASS_NAMES = ["one & only", "<b>two</b>", "お"]
@@ -40,6 +40,7 @@ def read_json(path: Path) -> Any:
 def metric(value: float, direction: str = "lower", unit: str = "", method: str = "encoder") -> dict[str, Any]:
     return {
         "value": value,
+        "interval": [value, value],
         "unit": unit,
         "direction": direction,
         "method": method,
@@ -47,16 +48,21 @@ def metric(value: float, direction: str = "lower", unit: str = "", method: str =
     }
 
 
+def distance(value: float) -> dict[str, Any]:
+    floors = {"floor": {"value": 2.5, "interval": [2.4, 2.6]}, "floor_halves": {"value": 2.7, "interval": [2.6, 2.8]}}
+    return metric(value, method="samples") | {"interval": [value - 0.5, value + 0.5], "floor": floors}
+
+
 SCORES: dict[str, dict[str, Any]] = {
     "ae": {
-        "test/fitted/frechet_distance": metric(18.24),
+        "test/fitted/frechet_distance": distance(18.24),
         "test/reconstruction/mse": metric(0.03126, unit="per pixel"),
         "test/reconstruction_subset/mse": metric(0.0311, method="encoder"),
         "test/pca/mse": metric(0.0521),
     },
     "vae": {
-        "test/prior/frechet_distance": metric(31.27),
-        "test/fitted/frechet_distance": metric(21.5),
+        "test/prior/frechet_distance": distance(31.27),
+        "test/fitted/frechet_distance": distance(21.5),
         "test/reconstruction/mse": metric(0.0094, unit="per pixel"),
         "test/reconstruction/psnr": metric(20.268, "higher", "dB"),
         "test/reconstruction/negative_elbo": metric(101.26, unit="nats per image"),
@@ -64,7 +70,7 @@ SCORES: dict[str, dict[str, Any]] = {
         "test/pca/mse": metric(0.0235),
     },
     "gan": {
-        "test/prior/frechet_distance": metric(12.345),
+        "test/prior/frechet_distance": distance(12.345),
         "test/reconstruction_subset/mse": metric(0.0412, method=INVERSION),
         "test/prior/smallest_class_share": metric(0.42, "higher"),
     },
@@ -115,7 +121,7 @@ def write_outputs(root: Path) -> None:
          "licence": "CC0, https://example.org/licence", "citation": "Someone, 1998"},
     )  # fmt: skip
     write_json(root / "features" / "settings.json", {"task": "classes", "feature_dim": 16, "weights_sha256": "cd" * 32})
-    write_json(root / "features" / "metrics.json", {"test/accuracy": 0.98765, "test/floor/frechet_distance": 2.5})
+    write_json(root / "features" / "metrics.json", {"test/accuracy": 0.98765})
     check = {"name": "class balance", "severity": "warning", "success": False, "expected": "<= 3", "observed": "3.4"}
     write_json(root / "validation.json", {"dataset": "toy", "counts": {}, "checks": [check, check | {"success": True}]})
     for name in KINDS:
@@ -284,10 +290,9 @@ def test_growth_is_in_order_of_step_and_thinned_to_its_budget(laboratory: Path, 
 def test_numbers_of_the_table(unchanged: str) -> None:
     assert row(unchanged, "Fréchet distance, prior samples") == [
         f"– {NO_PRIOR}",
-        "31.3 13 × floor",
-        "12.3 best 4.9 × floor",
+        "31.3 30.8 to 31.8 13 × floor, 2.50",
+        "12.3 best 11.8 to 12.8 4.9 × floor, 2.50",
     ]
-    assert row(unchanged, "Floor: Fréchet distance")[0] == "2.50"
     assert row(unchanged, "Reconstruction MSE, all test images")[:2] == [
         "0.0313 40 % below PCA",
         "0.00940 best 60 % below PCA",
@@ -375,23 +380,41 @@ def test_few_test_images_forbid_a_ranking(laboratory: Path) -> None:
     assert "best" in row(text, "Reconstruction MSE, all test images")[1]
 
 
-def test_different_protocols_are_not_ranked(laboratory: Path, unchanged: str) -> None:
+def test_another_protocol_is_refused_in_the_row_and_the_reason_given(laboratory: Path, unchanged: str) -> None:
     assert row(unchanged, "Reconstruction MSE, common subset")[1:] == ["0.00950 best encoder", f"0.0412 {INVERSION}"]
     assert "vae has the smallest reconstruction error on the common subset, 0.00950 (encoder)." in Page(unchanged).text
-    set_score(laboratory, "gan", "test/reconstruction_subset/mse", protocol={"split": "test", "seed": 8})
+    protocol = {"split": "test", "seed": 8, "resize": "none"}
+    set_score(laboratory, "vae", "test/reconstruction_subset/mse", protocol=protocol)
     text = render(laboratory)
-    assert "best" not in " ".join(row(text, "Reconstruction MSE, common subset"))
-    why, page = "the protocols differ: seed is 7 (ae, vae) and 8 (gan).", Page(text).text
-    assert f"Reconstruction MSE, common subset is not ranked: {why}" in page
-    assert f"Not ranked, because {why} Measured: vae 0.00950 (encoder), ae 0.0311 (encoder) and gan 0.0412 (inv" in page
-    assert "seed ae: 7; vae: 7; gan: 8" in page
+    why = "measured by another protocol: resize is none, elsewhere missing; seed is 8, elsewhere 7"
+    assert row(text, "Reconstruction MSE, common subset") == ["0.0311 best encoder", f"– {why}", f"0.0412 {INVERSION}"]
+    page = Page(text).text
+    assert f"{why}: vae, Reconstruction MSE, common subset" in page
+    assert "ae has the smallest reconstruction error on the common subset, 0.0311 (encoder). Then gan 0.0412" in page
+    assert "seed ae: 7; vae: 8; gan: 7" in page
     assert collect.differing({"a": {"seed": 1}, "b": {"seed": 1, "count": 2}}) == {"count": {"a": None, "b": 2}}
+
+
+def test_of_two_protocols_the_first_models_stays(laboratory: Path) -> None:
+    set_score(laboratory, "gan", "test/prior/frechet_distance", protocol={"split": "test", "seed": 8})
+    found = row(render(laboratory), "Fréchet distance, prior samples")
+    assert found[1:] == ["31.3 30.8 to 31.8 13 × floor, 2.50", "– measured by another protocol: seed is 8, elsewhere 7"]
+
+
+def test_everything_that_was_measured_is_in_a_table_of_its_own(laboratory: Path, unchanged: str) -> None:
+    assert "Shiny new number" not in unchanged
+    set_score(laboratory, "vae", "test/prior/shiny_new_number", value=0.123456, interval=[0.1, 0.2], unit="glints")
+    assert row(render(laboratory), "Shiny new number") == [
+        "– not measured",
+        "0.1235 0.1000 to 0.2000",
+        "– not measured",
+    ]
 
 
 def test_value_that_is_not_finite_is_missing(laboratory: Path) -> None:
     set_score(laboratory, "gan", "test/prior/frechet_distance", value=float("nan"))
     assert row(render(laboratory), "Fréchet distance, prior samples")[1:] == [
-        "31.3 13 × floor",
+        "31.3 30.8 to 31.8 13 × floor, 2.50",
         "– the value is not finite",
     ]
 
@@ -485,14 +508,14 @@ def test_bad_files_give_one_line(laboratory: Path, change: Callable[[Path], None
 def test_first_steps_do_not_squash_the_curves() -> None:
     steps = np.arange(1, 1001)
     spiked = np.where(steps < 5, 50.0, 10 + np.sin(steps))
-    note, scale, limits = figures._scale([(steps, spiked)])
+    note, scale, limits = curves._scale([(steps, spiked)])
     assert (note, scale) == ("4 of 1,000 values lie off the scale", "linear")
     assert limits is not None
     assert 8 < limits[0] < 9.1
     assert 10.9 < limits[1] < 12
-    assert figures._scale([(steps, 1e-3 * steps.astype(float))])[1] == "log"
-    assert figures._scale([(steps, np.sin(steps / 300))]) == ("", "linear", None)
-    assert figures._scale([(steps[:1], np.array([0.0]))]) == ("", "linear", None)
+    assert curves._scale([(steps, 1e-3 * steps.astype(float))])[1] == "log"
+    assert curves._scale([(steps, np.sin(steps / 300))]) == ("", "linear", None)
+    assert curves._scale([(steps[:1], np.array([0.0]))]) == ("", "linear", None)
 
 
 def test_curves_join_splits_and_numbered_columns(laboratory: Path) -> None:

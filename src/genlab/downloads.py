@@ -26,13 +26,17 @@ READ_SECONDS = 30.0  # without a single byte
 CHUNK_BYTES = 1 << 16
 
 
-def fetch(dataset: str, files: Sequence[RemoteFile], directory: Path) -> None:
+OTHER_DATA = "or set data.name: digits in params.yaml, which needs no download."
+
+
+def fetch(dataset: str, files: Sequence[RemoteFile], directory: Path, remedy: str = OTHER_DATA) -> None:
     """Makes sure that `directory` holds the files, each with the right sum; those that it holds already are kept.
 
     Args:
         dataset: Its name, a folder of the mirror.
         files: What is needed.
         directory: Where the files are kept. Of two processes at once the second waits, then uses the result.
+        remedy: What else helps who cannot have them, for the error.
 
     Raises:
         InputError: No source has the file with the right sum; the message lists what was tried.
@@ -43,7 +47,7 @@ def fetch(dataset: str, files: Sequence[RemoteFile], directory: Path) -> None:
         sources = {file: list(_sources(dataset, file)) for file in wanted}
         probe = _Probe([source for each in sources.values() for source in each if _is_address(source)])
         for file in wanted:
-            _fetch_file(dataset, file, sources[file], directory / file.name, probe)
+            _fetch_file(dataset, file, sources[file], directory / file.name, probe, remedy)
 
 
 def _sources(dataset: str, file: RemoteFile) -> Iterator[str]:
@@ -61,7 +65,7 @@ def _is_address(source: str) -> bool:
     return source.startswith(("http://", "https://"))
 
 
-def _fetch_file(dataset: str, file: RemoteFile, sources: list[str], path: Path, probe: "_Probe") -> None:
+def _fetch_file(dataset: str, file: RemoteFile, sources: list[str], path: Path, probe: "_Probe", remedy: str) -> None:
     partial = path.with_name(f".{path.name}.partial")
     tried = []
     if path.exists():
@@ -74,9 +78,9 @@ def _fetch_file(dataset: str, file: RemoteFile, sources: list[str], path: Path, 
         partial.unlink(missing_ok=True)
         tried.append(f"{source} ({reason})")
     raise InputError(
-        f"{file.name} of the data set {dataset} must be had from one source at least. Tried: {'; '.join(tried)}. "
+        f"{file.name} of {dataset} must be had from one source at least. Tried: {'; '.join(tried)}. "
         f"Mend the network, or set {MIRROR} to a folder or an http(s) address that holds {dataset}/{file.name}, "
-        "or set data.name: digits in params.yaml, which needs no download."
+        f"{remedy}"
     )
 
 

@@ -9,27 +9,23 @@ import hashlib
 import json
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import layers
 
 from genlab import devices
 from genlab.errors import InputError
+from genlab.extraction import Extracted, in_batches
 from genlab.files import check_room
 from genlab.images import ImageShape, Split, to_float
-from genlab.params import Features
+from genlab.params import FeatureRecipe
 
 BATCH_SIZE = 500
+"""Every batch is filled up to this size."""
 WEIGHTS, SETTINGS = "classifier.weights.h5", "settings.json"
-
-
-class Extracted(NamedTuple):
-    """Features, float32 (n, feature_dim), and predicted classes, int64 (n,)."""
-
-    features: np.ndarray
-    classes: np.ndarray
 
 
 class FeatureExtractor:
@@ -39,6 +35,7 @@ class FeatureExtractor:
         self.settings = settings
         penultimate = classifier.get_layer("features").output
         self._outputs = keras.Model(classifier.input, [penultimate, classifier.output])
+        self._compiled = tf.function(self._outputs, autograph=False)
 
     @property
     def num_classes(self) -> int:
@@ -46,14 +43,12 @@ class FeatureExtractor:
         return int(self.settings["num_classes"]) if self.settings["task"] == "classes" else 0
 
     def extract(self, images: np.ndarray) -> Extracted:
-        """Returns the features and the predicted classes of uint8 images NHWC."""
-        batches = (images[start : start + BATCH_SIZE] for start in range(0, len(images), BATCH_SIZE))
-        outputs = ([np.asarray(part) for part in self._outputs(to_float(batch))] for batch in batches)
-        features, logits = zip(*outputs, strict=True)
-        return Extracted(np.concatenate(features), np.concatenate(logits).argmax(axis=1))
+        """Returns the features and the predicted classes of uint8 images NHWC, at least one."""
+        features, logits = in_batches(lambda batch: self._compiled(tf.constant(to_float(batch))), images, BATCH_SIZE)
+        return Extracted(features, logits.argmax(axis=1))
 
 
-def build_classifier(settings: Features, image_shape: ImageShape, num_classes: int) -> keras.Model:
+def build_classifier(settings: FeatureRecipe, image_shape: ImageShape, num_classes: int) -> keras.Model:
     """Returns convolutions that halve the image, the layer called `features`, and logits (n, num_classes)."""
     images = keras.Input(image_shape, name="images")
     hidden = images
@@ -75,7 +70,9 @@ def task_of(split: Split, num_classes: int) -> tuple[str, np.ndarray, np.ndarray
     return task, np.concatenate(turned), np.repeat(np.arange(len(turned)), len(split.images))
 
 
-def train(settings: Features, train_split: Split, test_split: Split, num_classes: int, seed: int, out: Path) -> None:
+def train(
+    settings: FeatureRecipe, train_split: Split, test_split: Split, num_classes: int, seed: int, out: Path
+) -> None:
     """Trains a classifier and writes its weights and settings, accuracy on test and weight hash included, to `out`."""
     keras.utils.clear_session()  # layers are numbered from 0 again: their names are written with the weights
     keras.utils.set_random_seed(seed)
@@ -90,7 +87,7 @@ def train(settings: Features, train_split: Split, test_split: Split, num_classes
     check_room(out, (value.nbytes for value in classifier.get_weights()))
     classifier.save_weights(out / WEIGHTS)
     facts = {
-        "settings": settings.model_dump(mode="json"),
+        "settings": settings.model_dump(mode="json", include=set(FeatureRecipe.model_fields)),
         "image_shape": list(images.shape[1:]),
         "num_classes": int(labels.max()) + 1,
         "task": task,
@@ -100,13 +97,13 @@ def train(settings: Features, train_split: Split, test_split: Split, num_classes
     _, test_images, test_labels = task_of(test_split, num_classes)
     predicted = FeatureExtractor(classifier, facts).extract(test_images).classes
     facts["test_accuracy"] = float(np.mean(predicted == test_labels))
-    (out / SETTINGS).write_text(json.dumps(facts, indent=2) + "\n")
+    write_settings(out, facts)
 
 
 class _Batches(keras.utils.PyDataset):
     """The training batches of all steps, each image once per epoch, in an order that the seed fixes."""
 
-    def __init__(self, images: np.ndarray, labels: np.ndarray, settings: Features, seed: int):
+    def __init__(self, images: np.ndarray, labels: np.ndarray, settings: FeatureRecipe, seed: int):
         super().__init__()
         self._images, self._labels, self._size, self._steps = images, labels, settings.batch_size, settings.steps
         epochs = -(-settings.steps * settings.batch_size // len(images))
@@ -134,6 +131,11 @@ def read_settings(folder: Path) -> dict[str, Any]:
     return json.loads((folder / SETTINGS).read_text())
 
 
+def write_settings(folder: Path, facts: dict[str, Any]) -> None:
+    """Writes what is known of the extractor in `folder`."""
+    (folder / SETTINGS).write_text(json.dumps(facts, indent=2) + "\n")
+
+
 def load(folder: Path) -> FeatureExtractor:
     """Returns the extractor in `folder`; it computes in float32, whatever the precision of new layers.
 
@@ -148,6 +150,7 @@ def load(folder: Path) -> FeatureExtractor:
             "Run: dvc repro --force features."
         )
     with devices.new_layers_in("float32"):
-        classifier = build_classifier(Features(**facts["settings"]), tuple(facts["image_shape"]), facts["num_classes"])
+        recipe = FeatureRecipe(**facts["settings"])
+        classifier = build_classifier(recipe, tuple(facts["image_shape"]), facts["num_classes"])
     classifier.load_weights(folder / WEIGHTS)
     return FeatureExtractor(classifier, facts)

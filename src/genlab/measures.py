@@ -1,7 +1,8 @@
 """What metrics are given, and what they say of their values."""
 
+import dataclasses
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -14,7 +15,7 @@ class Measure(NamedTuple):
     reference: str
 
 
-class Unavailable(Exception):
+class Unavailable(Exception):  # noqa: N818 - no error of the user
     """This evidence does not allow the measurement; the message says why: "the images have no classes"."""
 
 
@@ -102,7 +103,13 @@ class OutlierScores:
     outliers: np.ndarray
 
 
-Evidence = (
-    Samples | Reconstructions | EvidenceBound | ImportanceWeights | Representations | FewLabels | OutlierScores
-)
+Evidence = Samples | Reconstructions | EvidenceBound | ImportanceWeights | Representations | FewLabels | OutlierScores
 Protocol = dict[str, Any]
+AnyEvidence = TypeVar("AnyEvidence", bound=Evidence)
+
+
+def without_block(evidence: AnyEvidence, block: int, num_blocks: int) -> AnyEvidence:
+    """Returns the evidence without one of `num_blocks` blocks of its images: the rows block, block + num_blocks, ..."""
+    arrays = {name: value for name, value in vars(evidence).items() if isinstance(value, np.ndarray)}
+    kept = {name: np.delete(array, np.s_[block::num_blocks], axis=0) for name, array in arrays.items()}
+    return dataclasses.replace(evidence, **kept)  # type: ignore

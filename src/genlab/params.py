@@ -42,14 +42,20 @@ class Validation(Section):
     max_mean_deviation: float = Field(gt=0)
 
 
-class Features(Section):
-    """The classifier whose penultimate layer Fréchet distances are measured on."""
+class FeatureRecipe(Section):
+    """How a feature extractor is trained."""
 
     feature_dim: int = Field(ge=2)
     filters: tuple[PositiveInt, ...] = Field(min_length=1)
     learning_rate: float = Field(gt=0)
     batch_size: int = Field(ge=1)
     steps: int = Field(ge=1)
+
+
+class Features(FeatureRecipe):
+    """The classifier whose penultimate layer Fréchet distances are measured on: pinned, or trained by the recipe."""
+
+    extractor: str
 
 
 class Training(Section):
@@ -76,6 +82,13 @@ class Inversion(Section):
     num_starts: int = Field(ge=1)
     steps: int = Field(ge=1)
     learning_rate: float = Field(gt=0)
+
+
+class InceptionGraph(Section):
+    """Where the published Inception graph lies, for distances that compare with published ones; null: not measured."""
+
+    graph: str | None
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None
 
 
 class Likelihood(Section):
@@ -113,6 +126,7 @@ class Evaluation(Section):
     num_repeats: int = Field(ge=2)
     metrics: dict[str, dict[str, Any]]
     inversion: Inversion
+    inception: InceptionGraph
     likelihood: Likelihood
     few_labels: FewLabels
     representations: Representations

@@ -23,3 +23,8 @@ def state(*parts: str) -> Path:
 def downloads(dataset: str) -> Path:
     """Returns the folder that keeps a data set's downloaded files, which outlives the stage's outputs."""
     return root() / "data" / "downloads" / dataset
+
+
+def user_cache() -> Path:
+    """Returns the folder of what is kept for commands that run outside of any repository."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "genlab"

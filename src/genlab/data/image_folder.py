@@ -30,6 +30,7 @@ PROFILE = Profile()
 ENDINGS = (".png", ".jpg", ".jpeg")
 ORIENTATION = 0x0112  # the EXIF tag
 WHERE = "See params.yaml: data.directory."
+OR_SET, WHERE_SIZE = ", or data.image_size must be set", "See params.yaml: data.image_size."
 
 
 def read_class_names(data: params.Data) -> tuple[str, ...]:
@@ -53,7 +54,7 @@ def read(directory: Path, data: params.Data, seed: int) -> dict[str, Split]:
         InputError: The folder is missing or empty, a picture is not readable, or sizes differ and none is set.
     """
     files = _list(data)
-    height, width = data.image_size or _common_size([path for path, _ in files])
+    height, width = data.image_size or _common_size([path for path, _ in files], OR_SET, WHERE_SIZE)
     images = np.empty((len(files), height, width, data.channels), np.uint8)
     labels = np.empty(len(files), np.int64)
     start, stop = 0, len(files)  # train fills the arrays from the front, test from the back: one copy in memory
@@ -69,6 +70,26 @@ def read(directory: Path, data: params.Data, seed: int) -> dict[str, Split]:
     return {"train": Split(images[:start], labels[:start]), "test": Split(images[stop:][::-1], labels[stop:][::-1])}
 
 
+def read_all(folder: Path, channels: int | None, where: str) -> np.ndarray:
+    """Returns all pictures of any folder and its subfolders in the order of their paths, uint8 NHWC.
+
+    Args:
+        folder: Pictures of one size.
+        channels: 1 (grey), 3 (colour), or None: grey where every picture is.
+        where: What set the folder, for errors: `"See --real."`.
+
+    Raises:
+        InputError: There are no pictures, one is not readable, or sizes differ.
+    """
+    paths = _sorted(folder, where)
+    height, width = _common_size(paths, "", where)
+    channels = channels or (1 if all(map(_is_grey, paths)) else 3)
+    images = np.empty((len(paths), height, width, channels), np.uint8)
+    for row, path in enumerate(paths):
+        images[row] = _read_image(path, (height, width), channels)
+    return images
+
+
 def _folder(data: params.Data) -> Path:
     """Returns the user's folder; a relative one lies in the repository, also for temporary and queued experiments."""
     return workspace.root() / Path(data.directory).expanduser()
@@ -77,11 +98,7 @@ def _folder(data: params.Data) -> Path:
 def _list(data: params.Data) -> list[tuple[Path, int]]:
     """Returns the pictures, sorted by path, and their labels: -1 where there are no subfolders."""
     folder = _folder(data)
-    if not folder.is_dir():
-        raise InputError(f"{folder} must be a folder of PNG or JPEG files. Received: no such folder. {WHERE}")
-    paths = sorted(_pictures(folder), key=lambda path: path.relative_to(folder).parts)
-    if not paths:
-        raise InputError(f"{folder} must hold PNG or JPEG files. Received: none. {WHERE}")
+    paths = _sorted(folder, WHERE)
     alone = [path for path in paths if path.parent == folder]
     if len(alone) == len(paths):
         return [(path, -1) for path in paths]
@@ -94,6 +111,15 @@ def _list(data: params.Data) -> list[tuple[Path, int]]:
     return [(path, names.index(path.relative_to(folder).parts[0])) for path in paths]
 
 
+def _sorted(folder: Path, where: str) -> list[Path]:
+    if not folder.is_dir():
+        raise InputError(f"{folder} must be a folder of PNG or JPEG files. Received: no such folder. {where}")
+    paths = sorted(_pictures(folder), key=lambda path: path.relative_to(folder).parts)
+    if not paths:
+        raise InputError(f"{folder} must hold PNG or JPEG files. Received: none. {where}")
+    return paths
+
+
 def _pictures(folder: Path) -> Iterator[Path]:
     for path in folder.rglob("*"):
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
@@ -101,13 +127,13 @@ def _pictures(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _common_size(paths: list[Path]) -> tuple[int, int]:
+def _common_size(paths: list[Path], unless: str, where: str) -> tuple[int, int]:
     first = _read_size(paths[0])
     for path in paths[1:]:
         if (size := _read_size(path)) != first:
             raise InputError(
-                "pictures must have one size (height x width), or data.image_size must be set. Received: "
-                f"{paths[0]} is {first[0]}x{first[1]}, {path} is {size[0]}x{size[1]}. See params.yaml: data.image_size."
+                f"pictures must have one size (height x width){unless}. Received: "
+                f"{paths[0]} is {first[0]}x{first[1]}, {path} is {size[0]}x{size[1]}. {where}"
             )
     return first
 
@@ -116,6 +142,11 @@ def _read_size(path: Path) -> tuple[int, int]:
     with _opened(path) as picture:
         turned = picture.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8)
         return (picture.width, picture.height) if turned else (picture.height, picture.width)
+
+
+def _is_grey(path: Path) -> bool:
+    with _opened(path) as picture:
+        return picture.mode in ("1", "L", "LA") or picture.mode.startswith(("I", "F"))
 
 
 def _read_image(path: Path, size: tuple[int, int], channels: int) -> np.ndarray:

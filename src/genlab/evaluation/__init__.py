@@ -1,5 +1,58 @@
-"""Scores any trained model: `evaluate` gathers evidence and gives it to every metric that asks for its kind."""
+"""Scores any trained model: each part gathers evidence of one kind, and the panel of metrics is asked for its numbers.
 
-from genlab.evaluation.score import Scores, evaluate
+task             what is scored, and the protocol that every number carries
+samples          generated images against real ones
+reconstructions  images rebuilt by the encoder, by inversion, by PCA
+evidence_bound   the terms of the evidence lower bound
+likelihood       by importance sampling
+representations  latents beside PCA and pixels, for a classifier
+few_labels       the encoder fine-tuned on few labels
+outliers         images of another kind
+panel            the metrics that params.yaml lists
+scores           numbers with interval, unit, reference and protocol
+intervals        how intervals are made
+"""
 
-__all__ = ["Scores", "evaluate"]
+from pathlib import Path
+
+from genlab.evaluation import (
+    evidence_bound,
+    few_labels,
+    likelihood,
+    outliers,
+    reconstructions,
+    representations,
+    samples,
+)
+from genlab.evaluation.panel import Panel
+from genlab.evaluation.scores import Scores
+from genlab.evaluation.task import Task
+from genlab.extraction import Extractor
+from genlab.params import Params
+from genlab.trained_model import TrainedModel
+
+__all__ = ["Panel", "Scores", "evaluate", "samples"]
+
+PARTS = (samples, reconstructions, evidence_bound, likelihood, representations, few_labels, outliers)
+
+
+def evaluate(
+    model: TrainedModel,
+    extractor: Extractor,
+    data: Path,
+    params: Params,
+    seed: int,
+    inception: Extractor | None = None,
+) -> Scores:
+    """Returns the scores of `model` on the test split of the data set in `data`; the arguments are those of `Task`.
+
+    Raises:
+        InputError: The images have not the shape of those that the model was trained on, or a metric is unknown.
+    """
+    task = Task(model, extractor, data, params, seed, inception)
+    task.check()
+    scores = Scores(Panel(params.evaluation.metrics), seed)
+    scores.pictures["originals"] = task.test.images[: samples.NUM_PICTURES]
+    for part in PARTS:
+        part.score(task, scores)
+    return scores

@@ -3,11 +3,32 @@
 import numpy as np
 import tensorflow as tf
 
+from genlab.evaluation.scores import Scores
+from genlab.evaluation.task import Task
 from genlab.images import to_float
 from genlab.measures import EvidenceBound, Unavailable
+from genlab.metrics import latent_use
 from genlab.trained_model import TrainedModel
 
 BATCH_SIZE = 500
+
+
+def score(task: Task, scores: Scores) -> None:
+    """Scores the bound, its terms and the use of the latent."""
+    protocol = task.protocol(len(task.test.labels), num_posterior_draws=1, likelihood=likelihood_of(task.model))
+
+    def gather() -> EvidenceBound:
+        found = evidence_bound(task.model, task.test.images, task.seed)
+        scores.arrays["kl_per_dimension"] = {"kl": latent_use.kl_by_dimension(found)}
+        return found
+
+    scores.gather("reconstruction", EvidenceBound, gather, protocol, "encoder")
+
+
+def likelihood_of(model: TrainedModel) -> str:
+    """Returns of what the likelihood is; on grey values it is not normalised."""
+    binary = model.settings.get("binarisation", "none") != "none"
+    return "bernoulli on fixed draws of black and white" if binary else "bernoulli on grey values"
 
 
 def evidence_bound(model: TrainedModel, images: np.ndarray, seed: int) -> EvidenceBound:

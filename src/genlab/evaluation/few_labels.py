@@ -13,6 +13,8 @@ from keras import layers
 
 from genlab import devices, optimization, seeds
 from genlab.evaluation.representations import check_classes
+from genlab.evaluation.scores import Scores
+from genlab.evaluation.task import Task
 from genlab.images import Split, to_float
 from genlab.measures import FewLabels, Unavailable
 from genlab.networks import Losses
@@ -20,6 +22,19 @@ from genlab.params import FewLabels as Settings
 from genlab.trained_model import TrainedModel
 
 BATCH_SIZE = 500
+
+
+def score(task: Task, scores: Scores) -> None:
+    """Scores the encoder as a classifier of the test images."""
+    settings, seed = task.settings.few_labels, seeds.derive(task.seed, "few_labels")
+    protocol = task.protocol(len(task.test.labels), **settings.model_dump(mode="json"))
+    scores.gather(
+        "few_labels",
+        FewLabels,
+        lambda: few_labels(task.model, task.train, task.test, settings, seed),
+        protocol,
+        f"{settings.labels_per_class} labels per class",
+    )
 
 
 def few_labels(model: TrainedModel, train: Split, test: Split, settings: Settings, seed: int) -> FewLabels:

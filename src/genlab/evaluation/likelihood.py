@@ -5,13 +5,15 @@ which rises with the number of samples.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from scipy.special import logsumexp
 
 from genlab import seeds
+from genlab.evaluation.evidence_bound import likelihood_of
+from genlab.evaluation.scores import Scores
+from genlab.evaluation.task import Task
 from genlab.images import to_float
 from genlab.measures import ImportanceWeights, Unavailable
 from genlab.params import Likelihood
@@ -23,6 +25,21 @@ BLOCK_IMAGES, BLOCK_SAMPLES = 20, 100
 LogWeights = Callable[[tf.Tensor, int, tf.Tensor], tf.Tensor]
 """Of images (n, height, width, channels), a number of samples and a seed, int32 (2,): log p(images, latents) -
 log q(latents | images) at draws from q, (n, num_samples) nats."""
+
+
+def score(task: Task, scores: Scores) -> None:
+    """Scores the likelihood of the first test images."""
+    settings, images = task.settings.likelihood, task.test.images
+    number = min(len(images), settings.num_images)
+    protocol = task.protocol(number, num_samples=settings.num_samples, likelihood=likelihood_of(task.model))
+    seed = seeds.derive(task.seed, "likelihood")
+    scores.gather(
+        "likelihood",
+        ImportanceWeights,
+        lambda: importance_weights(task.model, images, settings, seed),
+        protocol,
+        f"importance sampling, {settings.num_samples} samples",
+    )
 
 
 def importance_weights(model: TrainedModel, images: np.ndarray, settings: Likelihood, seed: int) -> ImportanceWeights:
@@ -41,16 +58,6 @@ def importance_weights(model: TrainedModel, images: np.ndarray, settings: Likeli
         raise Unavailable(f"{model.settings['kind']} has no posterior")
     floats = to_float(model.as_seen(np.asarray(images[: settings.num_images])))
     return ImportanceWeights(estimate(model.model.log_importance_weights, floats, settings.num_samples, seed))
-
-
-def protocol(model: TrainedModel, num_images: int, settings: Likelihood) -> dict[str, Any]:
-    """Returns how the estimates came about; on grey values they are of a likelihood that is not normalised."""
-    binary = model.settings.get("binarisation", "none") != "none"
-    return {
-        "num_images": min(num_images, settings.num_images),
-        "num_samples": settings.num_samples,
-        "likelihood": "bernoulli on fixed draws of black and white" if binary else "bernoulli on grey values",
-    }
 
 
 def estimate(log_weights: LogWeights, images: np.ndarray, num_samples: int, seed: int) -> np.ndarray:

@@ -12,12 +12,37 @@ from PIL import Image
 from genlab import plugins
 from genlab.errors import InputError
 from genlab.evaluation.evidence_bound import evidence_bound
+from genlab.evaluation.scores import Scores
+from genlab.evaluation.task import Task
 from genlab.images import ImageShape, to_float
 from genlab.measures import OutlierScores, Unavailable
 from genlab.params import Data
 from genlab.trained_model import TrainedModel
 
 WHERE = "params.yaml: evaluation.outliers.data"
+
+
+def score(task: Task, scores: Scores) -> None:
+    """Scores how well the model tells its own test images from another data set's, and from a class it never saw."""
+    name = task.settings.outliers.data
+    held_out = task.description.get("held_out_classes", [])
+    for source, gather, facts in (
+        ("outliers", lambda: _others(task, name), {"outliers": name, "resize": "outliers: bilinear"}),
+        ("held_out", lambda: _held_out(task), {"outliers": held_out}),
+    ):
+        protocol = task.protocol(len(task.test.labels), **facts)
+        scores.gather(source, OutlierScores, gather, protocol, method(task.model))
+
+
+def _others(task: Task, name: str | None) -> OutlierScores:
+    others = images_of(name, task.description["name"], task.model.image_shape, task.params.data, task.seed)
+    return outlier_scores(task.model, task.test.images, others, task.seed)
+
+
+def _held_out(task: Task) -> OutlierScores:
+    if not len(task.held_out.labels):
+        raise Unavailable("no class was held out (params.yaml: data.held_out_classes)")
+    return outlier_scores(task.model, task.test.images, task.held_out.images, task.seed)
 
 
 def outlier_scores(model: TrainedModel, inliers: np.ndarray, outliers: np.ndarray, seed: int) -> OutlierScores:

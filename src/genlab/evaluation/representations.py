@@ -4,11 +4,28 @@ from collections.abc import Callable
 
 import numpy as np
 
+from genlab import seeds
+from genlab.evaluation.scores import Scores
+from genlab.evaluation.task import Task
 from genlab.images import Split, to_float
 from genlab.measures import Representations, Unavailable
 from genlab.trained_model import TrainedModel
 
 Vectors = Callable[[np.ndarray], np.ndarray]
+
+
+def score(task: Task, scores: Scores) -> None:
+    """Scores the latents of labelled images, and beside them PCA of the same size and the pixels."""
+    seed = seeds.derive(task.seed, "representations")
+    train = choose(task.train, task.settings.representations.num_train, seed)
+    protocol = task.protocol(len(task.test.labels), num_train=len(train.labels))
+    of_size = protocol | {"num_components": task.model.latent_dim}
+    for source, gather, how in (
+        ("latent", lambda: latents(task.model, train, task.test), protocol),
+        ("latent_pca", lambda: pca(task.model, train, task.test, seed), of_size),
+        ("pixels", lambda: pixels(task.model, train, task.test), protocol),
+    ):
+        scores.gather(source, Representations, gather, how, source)
 
 
 def choose(train: Split, num_train: int, seed: int) -> Split:

@@ -6,20 +6,24 @@ occurs, 0 where it has lost it. The distance is the total variation between the 
 
 import numpy as np
 
-from genlab.measures import Measure, Samples
+from genlab.measures import Measure, Samples, Unavailable, Values
 
 NEEDS = Samples
 MEASURES = {
-    "smallest_class_share": Measure("ratio to the real share", "higher"),
-    "largest_class_share": Measure("ratio to the real share", "lower"),
-    "class_histogram_distance": Measure("total variation", "lower"),
+    "smallest_class_share": Measure("ratio to the real share", "higher", "docs/metrics.md"),
+    "largest_class_share": Measure("ratio to the real share", "lower", "docs/metrics.md"),
+    "class_histogram_distance": Measure("total variation", "lower", "Levin and Peres 2017, section 4.1"),
 }
 
 
-def compute(samples: Samples) -> dict[str, float]:
-    """Returns the smallest and the largest share and the distance; nothing where there are no classes."""
+def compute(samples: Samples) -> Values:
+    """Returns the smallest and the largest share and the distance.
+
+    Raises:
+        Unavailable: The images have no classes.
+    """
     if samples.num_classes < 2:
-        return {}
+        raise Unavailable("the images have no classes")
     real = histogram(samples.real_classes, samples.num_classes) / len(samples.real_classes)
     generated = histogram(samples.generated_classes, samples.num_classes) / len(samples.generated_classes)
     shares = generated[real > 0] / real[real > 0]

@@ -1,21 +1,24 @@
 """Negative evidence lower bound, always unweighted: an upper bound of -log p(image), whatever the training weighed.
 
-Kingma and Welling 2014, equation 3, with one draw from the posterior per image. Grey values are scored with the
-Bernoulli likelihood as they are.
+Kingma and Welling, "Auto-Encoding Variational Bayes", ICLR 2014, equation 3, with one draw from the posterior per
+image. Grey values are scored with the Bernoulli likelihood as they are.
 """
 
-from genlab.measures import EvidenceBound, Measure
+import numpy as np
+
+from genlab.measures import EvidenceBound, Measure, Values
 
 NEEDS = EvidenceBound
+REFERENCE = "Kingma and Welling 2014"
 MEASURES = {
-    "negative_elbo": Measure("nats per image", "lower"),
-    "reconstruction_loss": Measure("nats per image", "lower"),
-    "kl": Measure("nats per image", "none"),
+    "negative_elbo": Measure("nats per image", "lower", REFERENCE),
+    "reconstruction_loss": Measure("nats per image", "lower", REFERENCE),
+    "kl": Measure("nats per image", "none", REFERENCE),
 }
 
 
-def compute(bound: EvidenceBound) -> dict[str, float]:
-    """Returns the bound and its two terms, means over the images."""
-    reconstruction_loss = float(bound.reconstruction_losses.mean(dtype="float64"))
-    kl = float(bound.kls.sum(axis=1, dtype="float64").mean())
-    return {"negative_elbo": reconstruction_loss + kl, "reconstruction_loss": reconstruction_loss, "kl": kl}
+def compute(bound: EvidenceBound) -> Values:
+    """Returns the bound and its two terms of each image, (n,) each; the KL is summed over the latent dimensions."""
+    losses = bound.reconstruction_losses.astype(np.float64)
+    kls = bound.kls.sum(axis=1, dtype=np.float64)
+    return {"negative_elbo": losses + kls, "reconstruction_loss": losses, "kl": kls}

@@ -7,15 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from genlab import devices, evaluation, feature_extractor, seeds, tracking, trained_model
+from genlab import devices, evaluation, feature_extractor, inception, seeds, tracking, trained_model, workspace
 from genlab.evaluation import Scores
 from genlab.files import replacing
 from genlab.images import grid, write_npz, write_png
 from genlab.params import Params
 from genlab.trained_model import TrainedModel
 
+KINDS = ("floor", "floor_halves")
+"""Real images against real ones: train against test, and half of test against the other half."""
 
-def run(params: Params, model: Path, images: Path, features: Path, scores: Path, pictures: Path) -> None:
+
+def run(params: Params, model: Path, images: Path, features: Path, floor: Path, scores: Path, pictures: Path) -> None:
     """Scores the trained model in the folder `model`.
 
     Args:
@@ -23,21 +26,34 @@ def run(params: Params, model: Path, images: Path, features: Path, scores: Path,
         model: The trained model's folder.
         images: The fetched data set.
         features: The feature extractor's folder.
+        floor: The folder with the real-against-real scores.
         scores: A folder for `metrics.json` (bare numbers) and `scores.json` (with protocols).
-        pictures: A folder for `pictures.npz`, `latents.npz`, `class_histogram.npz` and grids as PNG.
+        pictures: A folder for `pictures.npz`, other arrays (`latents.npz`, `class_histogram.npz`) and grids as PNG.
     """
     devices.configure("float32", params.training.deterministic)
     trained, extractor = trained_model.load(model), feature_extractor.load(features)
     seed = seeds.derive(params.seed, "evaluate")
-    result = evaluation.evaluate(trained, extractor, images, params.evaluation, seed)
-    floor = json.loads((features / "metrics.json").read_text())
-    _write_scores(scores, result, trained, floor)
+    graph = params.evaluation.inception
+    published = inception.load(graph.graph, graph.sha256, workspace.downloads("inception"))
+    result = evaluation.evaluate(trained, extractor, images, params, seed, published)
+    _add_floor(result, json.loads((floor / "scores.json").read_text())["metrics"])
+    _write_scores(scores, result, trained)
     _write_pictures(pictures, result)
     _track(trained, result, scores, pictures)
 
 
-def _write_scores(folder: Path, result: Scores, trained: TrainedModel, floor: dict[str, float]) -> None:
-    values = result.values() | {"test/floor/frechet_distance": floor["test/floor/frechet_distance"]}
+def _add_floor(result: Scores, floor: dict[str, Any]) -> None:
+    """Puts beside each number of samples the same number of real images."""
+    for name, metric in result.metrics.items():
+        split, source, measure = name.split("/")
+        source, _, space = source.partition("_")
+        kinds = {kind: f"{split}/{'_'.join(filter(None, (kind, space)))}/{measure}" for kind in KINDS}
+        if source in evaluation.samples.SOURCES and all(each in floor for each in kinds.values()):
+            found = {kind: floor[each] for kind, each in kinds.items()}
+            metric["floor"] = {kind: {key: each[key] for key in ("value", "interval")} for kind, each in found.items()}
+
+
+def _write_scores(folder: Path, result: Scores, trained: TrainedModel) -> None:
     facts = {
         "kind": trained.settings["kind"],
         "train_key": trained.settings["train_key"],
@@ -48,7 +64,7 @@ def _write_scores(folder: Path, result: Scores, trained: TrainedModel, floor: di
     }
     with replacing(folder) as building:
         building.mkdir()
-        (building / "metrics.json").write_text(json.dumps(values, indent=2) + "\n")
+        (building / "metrics.json").write_text(json.dumps(result.values(), indent=2) + "\n")
         (building / "scores.json").write_text(json.dumps(facts, indent=2) + "\n")
 
 
@@ -64,9 +80,8 @@ def _write_pictures(folder: Path, result: Scores) -> None:
         write_npz(building / "pictures.npz", result.pictures)
         for name, pictures in result.pictures.items():
             write_png(building / f"{name}.png", grid(pictures))
-        for name, arrays in (("latents", result.latents), ("class_histogram", result.class_histogram)):
-            if arrays:
-                write_npz(building / f"{name}.npz", arrays)
+        for name, arrays in result.arrays.items():
+            write_npz(building / f"{name}.npz", arrays)
 
 
 def _track(trained: TrainedModel, result: Scores, scores: Path, pictures: Path) -> None:

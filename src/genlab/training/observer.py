@@ -8,9 +8,8 @@ from typing import Any, Protocol
 import numpy as np
 import tensorflow as tf
 
-from genlab import binarisation, feature_extractor, images, seeds
+from genlab import binarisation, feature_extractor, gaussians, images, seeds
 from genlab.errors import InputError
-from genlab.metrics import frechet_distance
 from genlab.networks import Losses
 from genlab.training.job import FRECHET_DISTANCE, Job
 
@@ -132,12 +131,10 @@ class FrechetMonitor:
 
     def __init__(self, features: Path, validation: np.ndarray):
         self.extractor = feature_extractor.load(features)
-        self.real = frechet_distance.moments(self.extractor.extract(validation).features)
+        self.real = gaussians.moments(self.extractor.extract(validation).features)
         self.num_images = len(validation)
 
     def measure(self, model: Any, seed: int) -> float:
         """Returns the distance of samples from fixed latents to the validation images."""
         samples = images.to_uint8(np.asarray(model.sample(self.num_images, seed)))
-        return frechet_distance.between_gaussians(
-            *self.real, *frechet_distance.moments(self.extractor.extract(samples).features)
-        )
+        return gaussians.frechet_distance(self.real, gaussians.moments(self.extractor.extract(samples).features))

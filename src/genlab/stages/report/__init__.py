@@ -3,7 +3,9 @@
 collect  what the other stages wrote, checked, for the models that `params.yaml` lists
 table    the rows of the comparison: numbers, references, and which value is best, if that may be said
 words    the same in sentences
-figures  curves, scatters and histograms                                               [matplotlib]
+curves   training curves                                                               [matplotlib]
+latents  scatters of latents, classes, activations, KL per dimension                   [matplotlib]
+drawing  what the figures share                                                        [matplotlib]
 pictures grids of images as data URIs
 page     all of it as HTML                                                             [Jinja2]
 plots    curves and grids as files for `dvc plots`

@@ -28,12 +28,13 @@ class Model:
     Attributes:
         name: Its key in `params.yaml`.
         settings: Its `settings.json`.
-        scores: Its `scores.json`: metrics with unit, direction and protocol; skipped; num_parameters.
+        scores: Its `scores.json`: metrics with interval, unit, direction, floor and protocol; skipped; num_parameters.
         history: Per column of `history.csv` the steps, int64 (t,), and the finite values, float64 (t,).
         progress: Per kind (`samples`, `reconstructions`) the PNG files with their steps, ascending.
-        pictures: uint8 NHWC: originals, reconstructions, prior_samples, fitted_samples; those that there are.
+        pictures: uint8 NHWC: originals, reconstructions, prior_samples, fitted_samples, closest_pairs; if there.
         latents: latents (n, latent_dim) and labels (n,) of test images; empty where the model cannot encode.
         class_histogram: Counts per class (c,): real, prior, fitted; empty without labels.
+        kl_per_dimension: kl (latent_dim,), nats per image; empty where there is no posterior.
         histograms: step (t,), edges (b+1,), mean and log_variance (t, b); empty where there are none.
         timings: train_seconds, images_per_second, device, run_url; those that there are.
     """
@@ -46,6 +47,7 @@ class Model:
     pictures: Arrays
     latents: Arrays
     class_histogram: Arrays
+    kl_per_dimension: Arrays
     histograms: Arrays
     timings: dict[str, Any]
 
@@ -68,8 +70,13 @@ class Model:
         value = self.scores["metrics"].get(metric, {}).get("value")
         return float(value) if value is not None and math.isfinite(value) else None
 
+    def floor(self, metric: str, kind: str = "floor") -> float | None:
+        """Returns what real images score against real ones: `floor` train images, `floor_halves` other test images."""
+        value = (self.about(metric, "floor") or {}).get(kind, {}).get("value")
+        return float(value) if value is not None and math.isfinite(value) else None
+
     def about(self, metric: str, key: str) -> Any:
-        """Returns the `unit`, `direction`, `method` or `protocol` of a metric, or nothing."""
+        """Returns the `unit`, `direction`, `interval`, `method` or `protocol` of a metric, or nothing."""
         return self.scores["metrics"].get(metric, {}).get(key)
 
     def reason(self, metric: str) -> str:
@@ -140,6 +147,7 @@ def _read_model(name: str, models: Path, scores: Path, evaluation: Path, timings
         pictures=_read_arrays(evaluation / name / "pictures.npz", evaluate),
         latents=_read_arrays_if_any(evaluation / name / "latents.npz", evaluate),
         class_histogram=_read_arrays_if_any(evaluation / name / "class_histogram.npz", evaluate),
+        kl_per_dimension=_read_arrays_if_any(evaluation / name / "kl_per_dimension.npz", evaluate),
         histograms=_read_arrays_if_any(models / name / "histograms.npz", train),
         timings=_read_timings(timings / f"{name}.json", settings, train),
     )

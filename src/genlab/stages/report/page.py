@@ -7,9 +7,9 @@ from typing import Any
 
 import jinja2
 
-from genlab.stages.report import figures, pictures, table, words
+from genlab.stages.report import curves, drawing, latents, pictures, table, words
 from genlab.stages.report.collect import Laboratory, Model, differing
-from genlab.stages.report.figures import Chart
+from genlab.stages.report.drawing import Chart
 from genlab.stages.report.pictures import Picture
 
 
@@ -47,6 +47,7 @@ class Chapter:
     scatter: Chart | None
     shares: Chart | None
     activations: list[Chart]
+    kls: Chart | None
     curves: list[Chart] = field(default_factory=list)
 
 
@@ -69,10 +70,16 @@ def render(laboratory: Laboratory) -> str:
         warning=words.warning(laboratory),
         statements=words.summary(laboratory),
         groups=groups,
+        everything=table.everything(laboratory),
         unranked=[row for group in groups for row in group.rows if row.unranked],
         missing=_missing(laboratory, groups),
         originals=_originals(laboratory),
-        strips=[_reconstructions(laboratory), _samples(laboratory, "prior"), _samples(laboratory, "fitted")],
+        strips=[
+            _reconstructions(laboratory),
+            _samples(laboratory, "prior"),
+            _samples(laboratory, "fitted"),
+            _closest_pairs(laboratory),
+        ],
         chapters=[_chapter(laboratory, index, model) for index, model in enumerate(laboratory.models)],
         class_numbers=_class_numbers(laboratory),
         checks=sorted(laboratory.validation.get("checks", []), key=lambda check: bool(check.get("success"))),
@@ -85,10 +92,10 @@ def render(laboratory: Laboratory) -> str:
 def _originals(laboratory: Laboratory) -> Cell:
     found = [model.pictures["originals"] for model in laboratory.models if "originals" in model.pictures]
     if not found:
-        return Cell("originals", figures.GREY, reason="no model wrote them")
+        return Cell("originals", drawing.GREY, reason="no model wrote them")
     picture = pictures.grid(found[0])
     return Cell(
-        "test images", figures.GREY, picture, alt=f"{picture.count} original test images of {_name(laboratory)}"
+        "test images", drawing.GREY, picture, alt=f"{picture.count} original test images of {_name(laboratory)}"
     )
 
 
@@ -122,8 +129,21 @@ def _samples(laboratory: Laboratory, source: str) -> Strip:
     return Strip(tag, title, text, cells)
 
 
+def _closest_pairs(laboratory: Laboratory) -> Strip:
+    text = (
+        "The samples that come nearest to a train image, by features: each sample, and right of it that train image. "
+        "Pairs that are alike to the pixel are copies; see the nearest train rank in the table."
+    )
+    alt = "{count} images in pairs: a sample of {model}, and the train image nearest to it"
+    cells = [
+        _cell(index, model, "closest_pairs", alt.replace("{model}", model.name), table.PRIOR)
+        for index, model in enumerate(laboratory.models)
+    ]
+    return Strip("Closest pairs", "Samples nearest to a train image", text, cells)
+
+
 def _cell(index: int, model: Model, key: str, alt: str, metric: str, how: str = "") -> Cell:
-    accent = figures.accent(index)
+    accent = drawing.accent(index)
     if key not in model.pictures:
         return Cell(model.name, accent, reason=model.reason(metric))
     picture = pictures.grid(model.pictures[key])
@@ -131,7 +151,7 @@ def _cell(index: int, model: Model, key: str, alt: str, metric: str, how: str = 
 
 
 def _chapter(laboratory: Laboratory, index: int, model: Model) -> Chapter:
-    accent, names = figures.accent(index), laboratory.dataset["class_names"]
+    accent, names = drawing.accent(index), laboratory.dataset["class_names"]
     budget = pictures.PROGRESS_BYTES / max(1, sum(len(model.progress) for model in laboratory.models))
     return Chapter(
         name=model.name,
@@ -139,10 +159,11 @@ def _chapter(laboratory: Laboratory, index: int, model: Model) -> Chapter:
         accent=accent,
         how=table.made_by(model),
         growth=[(kind, pictures.progress(grids, budget)) for kind, grids in model.progress.items()],
-        scatter=figures.latents(model, names) if model.encodes else None,
-        shares=figures.class_shares(model, names, accent) if model.class_histogram else None,
-        activations=figures.activations(model, accent) if model.histograms else [],
-        curves=figures.curves(model, accent),
+        scatter=latents.latents(model, names) if model.encodes else None,
+        shares=latents.class_shares(model, names, accent) if model.class_histogram else None,
+        activations=latents.activations(model, accent) if model.histograms else [],
+        kls=latents.kl_per_dimension(model, accent) if model.kl_per_dimension else None,
+        curves=curves.curves(model, accent),
     )
 
 
@@ -167,7 +188,7 @@ def _share(value: Any) -> str:
 def _class_numbers(laboratory: Laboratory) -> list[str]:
     """Returns `"0 is お"` for the classes whose names the figures' font cannot draw."""
     names = [str(name) for name in laboratory.dataset["class_names"]]
-    labels = figures.class_labels(names, len(names))
+    labels = drawing.class_labels(names, len(names))
     return [f"{label} is {name}" for label, name in zip(labels, names, strict=True) if label != name]
 
 

@@ -1,16 +1,19 @@
 """The rows of the comparison: one per quantity, one cell per model, and the best value where that may be said."""
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from genlab.stages.report.collect import NOT_MEASURED, Laboratory, Model, differing
+from genlab.stages.report.collect import Laboratory, Model, differing
 
 FEW_IMAGES = 1000
-PRIOR, FITTED, FLOOR = "test/prior/frechet_distance", "test/fitted/frechet_distance", "test/floor/frechet_distance"
+PRIOR, FITTED = "test/prior/frechet_distance", "test/fitted/frechet_distance"
 MSE, SUBSET_MSE, PCA_MSE = "test/reconstruction/mse", "test/reconstruction_subset/mse", "test/pca/mse"
 NEGATIVE_ELBO = "test/reconstruction/negative_elbo"
+UNRANKED = {PCA_MSE}
+INCEPTION, COLOUR = "_inception", 3
 ENCODER, INVERSION = "encoder", "latent optimised (inversion)"
 
 
@@ -20,6 +23,7 @@ class Cell:
 
     Attributes:
         text: The rounded value; empty where there is none.
+        interval: Its 95 % interval: `"4.1 to 4.3"`.
         note: What it is compared with: `"4.2 × floor"`.
         reason: Why there is no value.
         best: Whether no other model has a better one.
@@ -27,6 +31,7 @@ class Cell:
     """
 
     text: str = ""
+    interval: str = ""
     note: str = ""
     reason: str = ""
     best: bool = False
@@ -76,16 +81,25 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
-def floor(laboratory: Laboratory, model: Model) -> float | None:
-    """Returns the distance between two sets of real images, as measured with the model or with the features."""
-    measured = model.value(FLOOR)
-    value = laboratory.features_metrics.get(FLOOR) if measured is None else measured
-    return float(value) if value is not None and math.isfinite(value) else None
+def _share(value: float) -> str:
+    return f"{value:.2f}"
 
 
-def times_floor(laboratory: Laboratory, model: Model, metric: str) -> float | None:
-    """Returns a Fréchet distance in units of the floor, where there are both."""
-    value, lowest = model.value(metric), floor(laboratory, model)
+SAMPLE_ROWS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
+    ("/frechet_distance", "Fréchet distance", significant),
+    (f"{INCEPTION}/frechet_distance", "Fréchet Inception distance", significant),
+    ("/kernel_distance", "Kernel distance", significant),
+    ("/precision", "Precision", _share),
+    ("/recall", "Recall", _share),
+    ("/smallest_class_share", "Smallest class share", _share),
+    ("/largest_class_share", "Largest class share", _share),
+)
+"""The numbers of samples that the first table shows; `everything` has them all."""
+
+
+def times_floor(model: Model, metric: str) -> float | None:
+    """Returns a distance in units of what real images have to real ones, where there are both."""
+    value, lowest = model.value(metric), model.floor(metric)
     return value / lowest if value is not None and lowest is not None and lowest > 0 else None
 
 
@@ -112,25 +126,40 @@ def rank(laboratory: Laboratory, metric: str) -> tuple[list[str], str]:
 
     Values are ranked only where at least two models have one, by one and the same protocol.
     """
-    values = {m.name: v for m in laboratory.models if (v := m.value(metric)) is not None}
+    foreign = refused(laboratory, metric)
+    values = {m.name: v for m in laboratory.models if m.name not in foreign and (v := m.value(metric)) is not None}
     directions = {m.about(metric, "direction") for m in laboratory.models if m.name in values}
     if len(values) < 2 or directions not in ({"lower"}, {"higher"}):
         return [], ""
     if metric.endswith("frechet_distance") and laboratory.num_real < FEW_IMAGES:
         return [], f"{laboratory.num_real:,} real images are too few"
-    differences = differing({m.name: m.about(metric, "protocol") or {} for m in laboratory.models if m.name in values})
-    if differences:
-        return [], "the protocols differ: " + "; ".join(map(_difference, differences.items()))
     best = min(values.values()) if directions == {"lower"} else max(values.values())
     return [name for name, value in values.items() if value == best], ""
 
 
-def _difference(item: tuple[str, dict[str, Any]]) -> str:
-    key, per_model = item
-    models: dict[str, list[str]] = {}
-    for name, value in per_model.items():
-        models.setdefault("missing" if value is None else str(value), []).append(name)
-    return f"{key} is " + " and ".join(f"{value} ({', '.join(names)})" for value, names in models.items())
+def refused(laboratory: Laboratory, metric: str) -> dict[str, str]:
+    """Returns the models whose value does not belong in one row with the others', each with the reason.
+
+    A row has one protocol: that of most models, of the first ones where as many have another.
+    """
+    measured = [model for model in laboratory.models if model.value(metric) is not None]
+    protocols = {model.name: model.about(metric, "protocol") or {} for model in measured}
+    counts = Counter(map(repr, protocols.values()))
+    common = next((each for each in protocols.values() if repr(each) == counts.most_common(1)[0][0]), {})
+    return {
+        name: "measured by another protocol: " + "; ".join(_differences(protocol, common))
+        for name, protocol in protocols.items()
+        if repr(protocol) != repr(common)
+    }
+
+
+def _differences(protocol: dict[str, Any], common: dict[str, Any]) -> list[str]:
+    keys = differing({"this": protocol, "others": common})
+    return [f"{key} is {_told(each['this'])}, elsewhere {_told(each['others'])}" for key, each in keys.items()]
+
+
+def _told(value: Any) -> str:
+    return "missing" if value is None else str(value)
 
 
 def groups(laboratory: Laboratory) -> list[Group]:
@@ -143,32 +172,36 @@ def groups(laboratory: Laboratory) -> list[Group]:
     ]
 
 
-def _samples(laboratory: Laboratory) -> list[Row]:
-    def note(metric: str) -> Callable[[Model], str]:
-        def times(model: Model) -> str:
-            ratio = times_floor(laboratory, model, metric)
-            return "" if ratio is None else f"{significant(ratio, 2)} × floor"
-
-        return times
-
-    shares = [
-        _metric(laboratory, f"{size.capitalize()} class share, {source} samples", f"test/{source}/{size}_class_share",
-                lambda value: f"{value:.2f}", ranked=False)
-        for source in ("prior", "fitted")
-        for size in ("smallest", "largest")
-    ]  # fmt: skip
-    floors = [floor(laboratory, model) for model in laboratory.models]
-    known = [row for row in shares if any(cell.reason != NOT_MEASURED for cell in row.cells)]
+def everything(laboratory: Laboratory) -> list[Group]:
+    """Returns every number that was measured, by where it comes from; rows follow from the files alone."""
+    found: dict[str, dict[str, None]] = {}
+    for model in laboratory.models:
+        for metric in model.scores["metrics"]:
+            found.setdefault(metric.split("/")[1], {})[metric] = None
     return [
-        _metric(laboratory, "Fréchet distance, prior samples", PRIOR, significant, note(PRIOR)),
-        _metric(laboratory, "Fréchet distance, fitted-density samples", FITTED, significant, note(FITTED)),
-        Row(
-            "Floor: Fréchet distance, real against real",
-            "reference",
-            [Cell(significant(v)) if v is not None else Cell(reason=NOT_MEASURED) for v in floors],
-        ),
-        *known,
+        Group(_words(source), [_metric(laboratory, _words(metric.split("/")[2]), metric, _four) for metric in metrics])
+        for source, metrics in found.items()
     ]
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ").capitalize()
+
+
+def _four(value: float) -> str:
+    return significant(value, 4)
+
+
+def _samples(laboratory: Laboratory) -> list[Row]:
+    """Returns the rows that any model has a value in; of colour images also that Inception was not measured."""
+    colour = laboratory.dataset["image_shape"][-1] == COLOUR
+    rows = []
+    for source, what in (("prior", "prior samples"), ("fitted", "fitted-density samples")):
+        for name, label, text in SAMPLE_ROWS:
+            row = _metric(laboratory, f"{label}, {what}", f"test/{source}{name}", text)
+            if any(cell.text for cell in row.cells) or (colour and name.startswith(INCEPTION)):
+                rows.append(row)
+    return rows
 
 
 def _reconstruction(laboratory: Laboratory) -> list[Row]:
@@ -179,7 +212,7 @@ def _reconstruction(laboratory: Laboratory) -> list[Row]:
     return [
         _metric(laboratory, "Reconstruction MSE, all test images", MSE, significant, note),
         _metric(laboratory, "Reconstruction MSE, common subset", SUBSET_MSE, significant, made_by),
-        _metric(laboratory, "PCA of the same latent size, MSE", PCA_MSE, significant, ranked=False),
+        _metric(laboratory, "PCA of the same latent size, MSE", PCA_MSE, significant),
         _metric(laboratory, "PSNR, all test images", "test/reconstruction/psnr", lambda value: f"{value:.2f}"),
         _metric(laboratory, "Negative ELBO, unweighted", NEGATIVE_ELBO, lambda value: f"{value:,.1f}"),
         Row("Reconstructions made by", "", [Cell(made_by(model)) for model in laboratory.models]),
@@ -237,16 +270,32 @@ def _metric(
     label: str,
     metric: str,
     text: Callable[[float], str],
-    note: Callable[[Model], str] = lambda model: "",
-    ranked: bool = True,
+    note: Callable[[Model], str] | None = None,
 ) -> Row:
+    ranked = metric not in UNRANKED
     best, unranked = rank(laboratory, metric) if ranked else ([], "")
+    foreign = refused(laboratory, metric)
     cells = []
     for model in laboratory.models:
         value = model.value(metric)
-        cell = Cell(reason=model.reason(metric)) if value is None else Cell(text(value), note(model))
-        cells.append(Cell(cell.text, cell.note, cell.reason, model.name in best))
+        if value is None or model.name in foreign:
+            cells.append(Cell(reason=foreign.get(model.name) or model.reason(metric)))
+            continue
+        interval = model.about(metric, "interval")
+        span = " to ".join(map(text, interval)) if interval and interval[0] < interval[1] else ""
+        said = note(model) if note else against_floor(model, metric)
+        cells.append(Cell(text(value), span, said, best=model.name in best))
     return Row(label, _unit(laboratory, metric, ranked), cells, unranked)
+
+
+def against_floor(model: Model, metric: str) -> str:
+    """Returns what real images score: `"7.2 × floor, 0.38"` of a distance, else `"real images: 0.98"`."""
+    lowest, ratio = model.floor(metric), times_floor(model, metric)
+    if lowest is None:
+        return ""
+    if metric.endswith("distance") and ratio is not None:
+        return f"{significant(ratio, 2)} × floor, {significant(lowest)}"
+    return f"real images: {significant(lowest)}"
 
 
 def _unit(laboratory: Laboratory, metric: str, ranked: bool) -> str:
@@ -254,9 +303,7 @@ def _unit(laboratory: Laboratory, metric: str, ranked: bool) -> str:
     unit = str(known[0].about(metric, "unit")) if known else ""
     direction = known[0].about(metric, "direction") if known else None
     better = {"lower": "↓ lower is better", "higher": "↑ higher is better"}.get(direction or "", "")
-    if not ranked:
-        better = "reference" if metric == PCA_MSE else "1 is perfect"
-    return ", ".join(part for part in (unit, better) if part)
+    return ", ".join(part for part in (unit, better if ranked else "reference") if part)
 
 
 def _count(value: object) -> Cell:

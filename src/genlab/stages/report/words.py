@@ -58,7 +58,8 @@ def _sentence(text: str) -> str:
 
 
 def _measured(laboratory: Laboratory, metric: str) -> list[Model]:
-    models = [model for model in laboratory.models if model.value(metric) is not None]
+    foreign = table.refused(laboratory, metric)
+    models = [model for model in laboratory.models if model.value(metric) is not None and model.name not in foreign]
     sign = -1 if any(model.about(metric, "direction") == "higher" for model in models) else 1
     return sorted(models, key=lambda model: sign * (model.value(metric) or 0.0))
 
@@ -82,12 +83,12 @@ def _frechet(laboratory: Laboratory, topic: str, metric: str) -> Statement | Non
         return None
 
     def describe(model: Model) -> str:
-        ratio = table.times_floor(laboratory, model, metric)
+        ratio = table.times_floor(model, metric)
         value = table.significant(model.value(metric) or 0.0)
         return value if ratio is None else f"{value} ({table.significant(ratio, 2)} times the floor{_judge(ratio)})"
 
     text = _lead(laboratory, metric, "smallest Fréchet distance", describe)
-    lowest = {table.floor(laboratory, model) for model in laboratory.models} - {None}
+    lowest = {model.floor(metric) for model in laboratory.models} - {None}
     known = sorted(table.significant(value) for value in lowest if value is not None)
     floors = f" The floor, real images against real images, is {join(known)}." if known else ""
     return Statement(topic, text + floors)
@@ -134,7 +135,7 @@ def _weak(laboratory: Laboratory) -> list[Statement]:
 def _weak_samples(laboratory: Laboratory, model: Model) -> list[str]:
     texts = []
     for metric, source in ((table.PRIOR, "prior"), (table.FITTED, "fitted-density")):
-        ratio = table.times_floor(laboratory, model, metric)
+        ratio = table.times_floor(model, metric)
         if ratio is not None and ratio > FAR_FROM_FLOOR:
             texts.append(f"{source} samples are far from the data ({table.significant(ratio, 2)} times the floor)")
         smallest, largest = (

@@ -1,0 +1,113 @@
+"""One subcommand per stage, in the order of dvc.yaml, which gives them their paths; and the check of params.yaml."""
+
+from pathlib import Path
+
+import click
+
+from genlab.cli.group import import_tensorflow, load_params, main, path_option
+
+
+@main.command()
+@path_option("--out", "Folder of the arrays.")
+def fetch(out: Path) -> None:
+    """Fetch the data set `data.name`, checked, as arrays."""
+    from genlab.stages import fetch as stage
+
+    stage.run(load_params(), out)
+
+
+@main.command()
+@path_option("--images", "The fetched data set.")
+@path_option("--out", "The summary, JSON.")
+@path_option("--data-docs", "Folder of the Data Docs, HTML.")
+def validate(images: Path, out: Path, data_docs: Path) -> None:
+    """Check that the images are valid; stop the pipeline when they are not."""
+    from genlab.stages import validate as stage
+
+    stage.run(load_params(), images, out, data_docs)
+
+
+@main.command()
+@path_option("--images", "The fetched data set.")
+@path_option("--out", "Folder of the feature extractor.")
+def features(images: Path, out: Path) -> None:
+    """Take the pinned classifier whose features distances are measured on, or train one."""
+    import_tensorflow()
+    from genlab.stages import features as stage
+
+    stage.run(load_params(), images, out)
+
+
+@main.command()
+@path_option("--images", "The fetched data set.")
+@path_option("--features", "Folder of the feature extractor.")
+@path_option("--out", "Folder for metrics.json and scores.json.")
+def floor(images: Path, features: Path, out: Path) -> None:
+    """Measure real images against real ones: what a perfect generator would score."""
+    import_tensorflow()
+    from genlab.stages import floor as stage
+
+    stage.run(load_params(), images, features, out)
+
+
+@main.command()
+@click.argument("model")
+@path_option("--images", "The fetched data set.")
+@path_option("--features", "Folder of the feature extractor, for `monitor: frechet_distance`.")
+@path_option("--out", "Folder of the trained model.")
+@path_option("--timings", "Folder for seconds and speed, not hashed by DVC.")
+@click.option("--no-wait", is_flag=True, help="Refuse where another process is at this very training.")
+def train(model: str, images: Path, features: Path, out: Path, timings: Path, no_wait: bool) -> None:
+    """Train MODEL, an entry of `models` in params.yaml."""
+    import_tensorflow()
+    from genlab.stages import train as stage
+
+    stage.run(load_params(), model, images, features, out, timings, wait=not no_wait)
+
+
+@main.command()
+@path_option("--model", "Folder of the trained model.")
+@path_option("--images", "The fetched data set.")
+@path_option("--features", "Folder of the feature extractor.")
+@path_option("--floor", "Folder of the real-against-real scores.")
+@path_option("--scores", "Folder for metrics.json and scores.json.")
+@path_option("--pictures", "Folder for the pictures.")
+def evaluate(model: Path, images: Path, features: Path, floor: Path, scores: Path, pictures: Path) -> None:
+    """Score a trained model on the test images."""
+    import_tensorflow()
+    from genlab.stages import evaluate as stage
+
+    stage.run(load_params(), model, images, features, floor, scores, pictures)
+
+
+@main.command()
+@path_option("--models", "Folder of all trained models.")
+@path_option("--scores", "Folder of all scores.")
+@path_option("--evaluation", "Folder of all pictures.")
+@path_option("--features", "Folder of the feature extractor.")
+@path_option("--images", "The fetched data set.")
+@path_option("--validation", "The summary of the validation.")
+@path_option("--timings", "Folder of seconds and speed.")
+@path_option("--plots", "Folder of curves and pictures for `dvc plots`.")
+@path_option("--out", "The page, HTML.")
+def report(**paths: Path) -> None:
+    """Write the page that compares all models."""
+    from genlab.stages import report as stage
+
+    stage.run(load_params(), **paths)
+
+
+@main.command()
+@click.option("--data", help="As if `data.name` were this.")
+@click.option("--profile", help="As if `profile` were this.")
+def check(data: str | None, profile: str | None) -> None:
+    """Check names and sections of params.yaml; say what it runs on."""
+    from genlab import params, plugins
+
+    values = params.load(data_name=data, profile=profile)
+    plugins.check("data", values.data.name, "params.yaml: data.name")
+    for name, entry in values.models.items():
+        plugins.check("models", str(entry.get("kind")), f"params.yaml: models.{name}.kind")
+    click.echo(
+        f"data set {values.data.name}, profile {values.profile}, seed {values.seed}, models {', '.join(values.models)}"
+    )

@@ -1,0 +1,52 @@
+"""What a feature extractor offers, and the fixed batches in which one computes."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+
+class Extracted(NamedTuple):
+    """Features, float32 (n, feature_dim), and predicted classes, int64 (n,)."""
+
+    features: np.ndarray
+    classes: np.ndarray
+
+
+class Extractor(Protocol):
+    """A network of fixed weights.
+
+    Attributes:
+        settings: What is known of it: `task` and `weights_sha256` at least.
+    """
+
+    settings: dict[str, Any]
+
+    @property
+    def num_classes(self) -> int:
+        """Classes of the images; 0 where the network does not know them."""
+
+    def extract(self, images: np.ndarray) -> Extracted:
+        """Returns the features and the predicted classes of uint8 images NHWC."""
+
+
+def in_batches(
+    function: Callable[[np.ndarray], Sequence[np.ndarray]], images: np.ndarray, batch_size: int
+) -> list[np.ndarray]:
+    """Returns the outputs of `function` for all images, each concatenated over the batches.
+
+    Every batch is filled up to one size: equal shapes give equal bits, so the first images' outputs do not depend on
+    how many follow. One batch is in memory at a time, also where `images` lies on disk (`np.memmap`).
+
+    Args:
+        function: Takes (batch_size, ...) and returns arrays (batch_size, ...).
+        images: At least one, (n, ...).
+        batch_size: At least 1.
+    """
+    parts = []
+    for start in range(0, len(images), batch_size):
+        batch = np.asarray(images[start : start + batch_size])
+        filling = np.zeros((batch_size - len(batch), *batch.shape[1:]), batch.dtype)
+        filled = np.concatenate([batch, filling]) if len(filling) else batch
+        parts.append([np.asarray(output)[: len(batch)] for output in function(filled)])
+    return [np.concatenate(each) for each in zip(*parts, strict=True)]

@@ -1,0 +1,45 @@
+"""Density and coverage: how thickly generated images lie among the real ones, and how many of the real ones they reach.
+
+Naeem et al., "Reliable Fidelity and Diversity Metrics for Generative Models", ICML 2020, section 3. About each
+real feature is a ball that reaches to its k-th nearest other real one. Density is the mean number of balls in which a
+generated feature lies, over k: 1 in expectation where both sets are of one distribution, and more where samples crowd
+at the densest places. Coverage is the share of the balls with a generated feature in them.
+
+Only the real features make balls, so one strange sample does not win a region, as it may with recall.
+"""
+
+import numpy as np
+from pydantic import Field
+
+from genlab import neighbours
+from genlab.measures import Measure, Samples, Unavailable, Values
+from genlab.params import Section
+
+NEEDS = Samples
+MEASURES = {
+    "density": Measure("ratio to the real images' own", "higher", "Naeem et al. 2020"),
+    "coverage": Measure("share of the real images", "higher", "Naeem et al. 2020"),
+}
+
+
+class Settings(Section):
+    """Which neighbour a ball reaches to."""
+
+    num_neighbours: int = Field(ge=1)
+
+
+def compute(samples: Samples, settings: Settings) -> Values:
+    """Returns both.
+
+    Raises:
+        Unavailable: There are no more real images than neighbours are asked for, or no generated ones.
+    """
+    real, generated, number = samples.real_features, samples.generated_features, settings.num_neighbours
+    if len(real) <= number or not len(generated):
+        raise Unavailable(f"{number} nearest neighbours need more than {number} images")
+    radii = neighbours.kth_distances(real, number)
+    distances, _ = neighbours.nearest(real, generated)
+    return {
+        "density": float(neighbours.count_balls(generated, real, radii).mean() / number),
+        "coverage": float(np.mean(distances <= radii)),
+    }

@@ -1,0 +1,37 @@
+"""How much of the latent a VAE uses: a dimension whose posterior is the prior for every image says nothing.
+
+A dimension is active where the posterior means of the images vary: their variance is more than 0.01 (Burda, Grosse and
+Salakhutdinov, "Importance Weighted Autoencoders", ICLR 2016, section 5.2). Beside the number of these stands the KL of
+the dimension that says the most: with few active ones and a large one, the latent carries a class, not a picture.
+"""
+
+import numpy as np
+
+from genlab.measures import EvidenceBound, Measure, Unavailable, Values
+
+NEEDS = EvidenceBound
+MEASURES = {
+    "active_units": Measure("latent dimensions", "none", "Burda et al. 2016"),
+    "largest_kl": Measure("nats per image, of one latent dimension", "none", "docs/metrics.md"),
+}
+LEAST_VARIANCE = 0.01
+
+
+def compute(bound: EvidenceBound) -> Values:
+    """Returns the number of active dimensions, and the largest KL of one dimension, a mean over the images.
+
+    Raises:
+        Unavailable: There are fewer than two images.
+    """
+    if len(bound.means) < 2:
+        raise Unavailable("a variance needs at least 2 images")
+    variances = bound.means.var(axis=0, ddof=1, dtype=np.float64)
+    return {
+        "active_units": float(np.count_nonzero(variances > LEAST_VARIANCE)),
+        "largest_kl": float(kl_by_dimension(bound).max()),
+    }
+
+
+def kl_by_dimension(bound: EvidenceBound) -> np.ndarray:
+    """Returns the KL of each latent dimension, nats, the mean over the images: float64 (latent_dim,)."""
+    return bound.kls.mean(axis=0, dtype=np.float64)

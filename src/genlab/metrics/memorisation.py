@@ -1,0 +1,70 @@
+"""Has the model copied its training images? Generated images' nearest train images against held-out images' own.
+
+After Meehan, Chaudhuri and Dasgupta, "A Non-Parametric Test to Detect Data-Copying in Generative Models", AISTATS 2020.
+With d(.) the distance to the nearest train image in the features of a classifier, the rank is
+
+    P(d(generated) < d(held out)) + P(d(generated) = d(held out)) / 2,
+
+the statistic of Mann and Whitney as a share of all pairs: 0.5 where samples are as far from the train images as new
+real ones are, 1 where all are nearer. Samples that are merely poor are farther, and hide copies among them; so it is
+also said how many are nearer to a train image than the nearest hundredth of the held-out images.
+
+*Departure from the paper.* The whole space is one cell, and the statistic is given as it is, not as a z-score.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from genlab import neighbours
+from genlab.measures import Measure, Samples, Unavailable, Values
+
+NEEDS = Samples
+MEASURES = {
+    "nearest_train_rank": Measure("share of pairs, 0.5 as held-out images", "none", "Meehan et al. 2020"),
+    "copied_share": Measure("share of the generated images, 0.01 as held-out images", "lower", "docs/metrics.md"),
+}
+NEAREST_SHARE = 0.01
+"""Of the held-out images: what is nearer to a train image than these counts as copied."""
+
+
+class ClosestPairs(NamedTuple):
+    """Generated images and the train images next to them, nearest pair first: indices, int64, and distances (n,)."""
+
+    generated: np.ndarray
+    train: np.ndarray
+    distances: np.ndarray
+
+
+def compute(samples: Samples) -> Values:
+    """Returns the rank and the share.
+
+    Raises:
+        Unavailable: The train images are not known.
+    """
+    from sklearn.metrics import roc_auc_score
+
+    train = _train_features(samples)
+    held_out, _ = neighbours.nearest(samples.real_features, train)
+    generated, _ = neighbours.nearest(samples.generated_features, train)
+    is_held_out = np.repeat([True, False], [len(held_out), len(generated)])
+    rank = roc_auc_score(is_held_out, np.concatenate([held_out, generated]))  # Mann and Whitney's, ties count half
+    copied = generated < np.quantile(held_out, NEAREST_SHARE)
+    return {"nearest_train_rank": float(rank), "copied_share": float(copied.mean())}
+
+
+def closest_pairs(samples: Samples, num_pairs: int) -> ClosestPairs:
+    """Returns the generated images that are nearest to a train image each, for a look at them.
+
+    Raises:
+        Unavailable: The train images are not known.
+    """
+    distances, indices = neighbours.nearest(samples.generated_features, _train_features(samples))
+    order = np.argsort(distances, kind="stable")[:num_pairs]
+    return ClosestPairs(order, indices[order], distances[order])
+
+
+def _train_features(samples: Samples) -> np.ndarray:
+    if samples.train_features is None or not len(samples.train_features):
+        raise Unavailable("the images that the model was trained on are not known")
+    return samples.train_features

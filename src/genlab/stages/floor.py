@@ -1,0 +1,76 @@
+"""Measures real images against real ones, by every metric of samples: what a perfect generator would score."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+import genlab
+from genlab import devices, feature_extractor, inception, seeds, workspace
+from genlab.evaluation import Panel, Scores, samples
+from genlab.extraction import Extracted, Extractor
+from genlab.files import replacing
+from genlab.images import part_outliers, read_description, read_split
+from genlab.measures import Protocol, Samples
+from genlab.params import Evaluation, Params
+
+
+def run(params: Params, images: Path, features: Path, out: Path) -> None:
+    """Writes `metrics.json` (bare numbers) and `scores.json` (with intervals and protocols) to `out`, as a whole.
+
+    `test/floor/...` is of test images against as many train images, drawn several times; `test/floor_halves/...` of
+    two disjoint halves of the test images, split several times: fewer images, so a greater bias.
+    """
+    devices.configure("float32", deterministic=True)
+    seed = seeds.derive(params.seed, "floor")
+    scores = Scores(Panel(params.evaluation.metrics), seed)
+    graph = params.evaluation.inception
+    published = inception.load(graph.graph, graph.sha256, workspace.downloads("inception"))
+    for name, extractor in (("", feature_extractor.load(features)), (f"_{samples.INCEPTION}", published)):
+        if extractor:
+            _score(params.evaluation, images, extractor, scores, name)
+    _write(out, scores)
+
+
+def _score(settings: Evaluation, images: Path, extractor: Extractor, scores: Scores, space: str) -> None:
+    """Scores real images in one space of features."""
+    test = part_outliers(read_split(images, "test"), read_description(images))[0].images
+    train = read_split(images, "train").images
+    number = min(settings.num_images, len(test), len(train))
+    real, others = samples.extract(extractor, test[:number]), samples.extract(extractor, train)
+    draws = [seeds.derive(scores.seed, str(repeat)) for repeat in range(settings.num_repeats)]
+    for source, pairs in (
+        ("floor", [(real, _rows(others, _shuffled(len(train), draw)[:number])) for draw in draws]),
+        ("floor_halves", [_halves(real, draw) for draw in draws]),
+    ):
+        sets = zip(pairs, draws, strict=True)
+        found = [samples.evidence(*pair, None, extractor.num_classes, draw) for pair, draw in sets]
+        scores.add(f"{source}{space}", found, _protocol(extractor, found, scores.seed), "real images")
+
+
+def _protocol(extractor: Extractor, found: list[Samples], seed: int) -> Protocol:
+    facts = {"split": "test", "quantisation": "uint8", "resize": extractor.settings.get("resize", "none")}
+    sizes = {"num_real": len(found[0].real_classes), "num_generated": len(found[0].generated_classes)}
+    facts |= sizes | {"num_repeats": len(found), "seed": seed, "genlab_version": genlab.__version__}
+    return facts | {"features": samples.facts_of(extractor)}
+
+
+def _shuffled(number: int, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).permutation(number)
+
+
+def _rows(extracted: Extracted, rows: np.ndarray) -> Extracted:
+    return Extracted(extracted.features[rows], extracted.classes[rows])
+
+
+def _halves(extracted: Extracted, seed: int) -> tuple[Extracted, Extracted]:
+    order = _shuffled(len(extracted.features), seed)
+    return _rows(extracted, order[: len(order) // 2]), _rows(extracted, order[len(order) // 2 :])
+
+
+def _write(folder: Path, scores: Scores) -> None:
+    with replacing(folder) as building:
+        building.mkdir(parents=True)
+        (building / "metrics.json").write_text(json.dumps(scores.values(), indent=2) + "\n")
+        facts = {"metrics": scores.metrics, "skipped": scores.skipped}
+        (building / "scores.json").write_text(json.dumps(facts, indent=2) + "\n")

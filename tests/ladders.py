@@ -1,0 +1,51 @@
+"""Sets of images that are worse step by step, to see what a distance makes of them."""
+
+from pathlib import Path
+
+import numpy as np
+from scipy import ndimage
+
+from genlab import plugins, splitting
+from genlab.extraction import Extractor
+from genlab.gaussians import frechet_distance_of_features
+from genlab.images import Split, to_uint8
+from genlab.params import Data
+
+NOISE = (8, 16, 32, 64, 128)
+"""Standard deviations in grey values."""
+BLUR = (0.5, 0.75, 1.0, 1.5, 2.5)
+"""Standard deviations in pixels."""
+DATA = Data(
+    name="any", directory="", image_size=None, channels=1, validation_share=0.1, test_share=0.2
+)  # digits: 360 test images
+
+
+def noisy(images: np.ndarray, deviation: float) -> np.ndarray:
+    noise = np.random.default_rng(0).normal(0, deviation, images.shape)
+    return np.clip(np.rint(images + noise), 0, 255).astype(np.uint8)
+
+
+def blurred(images: np.ndarray, deviation: float) -> np.ndarray:
+    floats = images.astype(np.float32) / 255
+    return to_uint8(ndimage.gaussian_filter(floats, (0, deviation, deviation, 0)))
+
+
+def distances(extractor: Extractor, real: np.ndarray, others: np.ndarray) -> dict[str, list[float]]:
+    """Returns the distance of `others`, made worse step by step, to `real`: per kind, the first step is none."""
+    features = extractor.extract(real).features
+    ladders = {
+        "noise": [others, *(noisy(others, deviation) for deviation in NOISE)],
+        "blur": [others, *(blurred(others, deviation) for deviation in BLUR)],
+    }
+    return {
+        kind: [frechet_distance_of_features(features, extractor.extract(images).features) for images in sets]
+        for kind, sets in ladders.items()
+    }
+
+
+def read(name: str, directory: Path, seed: int) -> dict[str, Split]:
+    """Returns a data set's train and test images as `fetch` splits them, without validation."""
+    splits = plugins.find("data", name, "tests").read(directory, DATA, seed)
+    train, test = splits["train"], splits["test"]
+    kept = np.array([not splitting.chosen(image, DATA.validation_share, seed) for image in train.images])
+    return {"train": Split(train.images[kept], train.labels[kept]), "test": test}
