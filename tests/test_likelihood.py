@@ -88,7 +88,6 @@ def test_other_posterior_gives_the_likelihood_with_many_samples(orthogonal: bool
     few, many = (likelihood.estimate(model.log_importance_weights, images, number, seed=1) for number in (1, 20000))
     np.testing.assert_allclose(many, exact, atol=0.05)
     assert np.abs(many - exact).mean() < 0.1 * np.abs(few - exact).mean()
-    assert few.mean() < exact.mean() - 0.05, "a lower bound in expectation"
 
 
 def test_likelihood_of_a_vae_by_quadrature() -> None:
@@ -143,12 +142,8 @@ def test_images_are_those_that_the_model_sees() -> None:
     black_and_white = to_float(binarisation.fixed(pictures))
     expected = likelihood.estimate(model.model.log_importance_weights, black_and_white, 7, seed=3)
     np.testing.assert_array_equal(found, expected)
-    assert likelihood.protocol(model, 4, settings()) == {
-        "num_images": 4,
-        "num_samples": 7,
-        "likelihood": "bernoulli on fixed draws of black and white",
-    }
-    assert likelihood.protocol(trained("vae"), 500, settings())["likelihood"] == "bernoulli on grey values"
+    assert bound.likelihood_of(model) == "bernoulli on fixed draws of black and white"
+    assert bound.likelihood_of(trained("vae")) == "bernoulli on grey values"
 
 
 def test_more_samples_give_a_higher_bound() -> None:

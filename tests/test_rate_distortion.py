@@ -3,15 +3,15 @@
 import csv
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
 import tracking_workspace as lab
 from fixtures_models import contents, tiny_entry, tiny_params, write_dataset
-from genlab import rate_distortion, trained_model
+from genlab import cli, rate_distortion, trained_model
 from genlab.errors import InputError
 from genlab.images import read_split, to_float
 from genlab.models import vae
@@ -24,11 +24,11 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return write_dataset(tmp_path / "data")
 
 
-def params_of(kind: str = "vae", **changes: Any) -> Params:
+def params_of(kind: str = "vae", **changes: object) -> Params:
     return tiny_params({kind: tiny_entry(kind, network="dense", **changes)})
 
 
-def run(data: Path, weights: list[float], **changes: Any) -> list[rate_distortion.Point]:
+def run(data: Path, weights: list[float], **changes: object) -> list[rate_distortion.Point]:
     params = params_of(**changes)
     return rate_distortion.run(params, "vae", weights, None, data, data / "none", Path("out"))
 
@@ -99,3 +99,12 @@ def test_what_has_no_curve_is_refused_before_anything_is_trained(
         rate_distortion.run(params_of(kind), kind, weights, None, data, data / "none", Path("out"))
     assert not Path("out").exists()
     assert lab.runs() == []
+
+
+@pytest.mark.parametrize("text", ["1,x", "", "1;2"])
+def test_weights_that_are_no_numbers_are_refused_in_one_line(text: str) -> None:
+    result = CliRunner().invoke(cli.main, ["rate-distortion", "vae", "--kl-weights", text])
+    assert result.exit_code == 1
+    assert result.stderr == (
+        f"error: --kl-weights must be numbers with commas. Received: {text!r}. See --kl-weights.\n"
+    )

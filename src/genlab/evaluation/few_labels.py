@@ -85,7 +85,7 @@ def build(encoder: keras.Model, num_classes: int, seed: int) -> keras.Model:
     with devices.new_layers_in("float32"):
         logits = layers.Dense(num_classes, name="logits")(hidden)
     keras.utils.set_random_seed(seed)
-    return keras.models.clone_model(keras.Model(encoder.inputs, logits))
+    return keras.models.clone_model(keras.Model(encoder.input, logits))
 
 
 def _train(network: keras.Model, images: np.ndarray, labels: np.ndarray, settings: Settings, seed: int) -> None:
