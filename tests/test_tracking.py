@@ -16,6 +16,8 @@ from genlab import tracking
 from genlab.errors import InputError
 from genlab.tracking import provenance, store
 from genlab.tracking.journal import Journal
+from genlab.tracking.run import METRICS_PAUSE_SECONDS
+from genlab.tracking.writer import Writer
 
 SOURCE = Path(tracking.__file__).parents[2]
 
@@ -235,6 +237,26 @@ def test_killed_training_goes_on_in_its_run(root):
     assert "genlab.reason" not in found.data.tags
     assert lab.points(found, "loss") == [(step, float(step)) for step in range(5)]
     assert len(lab.artifacts(found, "images")) == 2 * 5
+
+
+def test_metrics_that_follow_each_other_are_sent_together(root, monkeypatch):
+    requests = []
+    write = Writer.write
+    monkeypatch.setattr(Writer, "write", lambda self, entries: (requests.append(len(entries)), write(self, entries)))
+    with lab.training() as run:
+        requests.clear()
+        for step in range(40):
+            run.log_metrics({"loss": float(step)}, step)
+        assert requests == [], "they wait for more"
+        run.log_image(lab.picture(root), "samples", 40)
+        assert requests == [40, 1]
+        run.log_metrics({"loss": 40.0}, 40)
+        clock = time.monotonic() + METRICS_PAUSE_SECONDS + 1
+        monkeypatch.setattr(time, "monotonic", lambda: clock)
+        run.log_metrics({"loss": 41.0}, 41)
+        assert requests == [40, 1, 2]
+    (found,) = lab.runs()
+    assert lab.points(found, "loss") == [(step, float(step)) for step in range(42)]
 
 
 def test_unfinished_run_goes_on_without_its_journal(root):

@@ -19,6 +19,8 @@ from genlab.tracking.journal import Journal
 from genlab.tracking.sender import Sender
 
 MIN_PAUSE_SECONDS = 15
+METRICS_PAUSE_SECONDS = 5
+"""Metrics wait so long for more of them: one request for all costs hardly more than one for each."""
 PAUSE_FACTOR = 100  # after a failed attempt: at most one hundredth of the time goes into further ones
 _log = logging.getLogger(__name__)
 
@@ -31,6 +33,7 @@ class Run:
         self._journal = journal
         self._sender = Sender(journal)
         self._retry_at = 0.0
+        self._metrics_at = 0.0
         self._warned = False
         self._steps: set[tuple[str, int]] = set()
         self._pictures: set[tuple[str, int]] = set()
@@ -111,7 +114,8 @@ class Run:
     def _append(self, entry: dict[str, Any]) -> None:
         self._journal.append(entry)
         self._remember(entry)
-        self.flush()
+        if entry["type"] != "metrics" or time.monotonic() >= self._metrics_at:
+            self.flush()
 
     def end(self, status: str, reason: str | None = None) -> None:
         """Ends the run: FINISHED, FAILED or KILLED."""
@@ -144,6 +148,7 @@ class Run:
         for line in self._sender.rejected:
             _log.warning("MLflow refused: %s", line)
         self._sender.rejected.clear()
+        self._metrics_at = time.monotonic() + METRICS_PAUSE_SECONDS
         return True
 
 
