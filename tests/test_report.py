@@ -401,6 +401,16 @@ def test_of_two_protocols_the_first_models_stays(laboratory: Path) -> None:
     assert found[1:] == ["31.3 30.8 to 31.8 13 × floor, 2.50", "– measured by another protocol: seed is 8, elsewhere 7"]
 
 
+def test_closest_pairs_have_a_row_of_their_own(laboratory: Path) -> None:
+    path = laboratory / "evaluation" / "gan" / "pictures.npz"
+    with np.load(path) as arrays:
+        drawn = dict(arrays)
+    np.savez(path, **drawn, closest_pairs=drawn["originals"][:32])  # type: ignore[arg-type]
+    page = Page(render(laboratory))
+    assert "Samples nearest to a train image" in page.text
+    assert "32 images in pairs: a sample of gan, and the train image nearest to it" in str(page.all("img"))
+
+
 def test_everything_that_was_measured_is_in_a_table_of_its_own(laboratory: Path, unchanged: str) -> None:
     assert "Shiny new number" not in unchanged
     set_score(laboratory, "vae", "test/prior/shiny_new_number", value=0.123456, interval=[0.1, 0.2], unit="glints")

@@ -98,15 +98,13 @@ def _trace_of_root(first: np.ndarray, second: np.ndarray) -> float:
     The eigenvalues of a product times its transpose cost half as much as its singular values, but one that should be 0
     leaves the square root of the rounding: they are taken where both covariances are regular.
     """
-    triangles = [_regular_factor(covariance) for covariance in (first, second)]
-    if all(triangle is not None for triangle in triangles):
-        product = triangles[0].T @ triangles[1]
+    one, other = _regular_factor(first), _regular_factor(second)
+    if one is not None and other is not None:
+        product = one.T @ other
         return float(np.sqrt(np.clip(np.linalg.eigvalsh(product @ product.T), 0, None)).sum())
-    factors = [
-        _factor(covariance) if triangle is None else triangle
-        for covariance, triangle in zip((first, second), triangles, strict=True)
-    ]
-    return float(np.linalg.svd(factors[0].T @ factors[1], compute_uv=False).sum())
+    one = _factor(first) if one is None else one
+    other = _factor(second) if other is None else other
+    return float(np.linalg.svd(one.T @ other, compute_uv=False).sum())
 
 
 def _regular_factor(covariance: np.ndarray) -> np.ndarray | None:

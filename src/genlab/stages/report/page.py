@@ -74,12 +74,7 @@ def render(laboratory: Laboratory) -> str:
         unranked=[row for group in groups for row in group.rows if row.unranked],
         missing=_missing(laboratory, groups),
         originals=_originals(laboratory),
-        strips=[
-            _reconstructions(laboratory),
-            _samples(laboratory, "prior"),
-            _samples(laboratory, "fitted"),
-            _closest_pairs(laboratory),
-        ],
+        strips=_strips(laboratory),
         chapters=[_chapter(laboratory, index, model) for index, model in enumerate(laboratory.models)],
         class_numbers=_class_numbers(laboratory),
         checks=sorted(laboratory.validation.get("checks", []), key=lambda check: bool(check.get("success"))),
@@ -87,6 +82,12 @@ def render(laboratory: Laboratory) -> str:
         protocols=_protocols(laboratory),
         commands=_commands(laboratory),
     )
+
+
+def _strips(laboratory: Laboratory) -> list[Strip]:
+    strips = [_reconstructions(laboratory), _samples(laboratory, "prior"), _samples(laboratory, "fitted")]
+    has_pairs = any("closest_pairs" in model.pictures for model in laboratory.models)
+    return [*strips, _closest_pairs(laboratory)] if has_pairs else strips
 
 
 def _originals(laboratory: Laboratory) -> Cell:
