@@ -98,15 +98,13 @@ def _trace_of_root(first: np.ndarray, second: np.ndarray) -> float:
     The eigenvalues of a product times its transpose cost half as much as its singular values, but one that should be 0
     leaves the square root of the rounding: they are taken where both covariances are regular.
     """
-    triangles = [_regular_factor(covariance) for covariance in (first, second)]
-    if all(triangle is not None for triangle in triangles):
-        product = triangles[0].T @ triangles[1]
+    triangle_1, triangle_2 = _regular_factor(first), _regular_factor(second)
+    if triangle_1 is not None and triangle_2 is not None:
+        product = triangle_1.T @ triangle_2
         return float(np.sqrt(np.clip(np.linalg.eigvalsh(product @ product.T), 0, None)).sum())
-    factors = [
-        _factor(covariance) if triangle is None else triangle
-        for covariance, triangle in zip((first, second), triangles, strict=True)
-    ]
-    return float(np.linalg.svd(factors[0].T @ factors[1], compute_uv=False).sum())
+    factor_1 = _factor(first) if triangle_1 is None else triangle_1
+    factor_2 = _factor(second) if triangle_2 is None else triangle_2
+    return float(np.linalg.svd(factor_1.T @ factor_2, compute_uv=False).sum())
 
 
 def _regular_factor(covariance: np.ndarray) -> np.ndarray | None:
