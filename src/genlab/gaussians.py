@@ -98,13 +98,13 @@ def _trace_of_root(first: np.ndarray, second: np.ndarray) -> float:
     The eigenvalues of a product times its transpose cost half as much as its singular values, but one that should be 0
     leaves the square root of the rounding: they are taken where both covariances are regular.
     """
-    one, other = _regular_factor(first), _regular_factor(second)
-    if one is not None and other is not None:
-        product = one.T @ other
+    triangle_1, triangle_2 = _regular_factor(first), _regular_factor(second)
+    if triangle_1 is not None and triangle_2 is not None:
+        product = triangle_1.T @ triangle_2
         return float(np.sqrt(np.clip(np.linalg.eigvalsh(product @ product.T), 0, None)).sum())
-    one = _factor(first) if one is None else one
-    other = _factor(second) if other is None else other
-    return float(np.linalg.svd(one.T @ other, compute_uv=False).sum())
+    factor_1 = _factor(first) if triangle_1 is None else triangle_1
+    factor_2 = _factor(second) if triangle_2 is None else triangle_2
+    return float(np.linalg.svd(factor_1.T @ factor_2, compute_uv=False).sum())
 
 
 def _regular_factor(covariance: np.ndarray) -> np.ndarray | None:
