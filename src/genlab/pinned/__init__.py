@@ -104,10 +104,10 @@ def pin(recipe: FeatureRecipe, seed: int, images: Path, out: Path) -> None:
         )
     if out.exists():
         raise InputError(f"--out must be new: a pinned extractor never changes. Received: {out}. Take the next number.")
-    splits = (read_split(images, split) for split in ("train", "test"))
+    train, test = read_split(images, "train"), read_split(images, "test")
     with replacing(out) as building:
         building.mkdir()
-        feature_extractor.train(recipe, *splits, len(description["class_names"]), seed, building)
+        feature_extractor.train(recipe, train, test, len(description["class_names"]), seed, building)
         data = {"name": description["name"], "sha256": description["sha256"]}
         facts = {"pinned": out.name, **feature_extractor.read_settings(building), "data": data}
         feature_extractor.write_settings(building, facts)
