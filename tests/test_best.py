@@ -11,7 +11,7 @@ import pytest
 from fixtures_models import Recorder, contents, tiny_entry, tiny_job, tiny_params, tiny_settings, write_dataset
 from genlab import training
 from genlab.errors import InputError
-from genlab.params import Features
+from genlab.params import FeatureRecipe
 from genlab.training import best
 
 MONITORED = {"network": "dense", "monitor": "loss"}
@@ -142,7 +142,7 @@ def test_gan_is_monitored_by_a_frechet_distance(data: Path, tmp_path: Path) -> N
     from genlab import feature_extractor, gaussians, images, seeds, trained_model
 
     folders = [tmp_path / name for name in ("features", "others")]
-    settings = Features(feature_dim=3, filters=(2,), learning_rate=1e-3, batch_size=8, steps=2)
+    settings = FeatureRecipe(feature_dim=3, filters=(2,), learning_rate=1e-3, batch_size=8, steps=2)
     for seed, folder in enumerate(folders):
         folder.mkdir()
         train, test = (images.read_split(data, split) for split in ("train", "test"))

@@ -112,7 +112,7 @@ def test_no_network_and_no_mirror_is_said_within_seconds() -> None:
     message = str(caught.value)
     assert "\n" not in message
     assert all(f"{address} (no answer)" in message for address in addresses)
-    assert "data set letters" in message
+    assert "letters.gz of letters" in message
     assert "GENLAB_DATA_MIRROR" in message
     assert "data.name: digits" in message
 
