@@ -122,27 +122,6 @@ def test_networks_differ_in_the_hidden_layers_alone(monkeypatch: pytest.MonkeyPa
     np.testing.assert_array_equal(scratch[4], tuned[4])
 
 
-def exclusive(num_images: int, seed: int) -> Split:
-    """Returns noisy images: class 1 where either the upper or the lower half is bright, class 0 where none or both."""
-    generator = np.random.default_rng(seed)
-    bright = generator.integers(0, 2, (num_images, 2))
-    pictures = generator.integers(0, 30, (num_images, *SHAPE), np.uint8)
-    pictures += np.repeat(190 * bright, 4, axis=1).astype(np.uint8)[:, :, None, None]
-    return Split(pictures, bright.sum(axis=1) % 2)
-
-
-def test_good_weights_need_fewer_steps() -> None:
-    """Hidden units that compare the halves leave a linear task; random ones that of the exclusive or."""
-    model = trained("autoencoder", widths=[2])
-    sides = np.repeat([[1.0, -1.0], [-1.0, 1.0]], 32, axis=0).astype(np.float32)  # upper minus lower, and the reverse
-    model.model.encoder.layers[2].set_weights([sides / 8, np.zeros(2, np.float32)])
-    changes = {"labels_per_class": 20, "steps": 40, "learning_rate": 0.05, "batch_size": 40}
-    found = few_labels.few_labels(model, exclusive(100, 0), exclusive(200, 1), budget(**changes), seed=3)
-    right = [(predicted == found.labels).mean() for predicted in (found.fine_tuned, found.from_scratch)]
-    assert right[0] > 0.95
-    assert right[1] < 0.9
-
-
 def test_batches_take_every_labelled_image_once_per_epoch() -> None:
     rows = few_labels._batches(10, 4, 5, seed=0)
     assert rows.shape == (5, 4)
