@@ -15,7 +15,7 @@ from genlab.params import build_section
 BATCH_SIZE = 100
 """Every batch is filled up to this size: equal shapes give equal bits, whatever the number of images."""
 WEIGHTS = "model.weights.h5"
-Function = Callable[[tf.Tensor], tf.Tensor]
+Function = Callable[..., Any]
 
 
 class TrainedModel:
@@ -97,6 +97,12 @@ class TrainedModel:
             )
         return images
 
+    def compiled(self, name: str) -> Function:
+        """Returns one of the model's own functions, compiled once."""
+        if name not in self._compiled:
+            self._compiled[name] = tf.function(getattr(self.model, name), autograph=False)
+        return self._compiled[name]
+
     def _map(self, verb: str, values: np.ndarray) -> np.ndarray:
         """Applies one of the model's functions batch by batch, compiled once."""
         if not self.can(verb):
@@ -104,7 +110,7 @@ class TrainedModel:
                 f"{verb} must be asked of a model with an encoder. Received: {self.settings['name']} "
                 f"(kind {self.settings['kind']}). See params.yaml: models."
             )
-        function = self._compiled.setdefault(verb, tf.function(getattr(self.model, verb), autograph=False))
+        function = self.compiled(verb)
         filling = np.zeros((-len(values) % BATCH_SIZE, *values.shape[1:]), values.dtype)
         filled = np.concatenate([values, filling]) if len(filling) else values
         batches = (filled[start : start + BATCH_SIZE] for start in range(0, len(filled), BATCH_SIZE))

@@ -11,6 +11,7 @@ from genlab.metrics import latent_use
 from genlab.trained_model import TrainedModel
 
 BATCH_SIZE = 500
+"""Every batch is filled up to this size: compiled once, and equal shapes give equal bits."""
 
 
 def score(task: Task, scores: Scores) -> None:
@@ -45,8 +46,8 @@ def evidence_bound(model: TrainedModel, images: np.ndarray, seed: int) -> Eviden
     if not hasattr(model.model, "elbo_terms"):
         raise Unavailable(f"{model.settings['kind']} has no posterior")
     floats = to_float(model.as_seen(np.asarray(images)))
-    compiled = tf.function(model.model.elbo_terms, autograph=False)
-    starts = range(0, len(floats), BATCH_SIZE)
-    terms = [compiled(tf.constant(floats[start : start + BATCH_SIZE]), tf.constant([seed, start])) for start in starts]
-    losses, kls = (np.concatenate(part) for part in zip(*terms, strict=True))
+    filled = np.concatenate([floats, np.zeros((-len(floats) % BATCH_SIZE, *floats.shape[1:]), floats.dtype)])
+    starts, compiled = range(0, len(filled), BATCH_SIZE), model.compiled("elbo_terms")
+    terms = [compiled(tf.constant(filled[start : start + BATCH_SIZE]), tf.constant([seed, start])) for start in starts]
+    losses, kls = (np.concatenate(part)[: len(floats)] for part in zip(*terms, strict=True))
     return EvidenceBound(losses, kls, model.encode(floats))
