@@ -170,7 +170,7 @@ def test_protocol_of_one_metric_is_that_of_every_model(scores: dict[str, Scores]
     assert all(protocol == protocols[0] for protocols in found.values() for protocol in protocols)
     samples = found["test/prior/frechet_distance"][0]
     assert (samples["num_real"], samples["num_generated"], samples["quantisation"]) == (16, 16, "uint8")
-    assert (samples["num_repeats"], samples["num_train"], samples["metric"]) == (2, 40, {"num_sizes": 15})
+    assert (samples["num_repeats"], samples["num_train"], samples["metric"]) == (2, 48, {"num_sizes": 15})
     features = {"name": None, "pinned": None, "task": "classes", "weights_sha256": "0" * 64}
     assert samples["features"] == features
     assert found["test/reconstruction/mse"][0]["num_real"] == 20

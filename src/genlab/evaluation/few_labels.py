@@ -50,7 +50,7 @@ def few_labels(model: TrainedModel, train: Split, test: Split, settings: Setting
     Raises:
         Unavailable: The model has no encoder, or the images have no classes.
     """
-    if not model.can("encode"):
+    if not hasattr(model.model, "encoder"):
         raise Unavailable(f"{model.settings['kind']} has no encoder")
     check_classes(train, test)
     rows = choose(train.labels, settings.labels_per_class, seeds.derive(seed, "labelled"))
