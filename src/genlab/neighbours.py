@@ -4,15 +4,47 @@
 only choose: whatever is returned or decided is computed from the differences themselves, in float64.
 """
 
-from collections.abc import Iterator
-from typing import NamedTuple
+import functools
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
+
+from genlab.images import digest
 
 BLOCK_SIZE = 2**22
 """Numbers in the largest array of one block."""
 EXTRA = 8
 """Candidates for the k-th nearest beyond k: rounding may have changed the places of neighbours about as far away."""
+
+
+KEPT = 16
+"""Results that are remembered; the largest is as long as a set of images."""
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def _remembered(function: Function) -> Function:
+    """Keeps the last results by the content of what was given, read-only.
+
+    Several metrics ask the same of the real images, and every further set of generated images does so again.
+    """
+    kept: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
+
+    @functools.wraps(function)
+    def call(*arguments: Any) -> Any:
+        key = tuple(digest(value) if isinstance(value, np.ndarray) else value for value in arguments)
+        if key not in kept:
+            kept[key] = function(*arguments)
+            for array in kept[key] if isinstance(kept[key], tuple) else (kept[key],):
+                array.flags.writeable = False
+        kept.move_to_end(key)
+        if len(kept) > KEPT:
+            kept.popitem(last=False)
+        return kept[key]
+
+    return call  # type: ignore[return-value]
 
 
 class _Block(NamedTuple):
@@ -23,6 +55,7 @@ class _Block(NamedTuple):
     tolerance: np.ndarray
 
 
+@_remembered
 def kth_distances(points: np.ndarray, k: int) -> np.ndarray:
     """Returns how far the k-th nearest other point is from each point, float64 (n,).
 
@@ -40,6 +73,7 @@ def kth_distances(points: np.ndarray, k: int) -> np.ndarray:
     return found
 
 
+@_remembered
 def nearest(queries: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns how far the nearest point is from each query, float64 (m,), and its index, int64 (m,).
 
