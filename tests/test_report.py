@@ -395,6 +395,17 @@ def test_another_protocol_is_refused_in_the_row_and_the_reason_given(laboratory:
     assert collect.differing({"a": {"seed": 1}, "b": {"seed": 1, "count": 2}}) == {"count": {"a": None, "b": 2}}
 
 
+def test_overlapping_intervals_are_not_told_apart(laboratory: Path, unchanged: str) -> None:
+    assert "best" not in row(unchanged, "Fréchet distance, prior samples")[1]
+    set_score(laboratory, "vae", "test/prior/frechet_distance", interval=[12.8, 50.0])
+    text = render(laboratory)
+    assert all("best" in cell for cell in row(text, "Fréchet distance, prior samples")[1:])
+    words = "gan 12.3 (4.9 times the floor) and vae 31.3 (13 times the floor, weak) are not told apart as to the "
+    assert words + "smallest Fréchet distance: their intervals overlap." in Page(text).text
+    set_score(laboratory, "vae", "test/prior/frechet_distance", interval=[12.9, 50.0])
+    assert "best" not in row(render(laboratory), "Fréchet distance, prior samples")[1]
+
+
 def test_of_two_protocols_the_first_models_stays(laboratory: Path) -> None:
     set_score(laboratory, "gan", "test/prior/frechet_distance", protocol={"split": "test", "seed": 8})
     found = row(render(laboratory), "Fréchet distance, prior samples")

@@ -43,5 +43,5 @@ def _score_pca(task: Task, scores: Scores) -> None:
     pca = PCA(components, random_state=task.seed).fit(train)
     rows = task.floats.reshape(len(task.floats), -1)
     rebuilt = pca.inverse_transform(pca.transform(rows)).reshape(task.floats.shape).astype(np.float32)
-    protocol = task.protocol(len(rows), num_components=components)
-    scores.add("pca", Reconstructions(task.floats, rebuilt), protocol, "PCA of the train images")
+    method = f"PCA of the train images, {components} components"
+    scores.add("pca", Reconstructions(task.floats, rebuilt), task.protocol(len(rows)), method)

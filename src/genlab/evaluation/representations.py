@@ -19,13 +19,12 @@ def score(task: Task, scores: Scores) -> None:
     seed = seeds.derive(task.seed, "representations")
     train = choose(task.train, task.settings.representations.num_train, seed)
     protocol = task.protocol(len(task.test.labels), num_train=len(train.labels))
-    of_size = protocol | {"num_components": task.model.latent_dim}
-    for source, gather, how in (
-        ("latent", lambda: latents(task.model, train, task.test), protocol),
-        ("latent_pca", lambda: pca(task.model, train, task.test, seed), of_size),
-        ("pixels", lambda: pixels(task.model, train, task.test), protocol),
+    for source, gather, method in (
+        ("latent", lambda: latents(task.model, train, task.test), "encoder"),
+        ("latent_pca", lambda: pca(task.model, train, task.test, seed), f"PCA, {task.model.latent_dim} components"),
+        ("pixels", lambda: pixels(task.model, train, task.test), "pixels"),
     ):
-        scores.gather(source, Representations, gather, how, source)
+        scores.gather(source, Representations, gather, protocol, method)
 
 
 def choose(train: Split, num_train: int, seed: int) -> Split:

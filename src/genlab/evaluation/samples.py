@@ -39,7 +39,7 @@ def score(task: Task, scores: Scores) -> None:
             continue
         _score_source(task, scores, source, spaces)
         if not task.inception:
-            scores.skip(f"{source}_{INCEPTION}", Samples, NO_INCEPTION)
+            scores.skipped[f"test/{source}_{INCEPTION}/frechet_distance"] = NO_INCEPTION
 
 
 def facts_of(extractor: Extractor) -> dict[str, Any]:

@@ -124,7 +124,8 @@ def made_by(model: Model) -> str:
 def rank(laboratory: Laboratory, metric: str) -> tuple[list[str], str]:
     """Returns the models with the best value of a metric, and why there is no ranking where there is none.
 
-    Values are ranked only where at least two models have one, by one and the same protocol.
+    Values are ranked only where at least two models have one, by one and the same protocol. Whose interval overlaps
+    that of the best one is not told apart from it, and counts as best, too.
     """
     foreign = refused(laboratory, metric)
     values = {m.name: v for m in laboratory.models if m.name not in foreign and (v := m.value(metric)) is not None}
@@ -133,8 +134,10 @@ def rank(laboratory: Laboratory, metric: str) -> tuple[list[str], str]:
         return [], ""
     if metric.endswith("frechet_distance") and laboratory.num_real < FEW_IMAGES:
         return [], f"{laboratory.num_real:,} real images are too few"
-    best = min(values.values()) if directions == {"lower"} else max(values.values())
-    return [name for name, value in values.items() if value == best], ""
+    best = (min if directions == {"lower"} else max)(values, key=lambda name: values[name])
+    spans = {m.name: m.about(metric, "interval") or [values[m.name]] * 2 for m in laboratory.models if m.name in values}
+    low, high = spans[best]
+    return [name for name, span in spans.items() if span[0] <= high and span[1] >= low], ""
 
 
 def refused(laboratory: Laboratory, metric: str) -> dict[str, str]:

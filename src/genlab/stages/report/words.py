@@ -70,7 +70,10 @@ def _lead(laboratory: Laboratory, metric: str, what: str, describe: Callable[[Mo
     best, unranked = table.rank(laboratory, metric)
     values = [f"{model.name} {describe(model)}" for model in models]
     if best:
-        head = f"{join(best)} {'has' if len(best) == 1 else 'share'} the {what}, {describe(models[0])}."
+        leaders = [value for model, value in zip(models, values, strict=True) if model.name in best]
+        head = f"{best[0]} has the {what}, {describe(models[0])}."
+        if len(best) > 1:
+            head = f"{join(leaders)} are not told apart as to the {what}: their intervals overlap."
         others = [value for model, value in zip(models, values, strict=True) if model.name not in best]
         return head + (f" Then {join(others)}." if others else "")
     if unranked:
