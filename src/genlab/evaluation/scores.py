@@ -1,5 +1,6 @@
 """Numbers with all that belongs to them: interval, unit, reference, method and protocol; and what is missing."""
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -45,28 +46,29 @@ class Scores:
             method: The same in a word, for the reader.
         """
         repeats = list(evidence) if isinstance(evidence, Sequence) else [evidence]
+        blocks = functools.cache(lambda: self._without_blocks(repeats[0]))
         for answers in zip(*(self.panel.ask(each) for each in repeats), strict=True):
             first, name = answers[0], f"test/{source}/{answers[0].name}"
             missing = next((answer for answer in answers if answer.value is None), None)
             if missing is not None:
                 self.skipped[name] = missing.reason
                 continue
-            estimate = self._estimate(answers, repeats[0])
             facts = first.measure._asdict() | {"method": method, "protocol": protocol | {"metric": first.settings}}
-            self.metrics[name] = estimate._asdict() | facts
+            self.metrics[name] = self._estimate(answers, blocks)._asdict() | facts
 
-    def _estimate(self, answers: Sequence[Answer], evidence: Evidence) -> intervals.Estimate:
+    def _estimate(self, answers: Sequence[Answer], blocks: Callable[[], list[dict[str, float]]]) -> intervals.Estimate:
         values = [answer.value for answer in answers]
         if len(values) > 1:
             return intervals.of_repeats([float(np.mean(value)) for value in values])
         if np.ndim(values[0]):
             return intervals.of_mean(values[0], self.seed)
-        parts = (without_block(evidence, block, intervals.NUM_BLOCKS) for block in range(intervals.NUM_BLOCKS))
-        without = [self._value(part, answers[0].name) for part in parts]
-        return intervals.of_jackknife(float(values[0]), without)
+        return intervals.of_jackknife(float(values[0]), [block.get(answers[0].name, np.nan) for block in blocks()])
 
-    def _value(self, evidence: Evidence, name: str) -> float:
-        return float(next(answer.value for answer in self.panel.ask(evidence) if answer.name == name))
+    def _without_blocks(self, evidence: Evidence) -> list[dict[str, float]]:
+        """Returns the numbers of the evidence without each of its blocks of images."""
+        parts = (without_block(evidence, block, intervals.NUM_BLOCKS) for block in range(intervals.NUM_BLOCKS))
+        asked = (self.panel.ask(part) for part in parts)
+        return [{each.name: each.value for each in answers if isinstance(each.value, float)} for answers in asked]
 
     def gather(
         self, source: str, kind: type[Evidence], evidence: Callable[[], Evidence], protocol: Protocol, method: str
