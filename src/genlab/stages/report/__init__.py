@@ -1,7 +1,8 @@
 """The stage `report`: one self-contained page that compares the trained models.
 
 collect  what the other stages wrote, checked, for the models that `params.yaml` lists
-table    the rows of the comparison: numbers, references, and which value is best, if that may be said
+table    the rows of the comparison: numbers, intervals, references
+ranking  which values may stand in one row, and which is best, if that may be said
 words    the same in sentences
 curves   training curves                                                               [matplotlib]
 latents  scatters of latents, classes, activations, KL per dimension                   [matplotlib]

@@ -1,17 +1,18 @@
 """The rows of the comparison: one per quantity, one cell per model, and the best value where that may be said."""
 
 import math
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from genlab.stages.report.collect import Laboratory, Model, differing
+from genlab.stages.report import ranking
+from genlab.stages.report.collect import Laboratory, Model
 
-FEW_IMAGES = 1000
 PRIOR, FITTED = "test/prior/frechet_distance", "test/fitted/frechet_distance"
 MSE, SUBSET_MSE, PCA_MSE = "test/reconstruction/mse", "test/reconstruction_subset/mse", "test/pca/mse"
-NEGATIVE_ELBO = "test/reconstruction/negative_elbo"
+NEGATIVE_ELBO, LIKELIHOOD = "test/reconstruction/negative_elbo", "test/likelihood/negative_log_likelihood"
+SIMILARITY = "test/reconstruction/structural_similarity"
+PROBE, PROBE_BARS = "linear_probe_accuracy", {"latent_pca": "PCA", "pixels": "pixels"}
 UNRANKED = {PCA_MSE}
 INCEPTION, COLOUR = "_inception", 3
 ENCODER, INVERSION = "encoder", "latent optimised (inversion)"
@@ -121,58 +122,16 @@ def made_by(model: Model) -> str:
     return next((str(method) for method in noted if method), ENCODER if model.encodes else INVERSION)
 
 
-def rank(laboratory: Laboratory, metric: str) -> tuple[list[str], str]:
-    """Returns the models with the best value of a metric, and why there is no ranking where there is none.
-
-    Values are ranked only where at least two models have one, by one and the same protocol. Whose interval overlaps
-    that of the best one is not told apart from it, and counts as best, too.
-    """
-    foreign = refused(laboratory, metric)
-    values = {m.name: v for m in laboratory.models if m.name not in foreign and (v := m.value(metric)) is not None}
-    directions = {m.about(metric, "direction") for m in laboratory.models if m.name in values}
-    if len(values) < 2 or directions not in ({"lower"}, {"higher"}):
-        return [], ""
-    if metric.endswith("frechet_distance") and laboratory.num_real < FEW_IMAGES:
-        return [], f"{laboratory.num_real:,} real images are too few"
-    best = (min if directions == {"lower"} else max)(values, key=lambda name: values[name])
-    spans = {m.name: m.about(metric, "interval") or [values[m.name]] * 2 for m in laboratory.models if m.name in values}
-    low, high = spans[best]
-    return [name for name, span in spans.items() if span[0] <= high and span[1] >= low], ""
-
-
-def refused(laboratory: Laboratory, metric: str) -> dict[str, str]:
-    """Returns the models whose value does not belong in one row with the others', each with the reason.
-
-    A row has one protocol: that of most models, of the first ones where as many have another.
-    """
-    measured = [model for model in laboratory.models if model.value(metric) is not None]
-    protocols = {model.name: model.about(metric, "protocol") or {} for model in measured}
-    counts = Counter(map(repr, protocols.values()))
-    common = next((each for each in protocols.values() if repr(each) == counts.most_common(1)[0][0]), {})
-    return {
-        name: "measured by another protocol: " + "; ".join(_differences(protocol, common))
-        for name, protocol in protocols.items()
-        if repr(protocol) != repr(common)
-    }
-
-
-def _differences(protocol: dict[str, Any], common: dict[str, Any]) -> list[str]:
-    keys = differing({"this": protocol, "others": common})
-    return [f"{key} is {_told(each['this'])}, elsewhere {_told(each['others'])}" for key, each in keys.items()]
-
-
-def _told(value: Any) -> str:
-    return "missing" if value is None else str(value)
-
-
 def groups(laboratory: Laboratory) -> list[Group]:
     """Returns the whole table."""
-    return [
+    found = [
         Group("Samples", _samples(laboratory)),
         Group("Reconstruction", _reconstruction(laboratory)),
+        Group("Representation", _representation(laboratory)),
         Group("Model", _model(laboratory)),
         Group("Training", _training(laboratory)),
     ]
+    return [group for group in found if group.rows]
 
 
 def everything(laboratory: Laboratory) -> list[Group]:
@@ -217,9 +176,31 @@ def _reconstruction(laboratory: Laboratory) -> list[Row]:
         _metric(laboratory, "Reconstruction MSE, common subset", SUBSET_MSE, significant, made_by),
         _metric(laboratory, "PCA of the same latent size, MSE", PCA_MSE, significant),
         _metric(laboratory, "PSNR, all test images", "test/reconstruction/psnr", lambda value: f"{value:.2f}"),
+        _metric(laboratory, "Structural similarity, all test images", SIMILARITY, lambda value: f"{value:.3f}"),
         _metric(laboratory, "Negative ELBO, unweighted", NEGATIVE_ELBO, lambda value: f"{value:,.1f}"),
+        _metric(laboratory, "Negative log-likelihood", LIKELIHOOD, lambda value: f"{value:,.1f}"),
         Row("Reconstructions made by", "", [Cell(made_by(model)) for model in laboratory.models]),
     ]
+
+
+def _representation(laboratory: Laboratory) -> list[Row]:
+    """Returns what the latent is worth beside PCA of its size and the pixels, and what is told from test images."""
+
+    def bars(model: Model) -> str:
+        values = {name: model.value(f"test/{source}/{PROBE}") for source, name in PROBE_BARS.items()}
+        return ", ".join(f"{name} {_percent(value)}" for name, value in values.items() if value is not None)
+
+    rows = [
+        _metric(laboratory, "Linear probe of the latent", f"test/latent/{PROBE}", _percent, bars),
+        _metric(laboratory, "Gain of pre-training on few labels", "test/few_labels/few_labels_gain", _percent),
+        _metric(laboratory, "Outliers told, another data set", "test/outliers/auroc", lambda value: f"{value:.3f}"),
+        _metric(laboratory, "Outliers told, held-out classes", "test/held_out/auroc", lambda value: f"{value:.3f}"),
+    ]
+    return [row for row in rows if any(cell.text for cell in row.cells)]
+
+
+def _percent(value: float) -> str:
+    return f"{value:.1%}"
 
 
 def _model(laboratory: Laboratory) -> list[Row]:
@@ -276,8 +257,8 @@ def _metric(
     note: Callable[[Model], str] | None = None,
 ) -> Row:
     ranked = metric not in UNRANKED
-    best, unranked = rank(laboratory, metric) if ranked else ([], "")
-    foreign = refused(laboratory, metric)
+    best, unranked = ranking.rank(laboratory, metric) if ranked else ([], "")
+    foreign = ranking.refused(laboratory, metric)
     cells = []
     for model in laboratory.models:
         value = model.value(metric)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from genlab.stages.report import table
+from genlab.stages.report import ranking, table
 from genlab.stages.report.collect import Laboratory, Model
 
 NEAR_FLOOR, FAR_FROM_FLOOR = 2.0, 10.0
@@ -27,7 +27,7 @@ class Statement:
 
 def warning(laboratory: Laboratory) -> str:
     """Returns why models cannot be ranked by Fréchet distance on this data set, or nothing where they can."""
-    if laboratory.num_real >= table.FEW_IMAGES:
+    if laboratory.num_real >= ranking.FEW_IMAGES:
         return ""
     return (
         f"Too few test images to rank models by Fréchet distance: there are {laboratory.num_real:,} real ones in "
@@ -58,7 +58,7 @@ def _sentence(text: str) -> str:
 
 
 def _measured(laboratory: Laboratory, metric: str) -> list[Model]:
-    foreign = table.refused(laboratory, metric)
+    foreign = ranking.refused(laboratory, metric)
     models = [model for model in laboratory.models if model.value(metric) is not None and model.name not in foreign]
     sign = -1 if any(model.about(metric, "direction") == "higher" for model in models) else 1
     return sorted(models, key=lambda model: sign * (model.value(metric) or 0.0))
@@ -67,7 +67,7 @@ def _measured(laboratory: Laboratory, metric: str) -> list[Model]:
 def _lead(laboratory: Laboratory, metric: str, what: str, describe: Callable[[Model], str]) -> str:
     """Says which model leads where that may be said, and gives the value of every model."""
     models = _measured(laboratory, metric)
-    best, unranked = table.rank(laboratory, metric)
+    best, unranked = ranking.rank(laboratory, metric)
     values = [f"{model.name} {describe(model)}" for model in models]
     if best:
         leaders = [value for model, value in zip(models, values, strict=True) if model.name in best]
