@@ -120,7 +120,10 @@ def write_outputs(root: Path) -> None:
          "num_images": {"train": 9000, "validation": 1000, "test": NUM_TEST},
          "licence": "CC0, https://example.org/licence", "citation": "Someone, 1998"},
     )  # fmt: skip
-    write_json(root / "features" / "settings.json", {"task": "classes", "feature_dim": 16, "weights_sha256": "cd" * 32})
+    write_json(
+        root / "features" / "settings.json",
+        {"task": "classes", "settings": {"feature_dim": 16}, "weights_sha256": "cd" * 32, "pinned": "toy-v1"},
+    )
     write_json(root / "features" / "metrics.json", {"test/accuracy": 0.98765})
     check = {"name": "class balance", "severity": "warning", "success": False, "expected": "<= 3", "observed": "3.4"}
     write_json(root / "validation.json", {"dataset": "toy", "counts": {}, "checks": [check, check | {"success": True}]})
@@ -160,7 +163,7 @@ def params_of(*names: str) -> Params:
         profile="default",
         data=Data.model_construct(name="toy"),
         features=Features.model_construct(feature_dim=16),
-        evaluation=Evaluation.model_construct(num_images=10000, inversion=inversion),
+        evaluation=Evaluation.model_construct(num_images=10000, num_repeats=5, inversion=inversion),
         models={name: {"kind": KINDS[name]} for name in names},
     )
 
@@ -290,8 +293,8 @@ def test_growth_is_in_order_of_step_and_thinned_to_its_budget(laboratory: Path, 
 def test_numbers_of_the_table(unchanged: str) -> None:
     assert row(unchanged, "Fréchet distance, prior samples") == [
         f"– {NO_PRIOR}",
-        "31.3 30.8 to 31.8 13 × floor, 2.50",
-        "12.3 best 11.8 to 12.8 4.9 × floor, 2.50",
+        "31.3 30.8 to 31.8 13 × floor, 2.50; halves of test: 2.70",
+        "12.3 best 11.8 to 12.8 4.9 × floor, 2.50; halves of test: 2.70",
     ]
     assert row(unchanged, "Reconstruction MSE, all test images")[:2] == [
         "0.0313 40 % below PCA",
@@ -409,7 +412,10 @@ def test_overlapping_intervals_are_not_told_apart(laboratory: Path, unchanged: s
 def test_of_two_protocols_the_first_models_stays(laboratory: Path) -> None:
     set_score(laboratory, "gan", "test/prior/frechet_distance", protocol={"split": "test", "seed": 8})
     found = row(render(laboratory), "Fréchet distance, prior samples")
-    assert found[1:] == ["31.3 30.8 to 31.8 13 × floor, 2.50", "– measured by another protocol: seed is 8, elsewhere 7"]
+    assert found[1:] == [
+        "31.3 30.8 to 31.8 13 × floor, 2.50; halves of test: 2.70",
+        "– measured by another protocol: seed is 8, elsewhere 7",
+    ]
 
 
 def test_closest_pairs_have_a_row_of_their_own(laboratory: Path) -> None:
@@ -435,7 +441,7 @@ def test_everything_that_was_measured_is_in_a_table_of_its_own(laboratory: Path,
 def test_value_that_is_not_finite_is_missing(laboratory: Path) -> None:
     set_score(laboratory, "gan", "test/prior/frechet_distance", value=float("nan"))
     assert row(render(laboratory), "Fréchet distance, prior samples")[1:] == [
-        "31.3 30.8 to 31.8 13 × floor, 2.50",
+        "31.3 30.8 to 31.8 13 × floor, 2.50; halves of test: 2.70",
         "– the value is not finite",
     ]
 

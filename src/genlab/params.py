@@ -90,6 +90,12 @@ class InceptionGraph(Section):
     graph: str | None
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None
 
+    @model_validator(mode="after")
+    def _graph_is_named_by_its_sum(self) -> "InceptionGraph":
+        if self.graph is not None and self.sha256 is None:  # DVC watches this file, not the graph's
+            raise ValueError(f"sha256 must be given with a graph. Received: none for graph={self.graph}")
+        return self
+
 
 class Likelihood(Section):
     """Likelihood by importance sampling, for models that have a posterior."""

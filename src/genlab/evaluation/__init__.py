@@ -52,7 +52,7 @@ def evaluate(
     task = Task(model, extractor, data, params, seed, inception)
     task.check()
     scores = Scores(Panel(params.evaluation.metrics), seed)
-    scores.pictures["originals"] = task.test.images[: samples.NUM_PICTURES]
+    scores.pictures["originals"] = model.as_seen(task.test.images[: samples.NUM_PICTURES])
     for part in PARTS:
         part.score(task, scores)
     return scores

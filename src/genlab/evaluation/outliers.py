@@ -24,25 +24,27 @@ WHERE = "params.yaml: evaluation.outliers.data"
 
 def score(task: Task, scores: Scores) -> None:
     """Scores how well the model tells its own test images from another data set's, and from a class it never saw."""
+    for source, choose in (("outliers", _others), ("held_out", _held_out)):
+        try:
+            name, images = choose(task)
+            evidence = outlier_scores(task.model, task.test.images, images, task.seed)
+        except Unavailable as reason:
+            scores.skip(source, OutlierScores, str(reason))
+            continue
+        protocol = task.protocol(len(task.test.labels), outliers=name, num_outliers=len(images))
+        scores.add(source, evidence, protocol, method(task.model))
+
+
+def _others(task: Task) -> tuple[str, np.ndarray]:
     name = task.settings.outliers.data
-    held_out = task.description.get("held_out_classes", [])
-    for source, gather, facts in (
-        ("outliers", lambda: _others(task, name), {"outliers": name, "resize": "outliers: bilinear"}),
-        ("held_out", lambda: _held_out(task), {"outliers": held_out}),
-    ):
-        protocol = task.protocol(len(task.test.labels), **facts)
-        scores.gather(source, OutlierScores, gather, protocol, method(task.model))
+    images = images_of(name, task.description["name"], task.model.image_shape, task.params.data, task.seed)
+    return f"{name}, brought to the shape bilinearly", images
 
 
-def _others(task: Task, name: str | None) -> OutlierScores:
-    others = images_of(name, task.description["name"], task.model.image_shape, task.params.data, task.seed)
-    return outlier_scores(task.model, task.test.images, others, task.seed)
-
-
-def _held_out(task: Task) -> OutlierScores:
+def _held_out(task: Task) -> tuple[list[str], np.ndarray]:
     if not len(task.held_out.labels):
         raise Unavailable("no class was held out (params.yaml: data.held_out_classes)")
-    return outlier_scores(task.model, task.test.images, task.held_out.images, task.seed)
+    return task.description["held_out_classes"], task.held_out.images
 
 
 def outlier_scores(model: TrainedModel, inliers: np.ndarray, outliers: np.ndarray, seed: int) -> OutlierScores:

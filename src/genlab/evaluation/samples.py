@@ -17,6 +17,7 @@ NUM_PAIRS = 16
 SOURCES = {"prior": "no prior", "fitted": "no encoder, so no latents to fit a density to"}
 """What a model samples from, and what it lacks where it cannot."""
 INCEPTION = "inception"
+BLACK_AND_WHITE = "the model draws black-and-white images, and the features are of grey ones; see data.binarisation"
 NO_INCEPTION = "the published Inception graph is not given; see params.yaml: evaluation.inception.graph"
 
 
@@ -36,6 +37,10 @@ def score(task: Task, scores: Scores) -> None:
     for source, lacks in SOURCES.items():
         if source not in task.model.sources():
             scores.skip(source, Samples, f"{task.kind} has {lacks}")
+            continue
+        if task.binarisation != "none":
+            scores.pictures[f"{source}_samples"] = to_uint8(task.model.sample(NUM_PICTURES, task.seed, source))
+            scores.skip(source, Samples, BLACK_AND_WHITE)
             continue
         _score_source(task, scores, source, spaces)
         if not task.inception:
@@ -70,7 +75,11 @@ def _score_source(task: Task, scores: Scores, source: str, spaces: dict[str, Spa
         seed = seeds.derive(task.seed, "samples", source, str(repeat))
         pictures = to_uint8(task.model.sample(number, seed, source))
         for name, (extractor, real, train) in spaces.items():
-            found[name].append(evidence(real, extractor.extract(pictures), train, extractor.num_classes, seed))
+            num_classes = (
+                0 if len(task.held_out.labels) else extractor.num_classes
+            )  # it knows classes the model does not
+            dice = seeds.derive(seed, "metrics")
+            found[name].append(evidence(real, extractor.extract(pictures), train, num_classes, dice))
         if repeat == 0:
             _keep(task, scores, source, pictures, found[""][0])
     for name, space in spaces.items():

@@ -54,6 +54,11 @@ class Task:
         """The model's chapter: `vae`."""
         return str(self.model.settings["kind"])
 
+    @property
+    def binarisation(self) -> str:
+        """Whether the model was trained on grey images (`none`) or on draws of black and white."""
+        return str(self.model.settings.get("binarisation", "none"))
+
     @cached_property
     def test(self) -> Split:
         """The test images of classes that train has, uint8, and their labels."""
@@ -86,4 +91,5 @@ class Task:
     def protocol(self, num_images: int, **more: Any) -> Protocol:
         """Returns how a number on `num_images` real test images came about."""
         common = {"split": "test", "num_real": num_images, "quantisation": "none", "resize": "none"}
+        common |= {"binarisation": self.binarisation}
         return common | {"genlab_version": genlab.__version__, "seed": self.seed} | more

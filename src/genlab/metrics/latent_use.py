@@ -8,13 +8,13 @@ the dimension that says the most: with few active ones and a large one, the late
 import numpy as np
 
 from genlab.measures import EvidenceBound, Measure, Unavailable, Values
+from genlab.posterior import ACTIVE_VARIANCE
 
 NEEDS = EvidenceBound
 MEASURES = {
     "active_units": Measure("latent dimensions", "none", "Burda et al. 2016"),
     "largest_kl": Measure("nats per image, of one latent dimension", "none", "docs/metrics.md"),
 }
-LEAST_VARIANCE = 0.01
 
 
 def compute(bound: EvidenceBound) -> Values:
@@ -25,9 +25,9 @@ def compute(bound: EvidenceBound) -> Values:
     """
     if len(bound.means) < 2:
         raise Unavailable("a variance needs at least 2 images")
-    variances = bound.means.var(axis=0, ddof=1, dtype=np.float64)
+    variances = bound.means.var(axis=0, dtype=np.float64)
     return {
-        "active_units": float(np.count_nonzero(variances > LEAST_VARIANCE)),
+        "active_units": float(np.count_nonzero(variances > ACTIVE_VARIANCE)),
         "largest_kl": float(kl_by_dimension(bound).max()),
     }
 

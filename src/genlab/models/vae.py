@@ -31,12 +31,10 @@ from genlab import networks, noise, optimization
 from genlab.images import ImageShape
 from genlab.networks import Losses
 from genlab.params import AdamSettings
+from genlab.posterior import ACTIVE_VARIANCE
 
 LOWEST_KL = -1e-3
 """Nats per image: a KL divergence is never negative; rounding in float32 stays above this."""
-
-ACTIVE_VARIANCE = 0.01
-"""A latent dimension is active where its posterior mean varies more than this (Burda et al. 2016, section 5.2)."""
 
 NO_WEIGHTS = {"reconstruction_weight": 1, "kl_weight": 1, "kl_warmup_steps": 0, "free_bits": 0}
 

@@ -9,11 +9,13 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from genlab import feature_extractor
 from genlab.errors import InputError
 from genlab.feature_extractor import SETTINGS, WEIGHTS, FeatureExtractor
 from genlab.files import replacing
-from genlab.images import ImageShape, read_description, read_split
+from genlab.images import ImageShape, digest, read_description, read_split
 from genlab.params import FeatureRecipe
 from genlab.plugins import nearest
 
@@ -29,13 +31,14 @@ def names() -> list[str]:
     return [match[0] for match in sorted(filter(None, found), key=lambda match: (match["data"], int(match["version"])))]
 
 
-def choose(extractor: str, data_name: str, image_shape: ImageShape) -> str | None:
+def choose(extractor: str, data_name: str, test_images: np.ndarray) -> str | None:
     """Returns the name of the pinned extractor that `params.yaml: features.extractor` means, or None: train one.
 
     Args:
         extractor: `auto`, `trained`, or the name of a pinned one.
-        data_name: The data set; `auto` is its newest, where the images have its shape.
-        image_shape: Of the images.
+        data_name: The data set; `auto` is its newest extractor that never saw these test images.
+        test_images: uint8 (n, height, width, channels). Where a data set has no official test split, another seed makes
+            another one, in which are images that a pinned extractor was trained on.
 
     Raises:
         InputError: There is no such extractor, or the images have not its shape.
@@ -44,9 +47,10 @@ def choose(extractor: str, data_name: str, image_shape: ImageShape) -> str | Non
         return None
     if extractor == AUTO:
         own = [name for name in names() if NAME.fullmatch(name)["data"] == data_name]  # type: ignore[index]
-        return next((name for name in reversed(own) if shape_of(name) == tuple(image_shape)), None)
+        sha256 = digest(test_images)
+        return next((name for name in reversed(own) if _data_of(name)["test_sha256"] == sha256), None)
     check(extractor, [AUTO, TRAINED, *names()], WHERE)
-    check_shape(extractor, image_shape, WHERE)
+    check_shape(extractor, test_images.shape[1:], WHERE)
     return extractor
 
 
@@ -65,6 +69,10 @@ def check_shape(name: str, image_shape: ImageShape, where: str) -> None:
             f"images must have the shape {shape_of(name)} for the extractor {name}. "
             f"Received: {tuple(image_shape)}. See {where}."
         )
+
+
+def _data_of(name: str) -> dict[str, str]:
+    return feature_extractor.read_settings(FOLDER / name)["data"]
 
 
 def shape_of(name: str) -> ImageShape:
@@ -108,6 +116,6 @@ def pin(recipe: FeatureRecipe, seed: int, images: Path, out: Path) -> None:
     with replacing(out) as building:
         building.mkdir()
         feature_extractor.train(recipe, train, test, len(description["class_names"]), seed, building)
-        data = {"name": description["name"], "sha256": description["sha256"]}
+        data = {"name": description["name"], "sha256": description["sha256"], "test_sha256": digest(test.images)}
         facts = {"pinned": out.name, **feature_extractor.read_settings(building), "data": data}
         feature_extractor.write_settings(building, facts)

@@ -14,6 +14,7 @@ from genlab.images import grid, write_npz, write_png
 from genlab.params import Params
 from genlab.trained_model import TrainedModel
 
+SAME = ("num_real", "num_generated", "features", "quantisation", "resize", "metric")
 KINDS = ("floor", "floor_halves")
 """Real images against real ones: train against test, and half of test against the other half."""
 
@@ -30,7 +31,7 @@ def run(params: Params, model: Path, images: Path, features: Path, floor: Path, 
         scores: A folder for `metrics.json` (bare numbers) and `scores.json` (with protocols).
         pictures: A folder for `pictures.npz`, other arrays (`latents.npz`, `class_histogram.npz`) and grids as PNG.
     """
-    devices.configure("float32", params.training.deterministic)
+    devices.configure("float32", deterministic=True)
     trained, extractor = trained_model.load(model), feature_extractor.load(features)
     seed = seeds.derive(params.seed, "evaluate")
     graph = params.evaluation.inception
@@ -50,6 +51,8 @@ def _add_floor(result: Scores, floor: dict[str, Any]) -> None:
         kinds = {kind: f"{split}/{'_'.join(filter(None, (kind, space)))}/{measure}" for kind in KINDS}
         if source in evaluation.samples.SOURCES and all(each in floor for each in kinds.values()):
             found = {kind: floor[each] for kind, each in kinds.items()}
+            if any(found["floor"]["protocol"][key] != metric["protocol"][key] for key in SAME):
+                continue  # fewer train images than samples, or other features: not to be compared
             metric["floor"] = {kind: {key: each[key] for key in ("value", "interval")} for kind, each in found.items()}
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from genlab import devices, feature_extractor, pinned, seeds
 from genlab.files import replacing
-from genlab.images import read_description, read_split
+from genlab.images import part_outliers, read_description, read_split
 from genlab.params import Params
 
 
@@ -25,8 +25,9 @@ def run(params: Params, images: Path, out: Path) -> None:
 
 def _make(params: Params, images: Path, out: Path) -> None:
     """Writes the extractor's weights and settings to `out` and says which one it is."""
-    description, (train, test) = read_description(images), (read_split(images, split) for split in ("train", "test"))
-    name = pinned.choose(params.features.extractor, description["name"], train.images.shape[1:])
+    description, train = read_description(images), read_split(images, "train")
+    test, _ = part_outliers(read_split(images, "test"), description)
+    name = pinned.choose(params.features.extractor, description["name"], read_split(images, "test").images)
     if name is None:
         seed = seeds.derive(params.seed, "features")
         feature_extractor.train(params.features, train, test, len(description["class_names"]), seed, out)

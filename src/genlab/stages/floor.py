@@ -40,11 +40,16 @@ def _score(settings: Evaluation, images: Path, extractor: Extractor, scores: Sco
     real, others = samples.extract(extractor, test[:number]), samples.extract(extractor, train)
     draws = [seeds.derive(scores.seed, str(repeat)) for repeat in range(settings.num_repeats)]
     for source, pairs in (
-        ("floor", [(real, _rows(others, _shuffled(len(train), draw)[:number])) for draw in draws]),
-        ("floor_halves", [_halves(real, draw) for draw in draws]),
+        (
+            "floor",
+            [(real, _rows(others, _shuffled(len(train), seeds.derive(draw, "train"))[:number])) for draw in draws],
+        ),
+        ("floor_halves", [_halves(real, seeds.derive(draw, "halves")) for draw in draws]),
     ):
         sets = zip(pairs, draws, strict=True)
-        found = [samples.evidence(*pair, None, extractor.num_classes, draw) for pair, draw in sets]
+        found = [
+            samples.evidence(*pair, None, extractor.num_classes, seeds.derive(draw, "metrics")) for pair, draw in sets
+        ]
         scores.add(f"{source}{space}", found, _protocol(extractor, found, scores.seed), "real images")
 
 

@@ -36,6 +36,7 @@ SHARED_CODE = (
     "noise",
     "normalisation",
     "optimization",
+    "posterior",
     "seeds",
 )
 

@@ -105,7 +105,7 @@ class Laboratory:
     @property
     def feature_dim(self) -> int:
         """The number of features that Fréchet distances are measured on."""
-        return int(self.features_settings.get("feature_dim", self.params.features.feature_dim))
+        return int(self.features_settings["settings"]["feature_dim"])
 
 
 def read(
@@ -127,7 +127,7 @@ def read(
         params=params,
         dataset=read_description(Path(images)),
         validation=_read_json(Path(validation), "validate"),
-        features_settings=_read_json(Path(features) / "settings.json", "features"),
+        features_settings=_read_json(Path(features) / "settings.json", "features", ("settings", "weights_sha256")),
         features_metrics=_read_json(Path(features) / "metrics.json", "features"),
         models=[
             _read_model(name, Path(models), Path(scores), Path(evaluation), Path(timings)) for name in params.models

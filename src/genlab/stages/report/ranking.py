@@ -8,6 +8,9 @@ from genlab.stages.report.collect import Laboratory, differing
 FEW_IMAGES = 1000
 """With fewer real images models are not ranked by a Fréchet distance."""
 
+REFERENCES = {"pca", "latent_pca", "pixels"}
+"""What is measured beside a model and is none of its merits."""
+
 
 def rank(laboratory: Laboratory, metric: str) -> tuple[list[str], str]:
     """Returns the models with the best value of a metric, and why there is no ranking where there is none.
@@ -20,7 +23,9 @@ def rank(laboratory: Laboratory, metric: str) -> tuple[list[str], str]:
     directions = {m.about(metric, "direction") for m in laboratory.models if m.name in values}
     if len(values) < 2 or directions not in ({"lower"}, {"higher"}):
         return [], ""
-    if metric.endswith("frechet_distance") and laboratory.num_real < FEW_IMAGES:
+    if metric.split("/")[1] in REFERENCES:
+        return [], ""
+    if "frechet_distance" in metric and laboratory.num_real < FEW_IMAGES:
         return [], f"{laboratory.num_real:,} real images are too few"
     best = (min if directions == {"lower"} else max)(values, key=lambda name: values[name])
     spans = {m.name: m.about(metric, "interval") or [values[m.name]] * 2 for m in laboratory.models if m.name in values}

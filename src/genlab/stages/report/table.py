@@ -13,7 +13,6 @@ MSE, SUBSET_MSE, PCA_MSE = "test/reconstruction/mse", "test/reconstruction_subse
 NEGATIVE_ELBO, LIKELIHOOD = "test/reconstruction/negative_elbo", "test/likelihood/negative_log_likelihood"
 SIMILARITY = "test/reconstruction/structural_similarity"
 PROBE, PROBE_BARS = "linear_probe_accuracy", {"latent_pca": "PCA", "pixels": "pixels"}
-UNRANKED = {PCA_MSE}
 INCEPTION, COLOUR = "_inception", 3
 ENCODER, INVERSION = "encoder", "latent optimised (inversion)"
 
@@ -256,8 +255,7 @@ def _metric(
     text: Callable[[float], str],
     note: Callable[[Model], str] | None = None,
 ) -> Row:
-    ranked = metric not in UNRANKED
-    best, unranked = ranking.rank(laboratory, metric) if ranked else ([], "")
+    best, unranked = ranking.rank(laboratory, metric)
     foreign = ranking.refused(laboratory, metric)
     cells = []
     for model in laboratory.models:
@@ -269,25 +267,32 @@ def _metric(
         span = " to ".join(map(text, interval)) if interval and interval[0] < interval[1] else ""
         said = note(model) if note else against_floor(model, metric)
         cells.append(Cell(text(value), span, said, best=model.name in best))
-    return Row(label, _unit(laboratory, metric, ranked), cells, unranked)
+    return Row(label, _unit(laboratory, metric), cells, unranked)
 
 
 def against_floor(model: Model, metric: str) -> str:
-    """Returns what real images score: `"7.2 × floor, 0.38"` of a distance, else `"real images: 0.98"`."""
+    """Returns what real images score: `"7.2 × floor, 0.38"` of a Fréchet distance, else `"real images: 0.98"`.
+
+    Train images against test images; and halves of the test images, which are fewer, against each other.
+    """
     lowest, ratio = model.floor(metric), times_floor(model, metric)
     if lowest is None:
         return ""
-    if metric.endswith("distance") and ratio is not None:
-        return f"{significant(ratio, 2)} × floor, {significant(lowest)}"
-    return f"real images: {significant(lowest)}"
+    halves = model.floor(metric, "floor_halves")
+    both = significant(lowest) + (f"; halves of test: {significant(halves)}" if halves is not None else "")
+    if "frechet_distance" in metric and ratio is not None:
+        return f"{significant(ratio, 2)} × floor, {both}"
+    return f"real images: {both}"
 
 
-def _unit(laboratory: Laboratory, metric: str, ranked: bool) -> str:
+def _unit(laboratory: Laboratory, metric: str) -> str:
     known = [model for model in laboratory.models if model.about(metric, "unit") is not None]
     unit = str(known[0].about(metric, "unit")) if known else ""
     direction = known[0].about(metric, "direction") if known else None
     better = {"lower": "↓ lower is better", "higher": "↑ higher is better"}.get(direction or "", "")
-    return ", ".join(part for part in (unit, better if ranked else "reference") if part)
+    if metric.split("/")[1] in ranking.REFERENCES:
+        better = "reference"
+    return ", ".join(part for part in (unit, better) if part)
 
 
 def _count(value: object) -> Cell:
