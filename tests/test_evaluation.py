@@ -1,5 +1,6 @@
 """Scores of trained models: which there are, what they are worth, and with which protocol."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -359,3 +360,34 @@ def test_model_of_another_image_shape_is_refused(models: dict[str, TrainedModel]
         match=r"must hold images of the shape \(8, 8, 3\), on which my_autoencoder .* Received: \(8, 8, 1\).",
     ):
         evaluate(models["autoencoder"], ColourExtractor(), data, settings(), seed=0)
+
+
+# Black-and-white images, floors
+
+
+def test_distances_of_black_and_white_models_are_refused_on_features_of_grey_images(
+    models: dict[str, TrainedModel], data: Path
+) -> None:
+    facts = models["vae"].settings | {"binarisation": "dynamic"}
+    model = TrainedModel(models["vae"].model, facts, models["vae"]._mixture)
+    found = evaluate(model, ColourExtractor(), data, settings(), seed=4)
+    assert not (PRIOR | FITTED) & set(found.metrics)
+    assert "black-and-white" in found.skipped["test/prior/frechet_distance"]
+    assert found.pictures["prior_samples"].shape == (64, *SHAPE)
+    assert set(np.unique(found.pictures["originals"])) == {0, 255}, "as the model sees them"
+    assert found.metrics["test/reconstruction/mse"]["protocol"]["binarisation"] == "dynamic"
+
+
+def test_floor_stands_beside_what_was_measured_alike(scores: dict[str, Scores]) -> None:
+    from genlab.stages import evaluate as stage
+
+    name = "test/prior/frechet_distance"
+    protocol = scores["gan"].metrics[name]["protocol"]
+    other = protocol | {"num_generated": 15}
+    for floor, there in ((protocol, True), (other, False), (protocol | {"features": {}}, False)):
+        found = dataclasses.replace(scores["gan"], metrics={name: dict(scores["gan"].metrics[name])})
+        number = {"value": 1.5, "interval": [1, 2], "protocol": floor}
+        kinds = ("floor", "floor_halves")
+        stage._add_floor(found, {f"test/{kind}/frechet_distance": number for kind in kinds})
+        expected = {kind: {"value": 1.5, "interval": [1, 2]} for kind in kinds}
+        assert found.metrics[name].get("floor") == (expected if there else None)

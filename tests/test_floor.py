@@ -42,7 +42,7 @@ def test_real_images_are_near_to_real_images(folder: Path, data: Path, extractor
     noise = loaded.extract(random_images(12, SHAPE, seed=9)).features
     to_noise = gaussians.frechet_distance_of_features(test, noise)
     assert 0 < values["test/floor/frechet_distance"] < 0.3 * to_noise
-    assert 0 < values["test/floor_halves/frechet_distance"] < 0.5 * to_noise
+    assert 0 < values["test/floor_halves/frechet_distance"] < to_noise
 
 
 def test_floor_says_how_it_was_measured(folder: Path) -> None:

@@ -14,8 +14,8 @@ from click.testing import CliRunner
 from scipy import stats
 
 import ladders
-from fixtures_models import ROOT, contents, tiny_entry, tiny_params, write_dataset
-from genlab import cli, devices, feature_extractor, params, pinned, seeds
+from fixtures_models import ROOT, contents, random_images, tiny_entry, tiny_params, write_dataset
+from genlab import cli, devices, feature_extractor, images, params, pinned, seeds
 from genlab.errors import InputError
 from genlab.extraction import Extractor
 from genlab.images import Split
@@ -63,8 +63,9 @@ def test_every_pinned_extractor_is_tested_above() -> None:
 def test_pinned_digits_know_the_test_images(digits: Path) -> None:
     extractor = pinned.load("digits-v1")
     facts = json.loads((digits / "dataset.json").read_text())
-    assert extractor.settings["data"] == {"name": "digits", "sha256": facts["sha256"]}
     test = load_split(digits, "test")
+    known = {"name": "digits", "sha256": facts["sha256"], "test_sha256": images.digest(test.images)}
+    assert extractor.settings["data"] == known
     accuracy = np.mean(extractor.extract(test.images).classes == test.labels)
     assert accuracy == pytest.approx(extractor.settings["test_accuracy"], abs=1e-9)
 
@@ -86,44 +87,57 @@ def test_wheel_carries_them_and_the_parameters(tmp_path: Path) -> None:
 # Which one is taken
 
 
-@pytest.mark.parametrize(
-    ("extractor", "data", "image_shape", "expected"),
-    [
-        ("auto", "mnist", MNIST, "mnist-v1"),
-        ("auto", "digits", DIGITS, "digits-v1"),
-        ("auto", "digits", (8, 8, 3), None),
-        ("auto", "fashion_mnist", MNIST, None),
-        ("trained", "mnist", MNIST, None),
-        ("mnist-v1", "fashion_mnist", MNIST, "mnist-v1"),
-    ],
-)
-def test_choice(extractor: str, data: str, image_shape: tuple[int, int, int], expected: str | None) -> None:
-    assert pinned.choose(extractor, data, image_shape) == expected
+def pictures(image_shape: tuple[int, int, int], seed: int = 0) -> np.ndarray:
+    return random_images(5, image_shape, seed)
+
+
+@pytest.fixture
+def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Extractors that know of test images, without weights."""
+    for name, test in (
+        ("a-v2", pictures(MNIST)),
+        ("a-v10", pictures(MNIST)),
+        ("a-v11", pictures(MNIST, seed=1)),
+        ("ab-v1", pictures(DIGITS)),
+    ):
+        facts = {"image_shape": test.shape[1:], "data": {"test_sha256": images.digest(test)}}
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "settings.json").write_text(json.dumps(facts))
+    monkeypatch.setattr(pinned, "FOLDER", tmp_path)
+    return tmp_path
+
+
+@pytest.mark.usefixtures("shelf")
+def test_choice_is_the_newest_that_never_saw_these_test_images() -> None:
+    assert pinned.names() == ["a-v2", "a-v10", "a-v11", "ab-v1"]
+    assert pinned.choose("auto", "a", pictures(MNIST)) == "a-v10"
+    assert pinned.choose("auto", "a", pictures(MNIST, seed=1)) == "a-v11"
+    assert pinned.choose("auto", "a", pictures(MNIST, seed=2)) is None, "another test split: it may have learned them"
+    assert pinned.choose("auto", "ab", pictures(MNIST)) is None
+    assert pinned.choose("trained", "a", pictures(MNIST)) is None
+    assert pinned.choose("a-v2", "other", pictures(MNIST, seed=3)) == "a-v2", "asked for by name"
+
+
+def test_another_seeds_test_images_of_digits_are_not_scored_by_what_learned_them(digits: Path) -> None:
+    test = np.asarray(load_split(digits, "test").images)
+    assert pinned.choose("auto", "digits", test) == "digits-v1"
+    assert pinned.choose("auto", "digits", test[::-1]) is None
 
 
 def test_unknown_name_and_other_shapes_are_refused() -> None:
     with pytest.raises(InputError) as refusal:
-        pinned.choose("mnits-v1", "mnist", MNIST)
+        pinned.choose("mnits-v1", "mnist", pictures(MNIST))
     assert str(refusal.value) == (
         "params.yaml: features.extractor must be one of auto, trained, digits-v1, mnist-v1 (nearest: 'mnist-v1'). "
         "Received: 'mnits-v1'. See params.yaml: features.extractor."
     )
     for image_shape in ((8, 8, 1), (28, 28, 3)):
         with pytest.raises(InputError) as refusal:
-            pinned.choose("mnist-v1", "mnist", image_shape)
+            pinned.choose("mnist-v1", "mnist", pictures(image_shape))
         assert str(refusal.value) == (
             "images must have the shape (28, 28, 1) for the extractor mnist-v1. "
             f"Received: {image_shape}. See params.yaml: features.extractor."
         )
-
-
-def test_the_newest_of_a_data_set_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, image_shape in (("a-v2", MNIST), ("a-v10", MNIST), ("a-v11", DIGITS), ("ab-v1", MNIST)):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "settings.json").write_text(json.dumps({"image_shape": image_shape}))
-    monkeypatch.setattr(pinned, "FOLDER", tmp_path)
-    assert pinned.names() == ["a-v2", "a-v10", "a-v11", "ab-v1"]
-    assert pinned.choose("auto", "a", MNIST) == "a-v10"
 
 
 # The stage
@@ -161,11 +175,13 @@ def test_pin_writes_a_folder_that_can_be_shipped(tmp_path: Path, monkeypatch: py
     recipe = stage_params(feature_dim=6, filters=(4,), batch_size=16, steps=40, learning_rate=0.01).features
     pinned.pin(recipe, 5, data, tmp_path / "halves-v1")
     facts = json.loads((tmp_path / "halves-v1" / "settings.json").read_text())
+    test = np.asarray(load_split(data, "test").images)
     digest = json.loads((data / "dataset.json").read_text())["sha256"]
-    assert (facts["pinned"], facts["data"]) == ("halves-v1", {"name": "halves", "sha256": digest})
+    known = {"name": "halves", "sha256": digest, "test_sha256": images.digest(test)}
+    assert (facts["pinned"], facts["data"]) == ("halves-v1", known)
     assert (facts["seed"], facts["test_accuracy"]) == (5, 1.0)
     monkeypatch.setattr(pinned, "FOLDER", tmp_path)
-    assert pinned.choose("auto", "halves", DIGITS) == "halves-v1"
+    assert pinned.choose("auto", "halves", test) == "halves-v1"
     assert pinned.load("halves-v1").num_classes == 2
     with pytest.raises(InputError, match=r"^--out must be new: a pinned extractor never changes. Received: "):
         pinned.pin(recipe, 5, data, tmp_path / "halves-v1")
