@@ -122,8 +122,8 @@ def test_negative_elbo_by_hand() -> None:
 
 
 def test_active_units_by_hand() -> None:
-    """Two posterior means 2, 2, 0.1, 0.18 and 0 apart: their variances are 2, 2, 0.005, 0.0162 and 0."""
-    means = np.array([[0.0, 5.0, 0.0, 0.0, 7.0], [2.0, 3.0, 0.1, 0.18, 7.0]], np.float32)
+    """Two posterior means 2, 2, 0.1, 0.22 and 0 apart: their variances are 1, 1, 0.0025, 0.0121 and 0."""
+    means = np.array([[0.0, 5.0, 0.0, 0.0, 7.0], [2.0, 3.0, 0.1, 0.22, 7.0]], np.float32)
     kls = np.array([[1.0, 0.5, 0.0, 0.5, 0.0], [3.0, 0.5, 0.0, 0.1, 0.0]], np.float32)
     bound = EvidenceBound(np.zeros(2), kls, means)
     assert latent_use.compute(bound) == {"active_units": 3, "largest_kl": 2}
