@@ -24,7 +24,8 @@ from benchmarks import (
     workloads,
 )
 from benchmarks.runner import Plan
-from genlab import images
+from genlab import images, plugins
+from genlab.measures import Samples
 
 PLAN = Plan(models=("vae",), precisions=("float32", "mixed_bfloat16"), rounds=2, seconds=1.0)
 FLOAT32 = {"bare loop": (100.0, 80.0), "PyTorch eager": (50.0, 40.0), "PyTorch compile": (60.0, 30.0)}
@@ -192,21 +193,26 @@ def test_metrics_are_summarised() -> None:
     found += [{"contestant": "covariance", "round": 0, "seconds": 3.0, "others_seconds": 2.5}]
     found += [{"contestant": "scores", "round": 0, "error": "no memory"}]
     summarised = part_metrics.summarise(found, PLAN)
-    assert [bar["value"] for bar in summarised["bars"]] == [pytest.approx(5), pytest.approx(1.2)]
-    assert [bar["passed"] for bar in summarised["bars"]] == [True, True]
+    assert [bar["value"] for bar in summarised["bars"]] == [pytest.approx(5), None, pytest.approx(1.2)]
+    assert [bar["passed"] for bar in summarised["bars"]] == [True, None, True]
     assert "not measured" in list(part_metrics.lines(summarised))[-1]
     assert part_metrics.summarise([], PLAN)["bars"][0]["passed"] is None
 
 
 def test_metrics_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    sizes = {"FEATURE_DIM": 6, "NUM_IMAGES": 50, "SCORED_IMAGES": 1000, "SCORED_DIM": 3}
+    sizes = {"FEATURE_DIM": 6, "NUM_IMAGES": 50, "SCORED_IMAGES": 300, "TRAIN_IMAGES": 400}
     for name, value in sizes.items():
         monkeypatch.setattr(measuring, name, value)
     assert measuring.distance()["relative_difference"] < 1e-9
     assert set(measuring.covariance()) == {"seconds", "others_seconds"}
     scores = measuring.scores()
-    assert scores["seconds"] == pytest.approx(sum(scores.values()) / 2)
-    assert {"frechet_distance", "memorisation", "density_coverage"} < set(scores)
+    assert 0 < scores["seconds_of_metrics"] < scores["seconds"]
+    asked = [module for module in map(metric, plugins.names("metrics")) if module.NEEDS is Samples]
+    assert scores["num_scores"] == sum(len(module.MEASURES) for module in asked)
+
+
+def metric(name: str) -> Any:
+    return plugins.find("metrics", name, "tests")
 
 
 def test_flop_by_hand() -> None:
