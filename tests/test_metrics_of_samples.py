@@ -316,6 +316,22 @@ def test_copies_are_found_and_strangers_are_not() -> None:
     assert compute(memorisation, samples(real, generated + 30, train)) == {"nearest_train_rank": 0, "copied_share": 0}
 
 
+@pytest.mark.parametrize("share", [0.015, 0.1, 0.5])
+def test_copies_are_found_where_held_out_images_are_in_train(share: float) -> None:
+    train, real, generated = (normal(1000, 4, seed) for seed in range(3))
+    leaked = round(share * len(real))
+    real[:leaked] = train[:leaked]
+    assert compute(memorisation, samples(real, train, train))["copied_share"] == 1
+    nearly = train + 1e-6 * normal(1000, 4, 3)
+    assert compute(memorisation, samples(real, nearly, train))["copied_share"] == 1
+    assert compute(memorisation, samples(real, generated, train))["copied_share"] == pytest.approx(0.01, abs=0.015)
+
+
+def test_held_out_images_that_are_all_in_train_tell_nothing() -> None:
+    with pytest.raises(Unavailable, match=r"^all held-out images are among those that the model was trained on$"):
+        compute(memorisation, samples([1, 0], [0, 5], train=[0, 1, 2]))
+
+
 def test_closest_pairs_by_hand() -> None:
     pairs = memorisation.closest_pairs(samples([0], [21, 9.5, 4, 0], train=[10, 0, 20]), 3)
     np.testing.assert_array_equal(pairs.generated, [3, 1, 0])
