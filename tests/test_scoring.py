@@ -156,6 +156,13 @@ def test_inception_features(tmp_path: Path) -> None:
     assert "--inception-graph must be given" in refusal(tmp_path, real=real, generated=generated, features="inception")
 
 
+def test_features_are_not_fitted_to_the_pictures_that_are_scored(tmp_path: Path) -> None:
+    assert refusal(tmp_path, features="trained") == (
+        "--train must be given for --features trained: features are not fitted to the pictures that are scored. "
+        "Received: none. See genlab score --help."
+    )
+
+
 # Intervals and floors
 
 
