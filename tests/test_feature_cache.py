@@ -148,7 +148,22 @@ def rename(path: Path) -> None:
     np.savez(path, other=np.zeros(2))
 
 
-@pytest.mark.parametrize("damage", [flip, cut, empty, shorten, rename])
+def flip_compressed(path: Path) -> None:
+    with np.load(path) as arrays:
+        kept = dict(arrays)
+    np.savez_compressed(path, **kept)
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK", 4) // 2] ^= 0xFF  # in the middle of the features: zlib.error
+    path.write_bytes(content)
+
+
+def ask_for_another_version(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\x01\x02") + 6] = 0xFF  # of ZIP, in the directory: NotImplementedError
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [flip, cut, empty, shorten, rename, flip_compressed, ask_for_another_version])
 def test_a_damaged_entry_is_computed_anew(tmp_path: Path, damage: object) -> None:
     images, network = random_images(64, SHAPE), CountingExtractor()
     expected = feature_cache.extract(network, images, tmp_path)

@@ -277,6 +277,22 @@ def test_files_that_are_no_pictures(tmp_path: Path) -> None:
     assert "nowhere, no such file or folder. See --train." in refusal(tmp_path, train=tmp_path / "nowhere")
 
 
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_any_changed_byte_is_refused_in_one_line_or_changes_nothing(tmp_path: Path, save: Any) -> None:
+    """Of the names and dates that the archive holds nothing is read twice: some changes do not matter."""
+    path, refused, images = tmp_path / "a.npz", [], random_images(5)
+    save(path, images=images)
+    content = path.read_bytes()
+    for index in range(len(content)):
+        path.write_bytes(content[:index] + bytes([content[index] ^ 0x21]) + content[index + 1 :])
+        try:
+            np.testing.assert_array_equal(reading.read(path, None, "--real").images, images)
+        except InputError as error:
+            refused.append(str(error))
+    assert not [message for message in refused if "\n" in message or "Received: ." in message]
+    assert len(refused) > len(content) / 2
+
+
 def test_folders_that_are_no_pictures(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     message = refusal(tmp_path, real=tmp_path / "empty")

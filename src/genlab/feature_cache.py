@@ -7,7 +7,6 @@ those that were not used for longest are removed. A folder that cannot be writte
 import hashlib
 import json
 import sys
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ from filelock import FileLock
 
 from genlab import images as pictures
 from genlab.extraction import Extracted, Extractor
-from genlab.files import replacing
+from genlab.files import DAMAGED, replacing
 
 MAX_BYTES = 2 << 30
 """Of all entries of a folder together."""
@@ -53,7 +52,7 @@ def _read(path: Path, num_images: int) -> Extracted | None:
         path.touch()  # the last that is removed
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except DAMAGED as error:
         print(f"features: {path} is computed anew: {' '.join(str(error).split())}", file=sys.stderr)
         return None
     return found if len(found.features) == len(found.classes) == num_images else None
