@@ -1,12 +1,14 @@
 """Features in fixed batches, and features once per set of images."""
 
 import os
+import shutil
 import tracemalloc
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from fixtures_models import random_images
 from genlab import feature_cache, feature_extractor
@@ -124,6 +126,26 @@ def test_any_change_is_another_entry(tmp_path: Path) -> None:
         feature_cache.extract(other, images, tmp_path)
         assert other.calls == 1
     assert len(list(tmp_path.glob("*.npz"))) == 7
+
+
+def test_other_code_or_another_tensorflow_finds_no_old_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sources, images, network = tmp_path / "sources", random_images(3, SHAPE), CountingExtractor()
+    sources.mkdir()
+    for name in ("extraction.py", "feature_extractor.py", "images.py", "inception.py"):
+        shutil.copy(Path(feature_cache.__file__).with_name(name), sources)
+    original = feature_cache._code.__wrapped__
+    assert original(sources) == original()
+    monkeypatch.setattr(feature_cache, "_code", lambda: original(sources))
+    feature_cache.extract(network, images, tmp_path)
+    feature_cache.extract(network, images, tmp_path)
+    assert network.calls == 1
+    for calls, path in enumerate(sorted(sources.iterdir()), start=2):
+        path.write_text(path.read_text() + "# changed\n")
+        feature_cache.extract(network, images, tmp_path)
+        assert network.calls == calls
+    monkeypatch.setattr(tf, "__version__", "0")
+    feature_cache.extract(network, images, tmp_path)
+    assert network.calls == 6
 
 
 def flip(path: Path) -> None:
