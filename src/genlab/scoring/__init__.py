@@ -27,7 +27,7 @@ from genlab.evaluation import Panel, intervals
 from genlab.extraction import Extracted, Extractor
 from genlab.files import replacing
 from genlab.images import Split
-from genlab.measures import Samples
+from genlab.measures import Samples, without_generated
 from genlab.params import Params
 from genlab.scoring import reading
 from genlab.scoring.reading import Pictures
@@ -207,8 +207,7 @@ def _without_blocks(evidence: Samples) -> list[Samples]:
     if number < 2 * intervals.NUM_BLOCKS:
         return []
     order = np.random.default_rng(seeds.derive(evidence.seed, "jackknife")).permutation(number)
-    kept = (np.sort(np.delete(order, np.s_[block :: intervals.NUM_BLOCKS])) for block in range(intervals.NUM_BLOCKS))
-    return [_generated(evidence, evidence.generated_features[rows], evidence.generated_classes[rows]) for rows in kept]
+    return [without_generated(evidence, order[block :: intervals.NUM_BLOCKS]) for block in range(intervals.NUM_BLOCKS)]
 
 
 def _halves(evidence: Samples) -> Samples:
