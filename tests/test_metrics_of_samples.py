@@ -310,9 +310,9 @@ def test_a_draw_keeps_what_is_left_of_it() -> None:
 )
 def test_error_of_the_jackknife_is_that_of_other_images(module: ModuleType, name: str) -> None:
     """Against the deviation over sets of images of one generator, with one and the same seed of what is drawn."""
-    real, found, errors = normal(500, 6, 99), [], []
+    real, found, errors = normal(500, 16, 99), [], []
     for seed in range(60):
-        evidence = samples(real, normal(500, 6, seed) * 1.1 + 0.2)
+        evidence = samples(real, normal(500, 16, seed) * 1.05 + 0.1)
         found.append(compute(module, evidence)[name])
         if seed < 12:
             parts = (without_generated(evidence, np.arange(500)[block::10]) for block in range(10))
