@@ -1,12 +1,14 @@
 """Features in fixed batches, and features once per set of images."""
 
 import os
+import shutil
 import tracemalloc
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from fixtures_models import random_images
 from genlab import feature_cache, feature_extractor
@@ -126,6 +128,26 @@ def test_any_change_is_another_entry(tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("*.npz"))) == 7
 
 
+def test_other_code_or_another_tensorflow_finds_no_old_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sources, images, network = tmp_path / "sources", random_images(3, SHAPE), CountingExtractor()
+    sources.mkdir()
+    for name in ("extraction.py", "feature_extractor.py", "images.py", "inception.py"):
+        shutil.copy(Path(feature_cache.__file__).with_name(name), sources)
+    original = feature_cache._code.__wrapped__
+    assert original(sources) == original()
+    monkeypatch.setattr(feature_cache, "_code", lambda: original(sources))
+    feature_cache.extract(network, images, tmp_path)
+    feature_cache.extract(network, images, tmp_path)
+    assert network.calls == 1
+    for calls, path in enumerate(sorted(sources.iterdir()), start=2):
+        path.write_text(path.read_text() + "# changed\n")
+        feature_cache.extract(network, images, tmp_path)
+        assert network.calls == calls
+    monkeypatch.setattr(tf, "__version__", "0")
+    feature_cache.extract(network, images, tmp_path)
+    assert network.calls == 6
+
+
 def flip(path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[len(content) // 4] ^= 0xFF  # in the features
@@ -148,7 +170,22 @@ def rename(path: Path) -> None:
     np.savez(path, other=np.zeros(2))
 
 
-@pytest.mark.parametrize("damage", [flip, cut, empty, shorten, rename])
+def flip_compressed(path: Path) -> None:
+    with np.load(path) as arrays:
+        kept = dict(arrays)
+    np.savez_compressed(path, **kept)
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK", 4) // 2] ^= 0xFF  # in the middle of the features: zlib.error
+    path.write_bytes(content)
+
+
+def ask_for_another_version(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\x01\x02") + 6] = 0xFF  # of ZIP, in the directory: NotImplementedError
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [flip, cut, empty, shorten, rename, flip_compressed, ask_for_another_version])
 def test_a_damaged_entry_is_computed_anew(tmp_path: Path, damage: object) -> None:
     images, network = random_images(64, SHAPE), CountingExtractor()
     expected = feature_cache.extract(network, images, tmp_path)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from genlab import neighbours, params
-from genlab.measures import Samples, Unavailable
+from genlab.measures import Samples, Unavailable, draw, without_generated
 from genlab.metrics import (
     class_frechet_distance,
     class_histogram,
@@ -80,8 +80,8 @@ def test_subset_sizes_are_those_of_the_paper() -> None:
 def test_extrapolation_takes_most_of_the_bias_off(shift: float) -> None:
     """1,000 images in 16 dimensions: the bias is about 0.14, and the true distance shift^2."""
     errors = []
-    for seed in range(4):
-        generated = normal(1000, 16, seed + 10)
+    for seed in range(40):  # one has a deviation of 0.08
+        generated = normal(1000, 16, seed + 100)
         generated[:, 0] += shift
         found = compute(frechet_distance, samples(normal(20000, 16, seed), generated, seed=seed))
         errors.append([found["frechet_distance"] - shift**2, found["frechet_distance_infinite"] - shift**2])
@@ -284,6 +284,42 @@ def test_distance_by_class_by_hand() -> None:
         compute(class_frechet_distance, evidence, min_images=3)
 
 
+# Draws, and what the jackknife makes of them
+
+
+def test_a_draw_keeps_what_is_left_of_it() -> None:
+    """Half of 1,000; without every tenth image half of the 900 are the same ones but for chance at the border."""
+    features = np.arange(1000)[:, None]
+    whole = set(draw(features, None, 500, seed=3).ravel())
+    assert len(whole) == 500
+    assert whole != set(draw(features, None, 500, seed=4).ravel())
+    for block in range(10):
+        rows = np.delete(np.arange(1000), np.s_[block::10])
+        part = set(draw(features[rows], rows, 450, seed=3).ravel())
+        assert len(part - whole) < 25
+    np.testing.assert_array_equal(draw(features, None, 1000, seed=3), features)
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        (kernel_distance, "kernel_distance"),
+        (frechet_distance, "frechet_distance"),
+        (frechet_distance, "frechet_distance_infinite"),
+    ],
+)
+def test_error_of_the_jackknife_is_that_of_other_images(module: ModuleType, name: str) -> None:
+    """Against the deviation over sets of images of one generator, with one and the same seed of what is drawn."""
+    real, found, errors = normal(500, 16, 99), [], []
+    for seed in range(60):
+        evidence = samples(real, normal(500, 16, seed) * 1.05 + 0.1)
+        found.append(compute(module, evidence)[name])
+        if seed < 12:
+            parts = (without_generated(evidence, np.arange(500)[block::10]) for block in range(10))
+            errors.append(9 * np.var([compute(module, part)[name] for part in parts]))
+    assert np.sqrt(np.mean(errors)) == pytest.approx(np.std(found, ddof=1), rel=0.25)
+
+
 # Memorisation
 
 
@@ -314,6 +350,22 @@ def test_copies_are_found_and_strangers_are_not() -> None:
     everything = compute(memorisation, samples(real, train, train))
     assert everything == {"nearest_train_rank": 1, "copied_share": 1}
     assert compute(memorisation, samples(real, generated + 30, train)) == {"nearest_train_rank": 0, "copied_share": 0}
+
+
+@pytest.mark.parametrize("share", [0.015, 0.1, 0.5])
+def test_copies_are_found_where_held_out_images_are_in_train(share: float) -> None:
+    train, real, generated = (normal(1000, 4, seed) for seed in range(3))
+    leaked = round(share * len(real))
+    real[:leaked] = train[:leaked]
+    assert compute(memorisation, samples(real, train, train))["copied_share"] == 1
+    nearly = train + 1e-6 * normal(1000, 4, 3)
+    assert compute(memorisation, samples(real, nearly, train))["copied_share"] == 1
+    assert compute(memorisation, samples(real, generated, train))["copied_share"] == pytest.approx(0.01, abs=0.015)
+
+
+def test_held_out_images_that_are_all_in_train_tell_nothing() -> None:
+    with pytest.raises(Unavailable, match=r"^all held-out images are among those that the model was trained on$"):
+        compute(memorisation, samples([1, 0], [0, 5], train=[0, 1, 2]))
 
 
 def test_closest_pairs_by_hand() -> None:

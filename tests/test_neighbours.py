@@ -72,20 +72,33 @@ def test_close_points_far_from_the_origin_keep_their_digits() -> None:
 
 
 def test_crowded_points_beside_far_ones_are_told_apart_by_their_differences() -> None:
-    """One far point makes the products' rounding larger than the crowd: candidates must be recomputed."""
-    crowd = np.random.default_rng(8).normal(size=(9, 3)) * 1e-3
+    """One far point makes the products' rounding larger than the crowd: all of the crowd must be recomputed."""
+    crowd = np.random.default_rng(8).normal(size=(999, 3)) * 1e-3
     found = np.concatenate([crowd, [[1e3, 0, 0]]])
     expected = KDTree(found).query(found, k=[3])[0][:, 0]
     np.testing.assert_allclose(neighbours.kth_distances(found, 2), expected, rtol=1e-12)
-    radii = np.full(10, 1e-3)
+    radii = np.full(1000, 1e-3)
     inside = [int((np.linalg.norm(found - point, axis=1) <= 1e-3).sum()) for point in found]
     np.testing.assert_array_equal(neighbours.count_balls(found, found, radii), inside)
-    assert 10 < sum(inside) < 81
+    assert 2_000 < sum(inside) < 998_000
+
+
+@pytest.mark.parametrize("k", [1, 5])
+def test_two_crowds_have_the_distances_of_a_tree(k: int) -> None:
+    """A thousand points about each of two modes: the products' rounding exceeds all differences within a mode."""
+    modes = np.repeat([[-5.0], [5.0]], 1000, axis=0)
+    found = modes + np.random.default_rng(10).normal(size=(2000, 16)) * 1e-3
+    expected = KDTree(found).query(found, k=[k + 1])[0][:, 0]
+    np.testing.assert_allclose(neighbours.kth_distances(found, k), expected, rtol=1e-12)
+    queries = found + np.random.default_rng(11).normal(size=found.shape) * 1e-3
+    distances, indices = KDTree(found).query(queries)
+    received = neighbours.nearest(queries, found)
+    np.testing.assert_array_equal(received[1], indices)
+    np.testing.assert_allclose(received[0], distances, rtol=1e-12)
 
 
 def test_no_block_is_larger_than_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(neighbours, "BLOCK_SIZE", 1000)
     found = points(100, 4, 9)
-    shapes = [block.squared.shape for block in neighbours._blocks(found, found, 4)]
+    shapes = [block.squared.shape for block in neighbours._blocks(found, found)]
     assert shapes == [(10, 100)] * 10
-    assert [block.squared.shape for block in neighbours._blocks(found, found, 500)] == [(2, 100)] * 50

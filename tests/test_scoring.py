@@ -156,6 +156,13 @@ def test_inception_features(tmp_path: Path) -> None:
     assert "--inception-graph must be given" in refusal(tmp_path, real=real, generated=generated, features="inception")
 
 
+def test_features_are_not_fitted_to_the_pictures_that_are_scored(tmp_path: Path) -> None:
+    assert refusal(tmp_path, features="trained") == (
+        "--train must be given for --features trained: features are not fitted to the pictures that are scored. "
+        "Received: none. See genlab score --help."
+    )
+
+
 # Intervals and floors
 
 
@@ -268,6 +275,22 @@ def test_files_that_are_no_pictures(tmp_path: Path) -> None:
     assert "Received: pickled objects" in refusal(tmp_path, real=tmp_path / "objects.npy")
     assert "a.txt, another kind of file. See --generated." in refusal(tmp_path, generated=tmp_path / "a.txt")
     assert "nowhere, no such file or folder. See --train." in refusal(tmp_path, train=tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_any_changed_byte_is_refused_in_one_line_or_changes_nothing(tmp_path: Path, save: Any) -> None:
+    """Of the names and dates that the archive holds nothing is read twice: some changes do not matter."""
+    path, refused, images = tmp_path / "a.npz", [], random_images(5)
+    save(path, images=images)
+    content = path.read_bytes()
+    for index in range(len(content)):
+        path.write_bytes(content[:index] + bytes([content[index] ^ 0x21]) + content[index + 1 :])
+        try:
+            np.testing.assert_array_equal(reading.read(path, None, "--real").images, images)
+        except InputError as error:
+            refused.append(str(error))
+    assert not [message for message in refused if "\n" in message or "Received: ." in message]
+    assert len(refused) > len(content) / 2
 
 
 def test_folders_that_are_no_pictures(tmp_path: Path) -> None:

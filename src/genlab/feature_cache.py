@@ -1,25 +1,27 @@
-"""Features once per set of images: kept by the content of the images and of the extractor's weights.
+"""Features once per set of images: kept by the content of the images, the extractor's weights and what computes them.
 
-An entry is an npz named by the SHA-256 of both, written as a whole. A damaged one is computed anew; above `MAX_BYTES`
+An entry is an npz named by the SHA-256 of these, written as a whole. A damaged one is computed anew; above `MAX_BYTES`
 those that were not used for longest are removed. A folder that cannot be written costs time, not the result.
 """
 
+import functools
 import hashlib
 import json
 import sys
-import zipfile
 from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
 from filelock import FileLock
 
 from genlab import images as pictures
 from genlab.extraction import Extracted, Extractor
-from genlab.files import replacing
+from genlab.files import DAMAGED, replacing
 
 MAX_BYTES = 2 << 30
 """Of all entries of a folder together."""
-VERSION = 1  # of how features are computed: another one finds no old entry
+CODE = ("extraction.py", "feature_extractor.py", "images.py", "inception.py")
+"""Files of this folder that compute features: where one has changed, or TensorFlow has, no old entry is found."""
 
 
 def extract(extractor: Extractor, images: np.ndarray, folder: Path | None) -> Extracted:
@@ -41,8 +43,14 @@ def extract(extractor: Extractor, images: np.ndarray, folder: Path | None) -> Ex
 
 
 def _key(extractor: Extractor, images: np.ndarray) -> str:
-    facts = [VERSION, extractor.settings["weights_sha256"], extractor.num_classes, pictures.digest(images)]
+    facts = [*_code(), extractor.settings["weights_sha256"], extractor.num_classes, pictures.digest(images)]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+@functools.cache
+def _code(folder: Path = Path(__file__).parent) -> tuple[str, ...]:
+    """Returns TensorFlow's version and the SHA-256 of each file in `CODE`."""
+    return tf.__version__, *(hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in CODE)
 
 
 def _read(path: Path, num_images: int) -> Extracted | None:
@@ -53,7 +61,7 @@ def _read(path: Path, num_images: int) -> Extracted | None:
         path.touch()  # the last that is removed
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except DAMAGED as error:
         print(f"features: {path} is computed anew: {' '.join(str(error).split())}", file=sys.stderr)
         return None
     return found if len(found.features) == len(found.classes) == num_images else None

@@ -1,13 +1,18 @@
 """Writing so that a file or folder under its final name is always whole."""
 
+import lzma
 import os
 import shutil
+import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 BLOCK = 4096
 """What a file takes beyond its own bytes, at most."""
+DAMAGED = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
+"""What reading an .npz raises of which any byte has changed; `zipfile` says by a RuntimeError what it cannot unpack."""
 
 
 @contextmanager

@@ -35,6 +35,8 @@ class Samples:
         num_classes: 0 where the images have no classes.
         train_features: Of the images that the model was trained on, (t, feature_dim), where they are known.
         seed: Of what a metric draws.
+        real_rows: Where these real images stand in the set that they are a part of, int64 (n,); None: they are all.
+        generated_rows: The same of the generated ones, (m,).
     """
 
     real_features: np.ndarray
@@ -44,6 +46,8 @@ class Samples:
     num_classes: int
     train_features: np.ndarray | None = None
     seed: int = 0
+    real_rows: np.ndarray | None = None
+    generated_rows: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -108,8 +112,43 @@ Protocol = dict[str, Any]
 AnyEvidence = TypeVar("AnyEvidence", bound=Evidence)
 
 
+def draw(features: np.ndarray, rows: np.ndarray | None, size: int, seed: int) -> np.ndarray:
+    """Returns `size` of the features (n, feature_dim), drawn without replacement, in their order.
+
+    Every row of the whole set has a rank of its own, whichever others are there. So without some images the draw keeps
+    the rest of them, and the jackknife does not take the draw's own noise for the images'.
+
+    Args:
+        features: Of the images that are there.
+        rows: Where they stand in the whole set, (n,); None: they are all.
+        size: At most n.
+        seed: Of the ranks.
+    """
+    places = np.arange(len(features)) if rows is None else rows
+    ranks = np.random.default_rng(seed).random(int(places.max()) + 1)[places]  # the first do not depend on how many
+    return features[np.sort(np.argsort(ranks, kind="stable")[:size])]
+
+
 def without_block(evidence: AnyEvidence, block: int, num_blocks: int) -> AnyEvidence:
     """Returns the evidence without one of `num_blocks` blocks of its images: the rows block, block + num_blocks, ..."""
-    arrays = {name: value for name, value in vars(evidence).items() if isinstance(value, np.ndarray)}
+    numbered = _numbered(evidence) if isinstance(evidence, Samples) else evidence
+    arrays = {name: value for name, value in vars(numbered).items() if isinstance(value, np.ndarray)}
     kept = {name: np.delete(array, np.s_[block::num_blocks], axis=0) for name, array in arrays.items()}
     return dataclasses.replace(evidence, **kept)  # type: ignore
+
+
+def without_generated(samples: Samples, left_out: np.ndarray) -> Samples:
+    """Returns the evidence without some of the generated images, given by their indices."""
+    arrays = vars(_numbered(samples))
+    names = ("generated_features", "generated_classes", "generated_rows")
+    return dataclasses.replace(samples, **{name: np.delete(arrays[name], left_out, axis=0) for name in names})
+
+
+def _numbered(samples: Samples) -> Samples:
+    """Returns the evidence with the rows of its images."""
+    real, generated = samples.real_rows, samples.generated_rows
+    return dataclasses.replace(
+        samples,
+        real_rows=np.arange(len(samples.real_features)) if real is None else real,
+        generated_rows=np.arange(len(samples.generated_features)) if generated is None else generated,
+    )

@@ -15,10 +15,6 @@ from genlab.images import digest
 
 BLOCK_SIZE = 2**22
 """Numbers in the largest array of one block."""
-EXTRA = 8
-"""Candidates for the k-th nearest beyond k: rounding may have changed the places of neighbours about as far away."""
-
-
 KEPT = 16
 """Results that are remembered; the largest is as long as a set of images."""
 
@@ -64,12 +60,9 @@ def kth_distances(points: np.ndarray, k: int) -> np.ndarray:
         k: From 1 to n - 1.
     """
     found = np.empty(len(points))
-    number = min(k + EXTRA, len(points) - 1)
-    for block in _blocks(points, points, number * points.shape[1]):
+    for block in _blocks(points, points):
         block.squared[np.arange(len(block.squared)), np.arange(len(points))[block.rows]] = np.inf  # itself
-        candidates = np.argpartition(block.squared, number - 1, axis=1)[:, :number]
-        distances = _distances(points[block.rows, None], points[candidates])
-        found[block.rows] = np.partition(distances, k - 1, axis=1)[:, k - 1]
+        found[block.rows], _ = _kth(block, points, points, k)
     return found
 
 
@@ -77,8 +70,7 @@ def kth_distances(points: np.ndarray, k: int) -> np.ndarray:
 def nearest(queries: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns how far the nearest point is from each query, float64 (m,), and its index, int64 (m,).
 
-    Of points whose squared distances differ by less than the rounding of float32 any one may be given, with its own
-    distance.
+    Of points that are equally far away it is the first one.
 
     Args:
         queries: (m, size).
@@ -86,9 +78,8 @@ def nearest(queries: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.nda
     """
     indices = np.empty(len(queries), np.int64)
     distances = np.empty(len(queries))
-    for block in _blocks(queries, points, points.shape[1]):
-        indices[block.rows] = block.squared.argmin(axis=1)
-        distances[block.rows] = _distances(queries[block.rows], points[indices[block.rows]])
+    for block in _blocks(queries, points):
+        distances[block.rows], indices[block.rows] = _kth(block, queries, points, 1)
     return distances, indices
 
 
@@ -102,44 +93,62 @@ def count_balls(queries: np.ndarray, centres: np.ndarray, radii: np.ndarray) -> 
     """
     counts = np.empty(len(queries), np.int64)
     squared_radii = np.square(radii).astype(np.float32)
-    for block in _blocks(queries, centres, centres.shape[1]):
+    for block in _blocks(queries, centres):
         excess = block.squared - squared_radii
         inside = excess < -block.tolerance
-        unsure = np.nonzero(np.abs(excess) <= block.tolerance)
-        inside[unsure] = _are_inside(queries[block.rows], centres, radii, *unsure)
+        unsure = _where(np.abs(excess) <= block.tolerance)
+        inside[unsure] = _distances_of_pairs(queries[block.rows], centres, *unsure) <= radii[unsure[1]]
         counts[block.rows] = np.count_nonzero(inside, axis=1)
     return counts
 
 
-def _are_inside(
-    queries: np.ndarray, centres: np.ndarray, radii: np.ndarray, rows: np.ndarray, columns: np.ndarray
-) -> np.ndarray:
-    """Returns of pairs of a query and a ball, (pairs,) each, whether the one lies in the other: bool (pairs,)."""
-    inside = np.empty(len(rows), bool)
-    step = max(1, BLOCK_SIZE // centres.shape[1])
-    for start in range(0, len(rows), step):
-        row, column = (indices[start : start + step] for indices in (rows, columns))
-        inside[start : start + step] = _distances(queries[row], centres[column]) <= radii[column]
-    return inside
+def _kth(block: _Block, queries: np.ndarray, points: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the distance to the k-th nearest point of each query of a block, and that point's index.
+
+    The k-th smallest of the squares is off by at most the tolerance, and so is the square of each point: the k nearest
+    have squares that are at most twice the tolerance above it. The distances of all such points are computed.
+    """
+    smallest = block.squared.min(axis=1) if k == 1 else np.partition(block.squared, k - 1, axis=1)[:, k - 1]
+    rows, columns = _where(block.squared <= smallest[:, None] + 2 * block.tolerance)
+    distances = _distances_of_pairs(queries[block.rows], points, rows, columns)
+    order = np.lexsort((distances, rows))
+    chosen = order[np.searchsorted(rows, np.arange(len(smallest))) + k - 1]
+    return distances[chosen], columns[chosen]
 
 
-def _blocks(queries: np.ndarray, points: np.ndarray, size_per_query: int) -> Iterator[_Block]:
-    """Yields the queries in turn; `size_per_query` is of what the caller makes of each."""
+def _where(chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the rows and the columns of what is true, as `np.nonzero`, which takes ten times as long."""
+    rows, columns = np.divmod(np.flatnonzero(chosen), chosen.shape[1])
+    return rows, columns
+
+
+def _blocks(queries: np.ndarray, points: np.ndarray) -> Iterator[_Block]:
+    """Yields the queries in turn."""
     centre = points.mean(axis=0, dtype=np.float64)  # small norms, small rounding
     others = (points - centre).astype(np.float32)
     norms = np.einsum("ij,ij->i", others, others)
     farthest = np.sqrt(norms.max())
     share = float(np.finfo(np.float32).eps * (8 + np.sqrt(points.shape[1])))
-    step = max(1, BLOCK_SIZE // max(len(points), size_per_query))
+    others *= -2  # exact
+    step = max(1, BLOCK_SIZE // len(points))
     for start in range(0, len(queries), step):
         rows = slice(start, min(start + step, len(queries)))
         block = (queries[rows] - centre).astype(np.float32)
         own = np.einsum("ij,ij->i", block, block)[:, None]
         squared = block @ others.T
-        squared *= -2
         squared += norms
         squared += own
         yield _Block(rows, squared, share * np.square(np.sqrt(own) + farthest))
+
+
+def _distances_of_pairs(queries: np.ndarray, points: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Returns the distances of pairs of a query and a point, given by their indices: float64 (pairs,)."""
+    distances = np.empty(len(rows))
+    step = max(1, BLOCK_SIZE // points.shape[1])
+    for start in range(0, len(rows), step):
+        row, column = (indices[start : start + step] for indices in (rows, columns))
+        distances[start : start + step] = _distances(queries[row], points[column])
+    return distances
 
 
 def _distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:

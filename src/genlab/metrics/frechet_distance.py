@@ -15,8 +15,8 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import Field
 
-from genlab import gaussians
-from genlab.measures import Measure, Samples, Unavailable, Values
+from genlab import gaussians, seeds
+from genlab.measures import Measure, Samples, Unavailable, Values, draw
 from genlab.params import Section
 
 NEEDS = Samples
@@ -49,7 +49,7 @@ def compute(samples: Samples, settings: Settings) -> Values:
     sizes = subset_sizes(len(samples.generated_features), settings.num_sizes)
     if len(sizes) < 2:
         return {"frechet_distance": distance}
-    distances = _distances_of_subsets(real, samples.generated_features, sizes, samples.seed)
+    distances = _distances_of_subsets(real, samples, sizes)
     return {"frechet_distance": distance, "frechet_distance_infinite": extrapolate(sizes, distances)}
 
 
@@ -59,11 +59,12 @@ def subset_sizes(num_images: int, num_sizes: int) -> list[int]:
     return sorted({round(size) for size in np.linspace(smallest, num_images, num_sizes)}) if smallest >= 2 else []
 
 
-def _distances_of_subsets(
-    real: gaussians.Moments, features: np.ndarray, sizes: Sequence[int], seed: int
-) -> list[float]:
-    generator = np.random.default_rng(seed)
-    subsets = (features[np.sort(generator.permutation(len(features))[:size])] for size in sizes)
+def _distances_of_subsets(real: gaussians.Moments, samples: Samples, sizes: Sequence[int]) -> list[float]:
+    own = (seeds.derive(samples.seed, "frechet_distance", index) for index in range(len(sizes)))
+    subsets = (
+        draw(samples.generated_features, samples.generated_rows, size, seed)
+        for size, seed in zip(sizes, own, strict=True)
+    )
     return [gaussians.frechet_distance(real, gaussians.moments(subset)) for subset in subsets]
 
 

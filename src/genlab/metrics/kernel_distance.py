@@ -12,7 +12,8 @@ whatever the number of images, and may be negative.
 import numpy as np
 from pydantic import Field
 
-from genlab.measures import Measure, Samples, Unavailable, Values
+from genlab import seeds
+from genlab.measures import Measure, Samples, Unavailable, Values, draw
 from genlab.params import Section
 
 NEEDS = Samples
@@ -32,16 +33,16 @@ def compute(samples: Samples, settings: Settings) -> Values:
     Raises:
         Unavailable: There are fewer than two real or generated images.
     """
-    sets = samples.real_features, samples.generated_features
-    size = min(settings.subset_size, *map(len, sets))
+    sets = (samples.real_features, samples.real_rows), (samples.generated_features, samples.generated_rows)
+    size = min(settings.subset_size, *(len(features) for features, _ in sets))
     if size < 2:
         raise Unavailable("pairs of different images need at least 2 images")
-    generator = np.random.default_rng(samples.seed)
-    draws = (
-        [features[generator.choice(len(features), size, replace=False)] for features in sets]
-        for _ in range(settings.num_subsets)
-    )
-    return {"kernel_distance": float(np.mean([squared_discrepancy(real, generated) for real, generated in draws]))}
+    found = []
+    for subset in range(settings.num_subsets):
+        own = (seeds.derive(samples.seed, "kernel_distance", subset, side) for side in ("real", "generated"))
+        drawn = (draw(*each, size, seed) for each, seed in zip(sets, own, strict=True))
+        found.append(squared_discrepancy(*drawn))
+    return {"kernel_distance": float(np.mean(found))}
 
 
 def squared_discrepancy(first: np.ndarray, second: np.ndarray) -> float:

@@ -7,7 +7,8 @@ With d(.) the distance to the nearest train image in the features of a classifie
 
 the statistic of Mann and Whitney as a share of all pairs: 0.5 where samples are as far from the train images as new
 real ones are, 1 where all are nearer. Samples that are merely poor are farther, and hide copies among them; so it is
-also said how many are nearer to a train image than the nearest hundredth of the held-out images.
+also said how many are nearer to a train image than the nearest hundredth of the held-out images. Those that are train
+images themselves do not count there: where a hundredth of them is, nothing would be nearer.
 
 *Departure from the paper.* The whole space is one cell, and the statistic is given as it is, not as a z-score.
 """
@@ -25,7 +26,7 @@ MEASURES = {
     "copied_share": Measure("share of the generated images, 0.01 as held-out images", "lower", "docs/metrics.md"),
 }
 NEAREST_SHARE = 0.01
-"""Of the held-out images: what is nearer to a train image than these counts as copied."""
+"""Of the held-out images that train lacks: what is nearer to a train image than these counts as copied."""
 
 
 class ClosestPairs(NamedTuple):
@@ -40,7 +41,7 @@ def compute(samples: Samples) -> Values:
     """Returns the rank and the share.
 
     Raises:
-        Unavailable: The train images are not known.
+        Unavailable: The train images are not known, or all held-out images are among them.
     """
     from sklearn.metrics import roc_auc_score
 
@@ -49,7 +50,10 @@ def compute(samples: Samples) -> Values:
     generated, _ = neighbours.nearest(samples.generated_features, train)
     is_held_out = np.repeat([True, False], [len(held_out), len(generated)])
     rank = roc_auc_score(is_held_out, np.concatenate([held_out, generated]))  # Mann and Whitney's, ties count half
-    copied = generated < np.quantile(held_out, NEAREST_SHARE)
+    unseen = held_out[held_out > 0]
+    if not len(unseen):
+        raise Unavailable("all held-out images are among those that the model was trained on")
+    copied = generated < np.quantile(unseen, NEAREST_SHARE)
     return {"nearest_train_rank": float(rank), "copied_share": float(copied.mean())}
 
 

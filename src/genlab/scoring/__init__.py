@@ -27,7 +27,7 @@ from genlab.evaluation import Panel, intervals
 from genlab.extraction import Extracted, Extractor
 from genlab.files import replacing
 from genlab.images import Split
-from genlab.measures import Samples
+from genlab.measures import Samples, without_generated
 from genlab.params import Params
 from genlab.scoring import reading
 from genlab.scoring.reading import Pictures
@@ -45,7 +45,7 @@ class Request(NamedTuple):
         real: Pictures that the generator was not trained on: a folder, an .npz or an .npy.
         generated: The generator's.
         train: What it was trained on, for memorisation.
-        features: The name of a pinned extractor, `inception`, or `trained`: on the train pictures, without labels.
+        features: The name of a pinned extractor, `inception`, or `trained`: on `train`, which it needs, without labels.
         graph: The Inception graph: a file or an address.
         sha256: Of the graph's file.
         params: The file whose `evaluation.metrics` and `features` count.
@@ -73,6 +73,7 @@ def score(request: Request) -> dict[str, Any]:
         InputError: The pictures, the features or the parameters are not usable; the message is one line.
     """
     pinned.check(request.features, [*pinned.names(), INCEPTION, TRAINED], "--features")
+    _check_train(request)
     devices.configure("float32", deterministic=True)
     settings = params.load(request.params, data_name="image_folder", profile="default")
     paths = {"real": request.real, "generated": request.generated, "train": request.train}
@@ -109,6 +110,15 @@ def write(scores: Mapping[str, Any], out: Path) -> None:
 
 
 # The pictures and their features
+
+
+def _check_train(request: Request) -> None:
+    """Raises an InputError where the features would have to be fitted to the real pictures that are scored."""
+    if request.features == TRAINED and request.train is None:
+        raise InputError(
+            f"--train must be given for --features {TRAINED}: features are not fitted to the pictures that are scored. "
+            "Received: none. See genlab score --help."
+        )
 
 
 def _channels(features: str) -> int | None:
@@ -155,9 +165,7 @@ def _extractor(request: Request, settings: Params, sets: Mapping[str, Pictures],
     if request.features != TRAINED:
         pinned.check_shape(request.features, shape, "--features")
         return pinned.load(request.features)
-    learned, other = (
-        Split(each.images, np.full(len(each.images), -1)) for each in (sets.get("train", sets["real"]), sets["real"])
-    )
+    learned, other = (Split(each.images, np.full(len(each.images), -1)) for each in (sets["train"], sets["real"]))
     with contextlib.redirect_stdout(sys.stderr):  # its progress: what is printed is the table
         feature_extractor.train(settings.features, learned, other, 0, seeds.derive(request.seed, "features"), folder)
     return feature_extractor.load(folder)
@@ -199,8 +207,7 @@ def _without_blocks(evidence: Samples) -> list[Samples]:
     if number < 2 * intervals.NUM_BLOCKS:
         return []
     order = np.random.default_rng(seeds.derive(evidence.seed, "jackknife")).permutation(number)
-    kept = (np.sort(np.delete(order, np.s_[block :: intervals.NUM_BLOCKS])) for block in range(intervals.NUM_BLOCKS))
-    return [_generated(evidence, evidence.generated_features[rows], evidence.generated_classes[rows]) for rows in kept]
+    return [without_generated(evidence, order[block :: intervals.NUM_BLOCKS]) for block in range(intervals.NUM_BLOCKS)]
 
 
 def _halves(evidence: Samples) -> Samples:

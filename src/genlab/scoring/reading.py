@@ -1,6 +1,5 @@
 """Pictures of any project: a folder of PNG and JPEG files, an .npz or an .npy, as uint8 NHWC."""
 
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 
 from genlab.data import image_folder
 from genlab.errors import InputError
+from genlab.files import DAMAGED
 from genlab.images import to_uint8
 
 CHUNK_IMAGES = 1000
@@ -50,9 +50,9 @@ def read(path: Path, channels: int | None, option: str) -> Pictures:
 def _refusing(path: Path, option: str) -> Iterator[None]:
     try:
         yield
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except DAMAGED as error:
         is_pickle = "pickle" in str(error) or "Python objects" in str(error)
-        reason = "pickled objects" if is_pickle else " ".join(str(error).split())
+        reason = "pickled objects" if is_pickle else " ".join(str(error).split()) or "a damaged file"
         raise InputError(f"{path} must hold {ARRAYS}. Received: {reason}. See {option}.") from None
 
 
