@@ -1,5 +1,6 @@
 """The panel of metrics and the scores: who is asked, what a number carries, and what is said where there is none."""
 
+import json
 from types import SimpleNamespace
 from typing import Any
 
@@ -69,6 +70,29 @@ def test_number_of_one_whole_set_is_jackknifed(scores: Scores) -> None:
     margin = 2 * 2.262157 * values.reshape(10, 10).mean(axis=0).std(ddof=1) / np.sqrt(10)
     assert found["value"] == pytest.approx(2 * values.mean())
     assert found["interval"] == pytest.approx((2 * values.mean() - margin, 2 * values.mean() + margin), rel=1e-6)
+
+
+@pytest.mark.parametrize("number", [4, 19])
+def test_few_images_have_a_number_and_no_interval(scores: Scores, number: int) -> None:
+    scores.add("prior", samples(*range(number)), {}, "samples")
+    found = scores.metrics["test/prior/glow"]
+    assert (found["value"], found["interval"]) == (number - 1, None)
+    assert found["interval_method"] == "none: too few images"
+
+
+def test_block_without_which_there_is_no_number_leaves_no_interval(scores: Scores) -> None:
+    def leave_out(evidence: Samples) -> list[Samples]:
+        return [evidence] * 9 + [samples(1, 1)]  # fewer than 4
+
+    scores.add("prior", samples(*range(40)), {}, "samples", leave_out)
+    assert scores.metrics["test/prior/glow"]["interval"] is None
+    json.dumps(scores.metrics, allow_nan=False)
+
+
+@pytest.mark.parametrize("repeats", [1, 3])
+def test_what_is_not_finite_is_skipped(scores: Scores, repeats: int) -> None:
+    scores.add("prior", [samples(1, np.inf, 2, 3)] * repeats, {}, "samples")
+    assert (scores.metrics, scores.skipped) == ({}, {"test/prior/glow": "not a finite number"})
 
 
 def test_value_per_image_becomes_a_mean_and_what_is_not_given_is_skipped(scores: Scores) -> None:

@@ -17,7 +17,8 @@ import genlab
 from fixtures_models import ROOT, random_images
 from genlab import params, pinned, scoring
 from genlab.errors import InputError
-from genlab.evaluation import Panel, intervals
+from genlab.evaluation import Panel, intervals, samples
+from genlab.extraction import Extracted
 from genlab.gaussians import frechet_distance_of_features
 from genlab.images import digest
 from genlab.measures import Samples
@@ -99,6 +100,7 @@ def test_protocol(scores: dict[str, Any]) -> None:
     facts = pinned.load("digits-v1").settings
     assert protocol["features"] == {
         "name": "digits-v1",
+        "pinned": "digits-v1",
         "task": "classes",
         "weights_sha256": facts["weights_sha256"],
     }
@@ -194,12 +196,13 @@ def test_every_generated_image_is_left_out_once() -> None:
 
 
 def test_floor_is_one_half_of_the_real_images_against_the_other() -> None:
-    half = scoring._halves(numbered(11, 4))
-    rows, others = half.real_features.ravel(), half.generated_features.ravel()
-    assert (len(rows), len(others)) == (5, 6)
-    assert sorted([*rows, *others]) == list(range(11))
-    np.testing.assert_array_equal(rows, half.real_classes)
-    np.testing.assert_array_equal(others, half.generated_classes)
+    rows, others = samples.halves(Extracted(np.arange(11.0)[:, np.newaxis], np.arange(11)), seed=0)
+    assert (len(rows.features), len(others.features)) == (5, 6)
+    assert sorted([*rows.classes, *others.classes]) == list(range(11))
+    for half in (rows, others):
+        np.testing.assert_array_equal(half.features[:, 0], half.classes)
+    again = samples.halves(Extracted(np.arange(11.0)[:, np.newaxis], np.arange(11)), seed=1)[0]
+    assert set(again.classes) != set(rows.classes)
 
 
 # What is read
@@ -332,7 +335,7 @@ def test_few_pictures_are_refused_unless_they_are_allowed(tmp_path: Path) -> Non
         "the real pictures must be at least 2. Received: 1. See --real."
     )
     found = scoring.score(request(tmp_path, generated=GENERATED[:16], allow_few=True))["metrics"]["frechet_distance"]
-    assert (found["interval"], found["interval_method"]) == (None, "none: too few pictures")
+    assert (found["interval"], found["interval_method"]) == (None, "none: too few images")
     assert found["value"] > 0
     assert len(scoring.score(request(tmp_path, generated=GENERATED[:17]))["metrics"]) >= 1
 

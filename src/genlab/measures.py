@@ -137,6 +137,13 @@ def without_block(evidence: AnyEvidence, block: int, num_blocks: int) -> AnyEvid
     return dataclasses.replace(evidence, **kept)  # type: ignore
 
 
+def without_blocks(evidence: AnyEvidence, num_blocks: int) -> list[AnyEvidence]:
+    """Returns the evidence without each of its blocks; nothing where an array has fewer than two images per block."""
+    if min(len(value) for value in vars(evidence).values() if isinstance(value, np.ndarray)) < 2 * num_blocks:
+        return []
+    return [without_block(evidence, block, num_blocks) for block in range(num_blocks)]
+
+
 def without_generated(samples: Samples, left_out: np.ndarray) -> Samples:
     """Returns the evidence without some of the generated images, given by their indices."""
     arrays = vars(_numbered(samples))

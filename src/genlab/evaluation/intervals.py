@@ -16,11 +16,14 @@ RESAMPLES_AT_ONCE = 100
 NUM_BLOCKS = 10
 
 
+TOO_FEW = "none: too few images"
+
+
 class Estimate(NamedTuple):
-    """A number with its 95 % interval, and how the interval was made."""
+    """A number with its 95 % interval, where there is one, and how the interval was made."""
 
     value: float
-    interval: tuple[float, float]
+    interval: tuple[float, float] | None
     interval_method: str
 
 
@@ -54,8 +57,11 @@ def of_jackknife(value: float, without: Sequence[float]) -> Estimate:
 
     Args:
         value: Of the whole set.
-        without: The same number of the set without its first block, without its second block, and so on.
+        without: The same number of the set without its first block, without its second block, and so on. Where there
+            are none, or one of them is not a finite number, there is no interval.
     """
+    if not len(without) or not np.isfinite(without).all():
+        return Estimate(value, None, TOO_FEW)
     num_blocks = len(without)
     error = float(np.sqrt((num_blocks - 1) / num_blocks * np.sum(np.square(np.asarray(without) - np.mean(without)))))
     margin = float(stats.t.ppf((1 + LEVEL) / 2, num_blocks - 1)) * error

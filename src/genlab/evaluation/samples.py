@@ -63,6 +63,13 @@ def evidence(real: Extracted, generated: Extracted, train: Extracted | None, num
     return Samples(real.features, generated.features, real.classes, generated.classes, num_classes, learned, seed)
 
 
+def halves(real: Extracted, seed: int) -> tuple[Extracted, Extracted]:
+    """Returns one random half of real images, and the other, which is larger by one where their number is odd."""
+    order = np.random.default_rng(seed).permutation(len(real.features))
+    first, second = order[: len(order) // 2], order[len(order) // 2 :]
+    return Extracted(real.features[first], real.classes[first]), Extracted(real.features[second], real.classes[second])
+
+
 def _space(task: Task, extractor: Extractor) -> Space:
     number = min(task.settings.num_images, len(task.test.images))
     return Space(extractor, extract(extractor, task.test.images[:number]), extract(extractor, task.train.images))

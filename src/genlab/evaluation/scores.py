@@ -9,7 +9,14 @@ import numpy as np
 
 from genlab.evaluation import intervals
 from genlab.evaluation.panel import Answer, Panel
-from genlab.measures import Evidence, Protocol, Unavailable, without_block
+from genlab.measures import Evidence, Protocol, Unavailable, without_blocks
+
+NOT_FINITE = "not a finite number"
+
+
+def leave_out_blocks(evidence: Evidence) -> list[Evidence]:
+    """Returns the evidence without each block of its images; nothing where they are few."""
+    return without_blocks(evidence, intervals.NUM_BLOCKS)
 
 
 @dataclass
@@ -19,7 +26,7 @@ class Scores:
     Attributes:
         panel: Whom to ask.
         seed: Of the bootstrap.
-        metrics: By name: value, interval, interval_method, unit, direction, reference, method, protocol.
+        metrics: By name: value, interval (or None), interval_method, unit, direction, reference, method, protocol.
         skipped: By name: why there is no value.
         pictures: uint8 NHWC.
         arrays: By the name of a file the arrays in it: `latents`, `class_histogram` and others.
@@ -36,7 +43,14 @@ class Scores:
         """Returns the bare numbers by name."""
         return {name: metric["value"] for name, metric in self.metrics.items()}
 
-    def add(self, source: str, evidence: Evidence | Sequence[Evidence], protocol: Protocol, method: str) -> None:
+    def add(
+        self,
+        source: str,
+        evidence: Evidence | Sequence[Evidence],
+        protocol: Protocol,
+        method: str,
+        leave_out: Callable[[Any], Sequence[Evidence]] = leave_out_blocks,
+    ) -> None:
         """Asks every metric that needs this kind of evidence.
 
         Args:
@@ -44,14 +58,18 @@ class Scores:
             evidence: One, or several that differ in the seed of what was generated: then the mean is the number.
             protocol: How it came about; the metric's own settings are added.
             method: The same in a word, for the reader.
+            leave_out: What the jackknife of one evidence compares: the evidence without each of some blocks.
         """
         repeats = list(evidence) if isinstance(evidence, Sequence) else [evidence]
-        blocks = functools.cache(lambda: self._without_blocks(repeats[0]))
+        blocks = functools.cache(lambda: [self._numbers(part) for part in leave_out(repeats[0])])
         for answers in zip(*(self.panel.ask(each) for each in repeats), strict=True):
             first, name = answers[0], f"test/{source}/{answers[0].name}"
             missing = next((answer for answer in answers if answer.value is None), None)
             if missing is not None:
                 self.skipped[name] = missing.reason
+                continue
+            if not all(np.isfinite(answer.value).all() for answer in answers):
+                self.skipped[name] = NOT_FINITE
                 continue
             facts = first.measure._asdict() | {"method": method, "protocol": protocol | {"metric": first.settings}}
             self.metrics[name] = self._estimate(answers, blocks)._asdict() | facts
@@ -64,11 +82,9 @@ class Scores:
             return intervals.of_mean(values[0], self.seed)
         return intervals.of_jackknife(float(values[0]), [block.get(answers[0].name, np.nan) for block in blocks()])
 
-    def _without_blocks(self, evidence: Evidence) -> list[dict[str, float]]:
-        """Returns the numbers of the evidence without each of its blocks of images."""
-        parts = (without_block(evidence, block, intervals.NUM_BLOCKS) for block in range(intervals.NUM_BLOCKS))
-        asked = (self.panel.ask(part) for part in parts)
-        return [{each.name: each.value for each in answers if isinstance(each.value, float)} for answers in asked]
+    def _numbers(self, evidence: Evidence) -> dict[str, float]:
+        """Returns the numbers that are of the whole set, by name."""
+        return {each.name: each.value for each in self.panel.ask(evidence) if isinstance(each.value, float)}
 
     def gather(
         self, source: str, kind: type[Evidence], evidence: Callable[[], Evidence], protocol: Protocol, method: str

@@ -9,9 +9,7 @@ so it is an upper estimate of what a perfect generator would have.
 """
 
 import contextlib
-import dataclasses
 import json
-import math
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -23,7 +21,7 @@ import numpy as np
 import genlab
 from genlab import devices, feature_cache, feature_extractor, images, inception, params, pinned, seeds
 from genlab.errors import InputError
-from genlab.evaluation import Panel, intervals
+from genlab.evaluation import Panel, Scores, intervals, samples
 from genlab.extraction import Extracted, Extractor
 from genlab.files import replacing
 from genlab.images import Split
@@ -35,6 +33,7 @@ from genlab.scoring.reading import Pictures
 PARAMS = Path(__file__).parents[1] / "params.yaml"
 """The numbers of this package's own version: the repository's `params.yaml`, which the wheel carries."""
 INCEPTION, TRAINED = "inception", "trained"
+GENERATED, FLOOR = "generated", "floor"
 MIN_IMAGES = 2
 
 
@@ -85,9 +84,8 @@ def score(request: Request) -> dict[str, Any]:
     _check_numbers(sets, extractor, request.allow_few)
     kept = request.cache / "features" if request.cache else None
     found = {name: feature_cache.extract(extractor, each.images, kept) for name, each in sets.items()}
-    panel = Panel(settings.evaluation.metrics, f"{request.params}: evaluation.metrics")
-    scores = _scores(found, extractor.num_classes, panel, request.seed)
-    return scores | {"protocol": _protocol(request, sets, found, extractor)}
+    scores = Scores(Panel(settings.evaluation.metrics, f"{request.params}: evaluation.metrics"), request.seed)
+    return _measured(scores, found, extractor.num_classes) | {"protocol": _protocol(request, sets, found, extractor)}
 
 
 def check_out(out: Path) -> None:
@@ -104,7 +102,7 @@ def write(scores: Mapping[str, Any], out: Path) -> None:
     """
     try:
         with replacing(out.resolve()) as building:
-            building.write_text(json.dumps(scores, indent=2) + "\n")
+            building.write_text(json.dumps(scores, indent=2, allow_nan=False) + "\n")
     except OSError as error:
         raise InputError(f"--out must be writable. Received: {out} ({error.strerror}). See --out.") from None
 
@@ -174,63 +172,44 @@ def _extractor(request: Request, settings: Params, sets: Mapping[str, Pictures],
 # The numbers
 
 
-def _scores(found: Mapping[str, Extracted], num_classes: int, panel: Panel, seed: int) -> dict[str, Any]:
-    evidence = _evidence(found, num_classes, seed)
-    without = [_values(panel, part) for part in _without_blocks(evidence)]
-    floors = _values(panel, _halves(evidence))
-    metrics, skipped = {}, {}
-    for answer in panel.ask(evidence):
-        name, value = answer.name, math.nan if answer.value is None else float(np.mean(answer.value))
-        if not math.isfinite(value):
-            skipped[name] = answer.reason if answer.value is None else "not a finite number"
-            continue
-        estimate = _interval(value, [part.get(name, math.nan) for part in without])
-        facts = answer.measure._asdict() | {"settings": answer.settings}
-        metrics[name] = {**estimate, "floor": _finite(floors.get(name)), **facts}
-    return {"metrics": metrics, "skipped": skipped}
+def _measured(scores: Scores, found: Mapping[str, Extracted], num_classes: int) -> dict[str, Any]:
+    """Returns the numbers of the generated pictures, each with its floor, and what was left out, by bare names."""
+    train, seed = found.get("train"), scores.seed
+    pair = samples.halves(found["real"], seeds.derive(seed, "floor"))
+    for source, evidence, leave_out in (
+        (GENERATED, samples.evidence(found["real"], found["generated"], train, num_classes, seed), _without_blocks),
+        (FLOOR, samples.evidence(*pair, train, num_classes, seed), lambda _: []),  # of it no interval is said
+    ):
+        scores.add(source, evidence, {}, "pictures", leave_out)
+    return {
+        "metrics": {
+            name: _told(metric, scores.metrics.get(f"test/{FLOOR}/{name}")) for name, metric in _of(scores.metrics)
+        },
+        "skipped": dict(_of(scores.skipped)),
+    }
 
 
-def _evidence(found: Mapping[str, Extracted], num_classes: int, seed: int) -> Samples:
-    real, generated = found["real"], found["generated"]
-    train = found["train"].features if "train" in found else None
-    return Samples(real.features, generated.features, real.classes, generated.classes, num_classes, train, seed)
+def _of(numbers: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Returns what there is of the generated pictures, by the metric's bare name."""
+    prefix = f"test/{GENERATED}/"
+    return [(name.removeprefix(prefix), value) for name, value in numbers.items() if name.startswith(prefix)]
 
 
-def _values(panel: Panel, evidence: Samples) -> dict[str, float]:
-    """Returns the numbers that there are, by name."""
-    return {answer.name: float(np.mean(answer.value)) for answer in panel.ask(evidence) if answer.value is not None}
+def _told(metric: Mapping[str, Any], floor: Mapping[str, Any] | None) -> dict[str, Any]:
+    kept = {name: value for name, value in metric.items() if name not in ("method", "protocol")}
+    return kept | {"floor": floor and floor["value"], "settings": metric["protocol"]["metric"]}
 
 
 def _without_blocks(evidence: Samples) -> list[Samples]:
-    """Returns the evidence without each of ten random blocks of the generated images; nothing where they are few."""
+    """Returns the evidence without each of ten random blocks of the generated images; nothing where they are few.
+
+    Random, since pictures of a file may be in the order of their classes, and the real ones stay.
+    """
     number = len(evidence.generated_features)
     if number < 2 * intervals.NUM_BLOCKS:
         return []
     order = np.random.default_rng(seeds.derive(evidence.seed, "jackknife")).permutation(number)
     return [without_generated(evidence, order[block :: intervals.NUM_BLOCKS]) for block in range(intervals.NUM_BLOCKS)]
-
-
-def _halves(evidence: Samples) -> Samples:
-    """Returns one random half of the real images as real, the other as generated."""
-    order = np.random.default_rng(seeds.derive(evidence.seed, "floor")).permutation(len(evidence.real_features))
-    rows, others = np.sort(order[: len(order) // 2]), np.sort(order[len(order) // 2 :])
-    features, classes = evidence.real_features, evidence.real_classes
-    half = dataclasses.replace(evidence, real_features=features[rows], real_classes=classes[rows])
-    return _generated(half, features[others], classes[others])
-
-
-def _generated(evidence: Samples, features: np.ndarray, classes: np.ndarray) -> Samples:
-    return dataclasses.replace(evidence, generated_features=features, generated_classes=classes)
-
-
-def _interval(value: float, without: list[float]) -> dict[str, Any]:
-    if not without or not np.isfinite(without).all():
-        return {"value": value, "interval": None, "interval_method": "none: too few pictures"}
-    return intervals.of_jackknife(value, without)._asdict()
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
 
 
 def _protocol(
@@ -239,7 +218,7 @@ def _protocol(
     facts = extractor.settings
     half = len(sets["real"].images) // 2
     return {
-        "features": {"name": request.features, "task": facts["task"], "weights_sha256": facts["weights_sha256"]},
+        "features": samples.facts_of(extractor) | {"name": facts.get("name", request.features)},
         "feature_dim": found["real"].features.shape[1],
         **{f"num_{name}": len(sets[name].images) if name in sets else 0 for name in ("real", "generated", "train")},
         **{f"{name}_sha256": images.digest(each.images) for name, each in sets.items()},

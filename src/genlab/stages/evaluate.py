@@ -67,8 +67,8 @@ def _write_scores(folder: Path, result: Scores, trained: TrainedModel) -> None:
     }
     with replacing(folder) as building:
         building.mkdir()
-        (building / "metrics.json").write_text(json.dumps(result.values(), indent=2) + "\n")
-        (building / "scores.json").write_text(json.dumps(facts, indent=2) + "\n")
+        (building / "metrics.json").write_text(json.dumps(result.values(), indent=2, allow_nan=False) + "\n")
+        (building / "scores.json").write_text(json.dumps(facts, indent=2, allow_nan=False) + "\n")
 
 
 def _protocol(result: Scores) -> str:

@@ -76,6 +76,6 @@ def _halves(extracted: Extracted, seed: int) -> tuple[Extracted, Extracted]:
 def _write(folder: Path, scores: Scores) -> None:
     with replacing(folder) as building:
         building.mkdir(parents=True)
-        (building / "metrics.json").write_text(json.dumps(scores.values(), indent=2) + "\n")
+        (building / "metrics.json").write_text(json.dumps(scores.values(), indent=2, allow_nan=False) + "\n")
         facts = {"metrics": scores.metrics, "skipped": scores.skipped}
-        (building / "scores.json").write_text(json.dumps(facts, indent=2) + "\n")
+        (building / "scores.json").write_text(json.dumps(facts, indent=2, allow_nan=False) + "\n")
