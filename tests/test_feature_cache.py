@@ -44,15 +44,18 @@ def check_equal(found: Extracted, expected: Extracted) -> None:
 
 
 def test_every_batch_has_one_size_and_no_filling_comes_back() -> None:
-    seen = []
+    seen: list[np.ndarray] = []
+    starts: list[int] = []
 
-    def double(batch: np.ndarray) -> list[np.ndarray]:
+    def double(batch: np.ndarray, start: int) -> list[np.ndarray]:
         seen.append(batch.copy())
+        starts.append(start)
         return [batch * 2, batch.sum(axis=1)]
 
     values = np.arange(1, 11).reshape(5, 2)
     doubled, sums = in_batches(double, values, 3)
     assert [batch.tolist() for batch in seen] == [[[1, 2], [3, 4], [5, 6]], [[7, 8], [9, 10], [0, 0]]]
+    assert starts == [0, 3]
     np.testing.assert_array_equal(doubled, values * 2)
     np.testing.assert_array_equal(sums, [3, 7, 11, 15, 19])
 

@@ -31,22 +31,22 @@ class Extractor(Protocol):
 
 
 def in_batches(
-    function: Callable[[np.ndarray], Sequence[np.ndarray]], images: np.ndarray, batch_size: int
+    function: Callable[[np.ndarray, int], Sequence[np.ndarray]], values: np.ndarray, batch_size: int
 ) -> list[np.ndarray]:
-    """Returns the outputs of `function` for all images, each concatenated over the batches.
+    """Returns the outputs of `function` for all values, each concatenated over the batches.
 
-    Every batch is filled up to one size: equal shapes give equal bits, so the first images' outputs do not depend on
-    how many follow. One batch is in memory at a time, also where `images` lies on disk (`np.memmap`).
+    Every batch is filled up to one size: equal shapes give equal bits, so the first values' outputs do not depend on
+    how many follow. One batch is in memory at a time, also where `values` lies on disk (`np.memmap`).
 
     Args:
-        function: Takes (batch_size, ...) and returns arrays (batch_size, ...).
-        images: At least one, (n, ...).
+        function: Takes (batch_size, ...) and the number of values before, and returns arrays (batch_size, ...).
+        values: Images or latents, at least one, (n, ...).
         batch_size: At least 1.
     """
     parts = []
-    for start in range(0, len(images), batch_size):
-        batch = np.asarray(images[start : start + batch_size])
+    for start in range(0, len(values), batch_size):
+        batch = np.asarray(values[start : start + batch_size])
         filling = np.zeros((batch_size - len(batch), *batch.shape[1:]), batch.dtype)
         filled = np.concatenate([batch, filling]) if len(filling) else batch
-        parts.append([np.asarray(output)[: len(batch)] for output in function(filled)])
+        parts.append([np.asarray(output)[: len(batch)] for output in function(filled, start)])
     return [np.concatenate(each) for each in zip(*parts, strict=True)]

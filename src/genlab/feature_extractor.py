@@ -44,7 +44,7 @@ class FeatureExtractor:
 
     def extract(self, images: np.ndarray) -> Extracted:
         """Returns the features and the predicted classes of uint8 images NHWC, at least one."""
-        features, logits = in_batches(lambda batch: self._compiled(tf.constant(to_float(batch))), images, BATCH_SIZE)
+        features, logits = in_batches(lambda batch, _: self._compiled(tf.constant(to_float(batch))), images, BATCH_SIZE)
         return Extracted(features, logits.argmax(axis=1))
 
 

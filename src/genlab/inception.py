@@ -61,7 +61,7 @@ class InceptionExtractor:
         (features,) = in_batches(self._features, images, BATCH_SIZE)
         return Extracted(features, np.zeros(len(features), np.int64))
 
-    def _features(self, batch: np.ndarray) -> list[np.ndarray]:
+    def _features(self, batch: np.ndarray, _: int) -> list[np.ndarray]:
         colour = np.repeat(batch, 3, axis=-1) if batch.shape[-1] == 1 else batch
         found = self._run(colour)
         if found.ndim != 4 or found.shape[:3] != (len(batch), 1, 1):

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from genlab import binarisation, density, devices, plugins
 from genlab.errors import InputError
+from genlab.extraction import in_batches
 from genlab.params import build_section
 
 BATCH_SIZE = 100
@@ -111,10 +112,8 @@ class TrainedModel:
                 f"(kind {self.settings['kind']}). See params.yaml: models."
             )
         function = self.compiled(verb)
-        filling = np.zeros((-len(values) % BATCH_SIZE, *values.shape[1:]), values.dtype)
-        filled = np.concatenate([values, filling]) if len(filling) else values
-        batches = (filled[start : start + BATCH_SIZE] for start in range(0, len(filled), BATCH_SIZE))
-        return np.concatenate([function(tf.constant(batch)).numpy() for batch in batches])[: len(values)]
+        (found,) = in_batches(lambda batch, _: [function(tf.constant(batch))], values, BATCH_SIZE)
+        return found
 
 
 def load(folder: Path | str) -> TrainedModel:

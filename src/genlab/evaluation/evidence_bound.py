@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from genlab.evaluation.scores import Scores
 from genlab.evaluation.task import Task
+from genlab.extraction import in_batches
 from genlab.images import to_float
 from genlab.measures import EvidenceBound, Unavailable
 from genlab.metrics import latent_use
@@ -46,8 +47,8 @@ def evidence_bound(model: TrainedModel, images: np.ndarray, seed: int) -> Eviden
     if not hasattr(model.model, "elbo_terms"):
         raise Unavailable(f"{model.settings['kind']} has no posterior")
     floats = to_float(model.as_seen(np.asarray(images)))
-    filled = np.concatenate([floats, np.zeros((-len(floats) % BATCH_SIZE, *floats.shape[1:]), floats.dtype)])
-    starts, compiled = range(0, len(filled), BATCH_SIZE), model.compiled("elbo_terms")
-    terms = [compiled(tf.constant(filled[start : start + BATCH_SIZE]), tf.constant([seed, start])) for start in starts]
-    losses, kls = (np.concatenate(part)[: len(floats)] for part in zip(*terms, strict=True))
+    compiled = model.compiled("elbo_terms")
+    losses, kls = in_batches(
+        lambda batch, start: compiled(tf.constant(batch), tf.constant([seed, start])), floats, BATCH_SIZE
+    )
     return EvidenceBound(losses, kls, model.encode(floats))

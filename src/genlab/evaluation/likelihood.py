@@ -14,6 +14,7 @@ from genlab import seeds
 from genlab.evaluation.evidence_bound import likelihood_of
 from genlab.evaluation.scores import Scores
 from genlab.evaluation.task import Task
+from genlab.extraction import in_batches
 from genlab.images import to_float
 from genlab.measures import ImportanceWeights, Unavailable
 from genlab.params import Likelihood
@@ -72,11 +73,8 @@ def estimate(log_weights: LogWeights, images: np.ndarray, num_samples: int, seed
         seed: Of all draws.
     """
     compiled = tf.function(log_weights, autograph=False)
-    filling = np.zeros((-len(images) % BLOCK_IMAGES, *images.shape[1:]), images.dtype)
-    filled = np.concatenate([images, filling])  # equal shapes: compiled once
-    starts = range(0, len(filled), BLOCK_IMAGES)
-    blocks = (_sum(compiled, filled[start : start + BLOCK_IMAGES], num_samples, seed, start) for start in starts)
-    return np.concatenate(list(blocks))[: len(images)] - np.log(num_samples)
+    (sums,) = in_batches(lambda block, start: [_sum(compiled, block, num_samples, seed, start)], images, BLOCK_IMAGES)
+    return sums - np.log(num_samples)
 
 
 def _sum(compiled: LogWeights, images: np.ndarray, num_samples: int, seed: int, start: int) -> np.ndarray:
