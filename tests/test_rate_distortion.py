@@ -1,6 +1,7 @@
 """The rate-distortion curve: a training per weight, a table, a figure, runs under one parent; nothing twice."""
 
 import csv
+import json
 import shutil
 from pathlib import Path
 
@@ -38,7 +39,8 @@ def test_curve_is_measured_on_the_test_images(data: Path) -> None:
     assert [point.kl_weight for point in points] == [0, 4]
     with Path("out/rate_distortion.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["kl_weight", "rate", "distortion", "negative_elbo"]
+    names = ("rate", "distortion", "negative_elbo")
+    assert list(rows[0]) == ["kl_weight", *(f"{name}{end}" for name in names for end in ("", "_low", "_high"))]
     assert [float(row["rate"]) for row in rows] == [point.rate for point in points]
     images = to_float(np.asarray(read_split(data, "test").images))
     for point in points:
@@ -46,7 +48,17 @@ def test_curve_is_measured_on_the_test_images(data: Path) -> None:
         model = trained_model.load(f"out/models/{point.kl_weight:g}").model
         assert model.settings.kl_weight == point.kl_weight
         kls = np.asarray(vae.kl_per_dimension(*model.posterior(images)), np.float64)
-        assert point.rate == pytest.approx(kls.sum(axis=1).mean(), rel=1e-4)
+        rates = kls.sum(axis=1)
+        assert point.rate == pytest.approx(rates.mean(), rel=1e-4)
+        margin = 1.96 * rates.std() / np.sqrt(len(rates))  # the central limit theorem's
+        assert point.rate_low == pytest.approx(rates.mean() - margin, abs=0.35 * margin)
+        assert point.rate_high == pytest.approx(rates.mean() + margin, abs=0.35 * margin)
+        for low, value, high in np.reshape(point[1:], (3, 3))[:, [1, 0, 2]]:
+            assert low < value < high
+    protocol = json.loads(Path("out/rate_distortion.json").read_text())
+    assert (protocol["split"], protocol["num_real"], protocol["num_posterior_draws"]) == ("test", len(images), 1)
+    assert protocol["binarisation"] == "none"
+    assert protocol["intervals"] == f"95 %, bootstrap over {len(images)} images"
     with Image.open("out/rate_distortion.png") as figure:
         assert figure.size == (750, 600)
 
@@ -67,7 +79,7 @@ def test_runs_are_under_one_parent_and_none_is_made_twice(data: Path, capsys: py
     assert [child.data.tags["mlflow.parentRunId"] for child in children] == [parent.info.run_id] * 2
     assert [child.data.params["kl_weight"] for child in children] == ["0.5", "2.0"]
     assert [value for _, value in lab.points(parent, "test/rate")] == [point.rate for point in points]
-    assert lab.artifacts(parent) == ["rate_distortion.csv", "rate_distortion.png"]
+    assert lab.artifacts(parent) == [f"rate_distortion.{end}" for end in ("csv", "json", "png")]
     before = contents(Path("out/models")) | {"table": Path("out/rate_distortion.csv").read_bytes()}
     figure = Path("out/rate_distortion.png").read_bytes()
     shutil.rmtree("out")

@@ -5,6 +5,7 @@ distortion of what is rebuilt from them; the weight chooses the point on the cur
 """
 
 import csv
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,11 +14,13 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+import genlab
 from genlab import devices, seeds, tracking, trained_model, training
 from genlab.errors import InputError
+from genlab.evaluation import intervals
 from genlab.evaluation.evidence_bound import evidence_bound
 from genlab.files import replacing
-from genlab.images import part_outliers, read_description, read_split
+from genlab.images import Split, part_outliers, read_description, read_split
 from genlab.params import Params
 from genlab.stages import train
 
@@ -25,12 +28,18 @@ WEIGHT = "kl_weight"
 
 
 class Point(NamedTuple):
-    """One model of the curve, measured on the test images at one posterior draw: nats per image."""
+    """One model of the curve, measured on the test images at one posterior draw: nats per image, 95 % intervals."""
 
     kl_weight: float
     rate: float
+    rate_low: float
+    rate_high: float
     distortion: float
+    distortion_low: float
+    distortion_high: float
     negative_elbo: float
+    negative_elbo_low: float
+    negative_elbo_high: float
 
 
 def run(
@@ -42,7 +51,7 @@ def run(
     features: Path,
     out: Path,
 ) -> list[Point]:
-    """Writes `rate_distortion.csv` and `rate_distortion.png`, and the trained models beside them.
+    """Writes `rate_distortion.csv`, `.png` and `.json` (the protocol), and the trained models beside them.
 
     A weight whose training was finished before, here, with the same `train_key` is not trained again.
 
@@ -70,6 +79,7 @@ def run(
     with tracking.study_run(name="rate-distortion", model=name, kind=str(entry.get("kind")), params=facts) as study:
         points = [_measure(variant, name, weight, images, features, out) for weight, variant in variants.items()]
         _write_table(out / "rate_distortion.csv", points)
+        _write_protocol(out / "rate_distortion.json", params, images)
         _write_figure(out / "rate_distortion.png", points, f"{name} on {read_description(images)['name']}")
         _track(study, points, out)
     return points
@@ -84,11 +94,19 @@ def _measure(params: Params, name: str, weight: float, images: Path, features: P
     folder = out / "models" / f"{weight:g}"
     train.run(params, name, images, features, folder, out / "timings" / f"{weight:g}")
     devices.configure("float32", params.training.deterministic)
-    test, _ = part_outliers(read_split(images, "test"), read_description(images))
-    bound = evidence_bound(trained_model.load(folder), test.images, seeds.derive(params.seed, "evaluate"))
-    rate = float(bound.kls.sum(axis=1).mean(dtype=np.float64))
-    distortion = float(bound.reconstruction_losses.mean(dtype=np.float64))
-    return Point(weight, rate, distortion, rate + distortion)
+    bound = evidence_bound(trained_model.load(folder), _test(images).images, _seed(params))
+    rates, distortions = bound.kls.sum(axis=1, dtype=np.float64), bound.reconstruction_losses.astype(np.float64)
+    found = (intervals.of_mean(each, _seed(params)) for each in (rates, distortions, rates + distortions))
+    return Point(weight, *(value for mean, span, _ in found for value in (mean, *(span or (mean, mean)))))
+
+
+def _test(images: Path) -> Split:
+    """Returns the test images of the classes that train has."""
+    return part_outliers(read_split(images, "test"), read_description(images))[0]
+
+
+def _seed(params: Params) -> int:
+    return seeds.derive(params.seed, "evaluate")
 
 
 def _write_table(path: Path, points: list[Point]) -> None:
@@ -96,6 +114,26 @@ def _write_table(path: Path, points: list[Point]) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(Point._fields)
         writer.writerows(points)
+
+
+def _write_protocol(path: Path, params: Params, images: Path) -> None:
+    """Writes how the numbers of the table came about."""
+    number, description = len(_test(images).labels), read_description(images)
+    facts = {
+        "data": description["name"],
+        "data_sha256": description["sha256"],
+        "split": "test",
+        "num_real": number,
+        "num_posterior_draws": 1,
+        "likelihood": "bernoulli",
+        "binarisation": params.data.binarisation,
+        "unit": "nats per image",
+        "intervals": f"95 %, bootstrap over {number} images",
+        "seed": _seed(params),
+        "genlab_version": genlab.__version__,
+    }
+    with replacing(path) as building:
+        building.write_text(json.dumps(facts, indent=2, allow_nan=False) + "\n")
 
 
 def _write_figure(path: Path, points: list[Point], title: str) -> None:
@@ -117,5 +155,5 @@ def _write_figure(path: Path, points: list[Point], title: str) -> None:
 def _track(study: tracking.Run, points: list[Point], out: Path) -> None:
     for index, point in enumerate(points):
         study.log_metrics({f"test/{field}": value for field, value in point._asdict().items()}, step=index)
-    for name in ("rate_distortion.csv", "rate_distortion.png"):
+    for name in ("rate_distortion.csv", "rate_distortion.json", "rate_distortion.png"):
         study.log_artifact(out / name)
