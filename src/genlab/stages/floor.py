@@ -39,18 +39,21 @@ def _score(settings: Evaluation, images: Path, extractor: Extractor, scores: Sco
     number = min(settings.num_images, len(test), len(train))
     real, others = samples.extract(extractor, test[:number]), samples.extract(extractor, train)
     draws = [seeds.derive(scores.seed, str(repeat)) for repeat in range(settings.num_repeats)]
-    for source, pairs in (
-        (
-            "floor",
-            [(real, _rows(others, _shuffled(len(train), seeds.derive(draw, "train"))[:number])) for draw in draws],
-        ),
-        ("floor_halves", [_halves(real, seeds.derive(draw, "halves")) for draw in draws]),
-    ):
-        sets = zip(pairs, draws, strict=True)
+    sets = {
+        "floor": [(real, _draw(others, number, seeds.derive(draw, "train"))) for draw in draws],
+        "floor_halves": [samples.halves(real, seeds.derive(draw, "halves")) for draw in draws],
+    }
+    for source, pairs in sets.items():
+        dice = (seeds.derive(draw, "metrics") for draw in draws)
         found = [
-            samples.evidence(*pair, None, extractor.num_classes, seeds.derive(draw, "metrics")) for pair, draw in sets
+            samples.evidence(*pair, None, extractor.num_classes, seed) for pair, seed in zip(pairs, dice, strict=True)
         ]
         scores.add(f"{source}{space}", found, _protocol(extractor, found, scores.seed), "real images")
+
+
+def _draw(extracted: Extracted, number: int, seed: int) -> Extracted:
+    rows = np.random.default_rng(seed).permutation(len(extracted.features))[:number]
+    return Extracted(extracted.features[rows], extracted.classes[rows])
 
 
 def _protocol(extractor: Extractor, found: list[Samples], seed: int) -> Protocol:
@@ -58,19 +61,6 @@ def _protocol(extractor: Extractor, found: list[Samples], seed: int) -> Protocol
     sizes = {"num_real": len(found[0].real_classes), "num_generated": len(found[0].generated_classes)}
     facts |= sizes | {"num_repeats": len(found), "seed": seed, "genlab_version": genlab.__version__}
     return facts | {"features": samples.facts_of(extractor)}
-
-
-def _shuffled(number: int, seed: int) -> np.ndarray:
-    return np.random.default_rng(seed).permutation(number)
-
-
-def _rows(extracted: Extracted, rows: np.ndarray) -> Extracted:
-    return Extracted(extracted.features[rows], extracted.classes[rows])
-
-
-def _halves(extracted: Extracted, seed: int) -> tuple[Extracted, Extracted]:
-    order = _shuffled(len(extracted.features), seed)
-    return _rows(extracted, order[: len(order) // 2]), _rows(extracted, order[len(order) // 2 :])
 
 
 def _write(folder: Path, scores: Scores) -> None:

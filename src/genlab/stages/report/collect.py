@@ -4,7 +4,6 @@ import csv
 import json
 import math
 import re
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from genlab.errors import InputError
+from genlab.files import DAMAGED
 from genlab.images import read_description
 from genlab.params import Params
 
@@ -198,7 +198,7 @@ def _read_arrays(path: Path, stage: str) -> Arrays:
     try:
         with np.load(path, allow_pickle=False) as archive:
             return dict(archive)
-    except (ValueError, OSError, zipfile.BadZipFile) as error:
+    except DAMAGED as error:
         raise _must_be(path, what, error, stage) from None
 
 
