@@ -13,7 +13,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from genlab import params as parameters
-from genlab.stages import evaluate, features, fetch, report, train, validate
+from genlab.stages import evaluate, features, fetch, floor, report, train, validate
 
 ROOT = Path(__file__).parents[1]
 MODELS = ["autoencoder", "vae", "gan"]
@@ -166,7 +166,7 @@ def test_temporary_experiment_runs_its_own_code_and_logs_into_the_repository(cop
     ("change", "message"),
     [
         ({"data": {"name": "mnits"}}, "data.name must be one of cifar10, digits"),
-        ({"profile": "smok"}, "profile must be one of default, smoke"),
+        ({"profile": "smok"}, "profile must be one of default, likelihood, smoke"),
         ({"datasets": {"digits": {"trainig": {}}}}, "datasets.digits has no key 'trainig' (nearest: 'training')"),
     ],
 )
@@ -224,10 +224,11 @@ def test_all_stages_on_colour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     fetch.run(params, images)
     validate.run(params, images, tmp_path / "validation.json", out / "data_docs")
     features.run(params, images, tmp_path / "features")
+    floor.run(params, images, tmp_path / "features", out / "floor")
     for name in params.models:
         train.run(params, name, images, tmp_path / "features", tmp_path / "models" / name, out / "timings")
         places = {"scores": out / "scores" / name, "pictures": out / "evaluation" / name}
-        evaluate.run(params, tmp_path / "models" / name, images, tmp_path / "features", **places)
+        evaluate.run(params, tmp_path / "models" / name, images, tmp_path / "features", out / "floor", **places)
     folders = {name: out / name for name in ("scores", "evaluation", "timings", "plots")}
     report.run(
         params,
@@ -241,4 +242,7 @@ def test_all_stages_on_colour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     with np.load(out / "evaluation" / "gan" / "pictures.npz") as pictures:
         assert pictures["prior_samples"].shape[1:] == (32, 32, 3)
         assert pictures["reconstructions"].dtype == np.uint8
-    assert "photo_patches" in (out / "index.html").read_text()
+    page = (out / "index.html").read_text()
+    assert "photo_patches" in page
+    assert "Fréchet Inception distance, prior samples" in page, "of colour images it is said that it was not measured"
+    assert "the published Inception graph is not given" in page
