@@ -214,6 +214,7 @@ def test_dvc_plots_show_curves_and_pictures(copy: Path, tmp_path: Path) -> None:
     assert len(list((tmp_path / "plots" / "static").glob("*samples_*.png"))) >= 3
 
 
+@pytest.mark.slow
 def test_all_stages_on_colour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     copied = tmp_path / "params.yaml"

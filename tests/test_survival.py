@@ -563,6 +563,7 @@ def test_full_disk_is_told_and_loses_nothing(reference: Reference, tmp_path: Pat
     assert_survives_full_disk(begun(tmp_path / "place", tmp_path / "place"), ROOMS[room], reference, tmp_path / "seen")
 
 
+@pytest.mark.slow
 def test_full_disk_with_the_tracker_elsewhere(reference: Reference, tmp_path: Path) -> None:
     assert_survives_full_disk(
         begun(tmp_path / "place", tmp_path / "store"), ROOMS["a little"], reference, tmp_path / "seen"
