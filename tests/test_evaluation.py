@@ -1,6 +1,8 @@
 """Scores of trained models: which there are, what they are worth, and with which protocol."""
 
 import dataclasses
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -391,3 +393,20 @@ def test_floor_stands_beside_what_was_measured_alike(scores: dict[str, Scores]) 
         stage._add_floor(found, {f"test/{kind}/frechet_distance": number for kind in kinds})
         expected = {kind: {"value": 1.5, "interval": [1, 2]} for kind in kinds}
         assert found.metrics[name].get("floor") == (expected if there else None)
+
+
+def test_held_out_classes_are_outliers_and_in_no_other_number(models: dict[str, TrainedModel], data: Path) -> None:
+    folder = data.parent / "held_out"
+    shutil.copytree(data, folder)
+    description = json.loads((folder / "dataset.json").read_text())
+    description["held_out_classes"] = description["class_names"][1:]
+    (folder / "dataset.json").write_text(json.dumps(description))
+    inliers = int(np.sum(read_split(folder, "test").labels == 0))
+    assert 0 < inliers < 20
+    found = evaluate(models["vae"], ColourExtractor(), folder, settings(), seed=4)
+    assert "test/held_out/auroc" in found.metrics
+    assert found.metrics["test/held_out/auroc"]["protocol"]["num_outliers"] == 20 - inliers
+    numbers = {metric["protocol"]["num_real"] for name, metric in found.metrics.items() if "_subset/" not in name}
+    assert numbers <= {inliers, 4}, "4: of the likelihood"
+    assert len(found.pictures["originals"]) == inliers
+    assert not (names("prior", OF_CLASSES) | names("fitted", OF_CLASSES)) & set(found.metrics)

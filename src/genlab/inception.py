@@ -25,10 +25,11 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
-from genlab import downloads
+from genlab import downloads, workspace
 from genlab.datasets import RemoteFile
 from genlab.errors import InputError
 from genlab.extraction import Extracted, in_batches
+from genlab.params import InceptionGraph
 
 NAME = "inception-2015-12-05"
 MEMBER = "classify_image_graph_def.pb"
@@ -67,6 +68,11 @@ class InceptionExtractor:
         if found.ndim != 4 or found.shape[:3] != (len(batch), 1, 1):
             raise _refused(self._where, f"an output {OUTPUT}:0 of the shape {found.shape}")
         return [found[:, 0, 0]]
+
+
+def from_params(settings: InceptionGraph) -> InceptionExtractor | None:
+    """Returns the network that `params.yaml: evaluation.inception` names, or None where it names none."""
+    return load(settings.graph, settings.sha256, workspace.downloads("inception"))
 
 
 def load(graph: str | None, sha256: str | None, directory: Path) -> InceptionExtractor | None:

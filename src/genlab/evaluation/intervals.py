@@ -14,8 +14,6 @@ LEVEL = 0.95
 NUM_RESAMPLES = 1000
 RESAMPLES_AT_ONCE = 100
 NUM_BLOCKS = 10
-
-
 TOO_FEW = "none: too few images"
 
 

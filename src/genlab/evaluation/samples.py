@@ -76,17 +76,17 @@ def _space(task: Task, extractor: Extractor) -> Space:
 
 
 def _score_source(task: Task, scores: Scores, source: str, spaces: dict[str, Space]) -> None:
-    number = len(spaces[""].real.features)
+    number, has_outliers = len(spaces[""].real.features), bool(len(task.held_out.labels))
+    num_classes = {  # where classes are held out, the extractor tells some that the model does not know
+        name: 0 if has_outliers else space.extractor.num_classes for name, space in spaces.items()
+    }
     found: dict[str, list[Samples]] = {name: [] for name in spaces}
     for repeat in range(task.settings.num_repeats):
         seed = seeds.derive(task.seed, "samples", source, str(repeat))
         pictures = to_uint8(task.model.sample(number, seed, source))
         for name, (extractor, real, train) in spaces.items():
-            num_classes = (
-                0 if len(task.held_out.labels) else extractor.num_classes
-            )  # it knows classes the model does not
             dice = seeds.derive(seed, "metrics")
-            found[name].append(evidence(real, extractor.extract(pictures), train, num_classes, dice))
+            found[name].append(evidence(real, extractor.extract(pictures), train, num_classes[name], dice))
         if repeat == 0:
             _keep(task, scores, source, pictures, found[""][0])
     for name, space in spaces.items():

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 import genlab
-from genlab import devices, feature_extractor, inception, seeds, workspace
+from genlab import devices, feature_extractor, inception, seeds
 from genlab.evaluation import Panel, Scores, samples
 from genlab.extraction import Extracted, Extractor
 from genlab.files import replacing
@@ -24,8 +24,7 @@ def run(params: Params, images: Path, features: Path, out: Path) -> None:
     devices.configure("float32", deterministic=True)
     seed = seeds.derive(params.seed, "floor")
     scores = Scores(Panel(params.evaluation.metrics), seed)
-    graph = params.evaluation.inception
-    published = inception.load(graph.graph, graph.sha256, workspace.downloads("inception"))
+    published = inception.from_params(params.evaluation.inception)
     for name, extractor in (("", feature_extractor.load(features)), (f"_{samples.INCEPTION}", published)):
         if extractor:
             _score(params.evaluation, images, extractor, scores, name)
