@@ -1,6 +1,7 @@
 """The stage `floor`: what real images score against real ones."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -58,3 +59,15 @@ def test_floor_says_how_it_was_measured(folder: Path) -> None:
 def test_equal_runs_give_equal_bytes(folder: Path, data: Path, extractor: Path, tmp_path: Path) -> None:
     floor.run(PARAMS, data, extractor, tmp_path / "again")
     assert contents(tmp_path / "again") == contents(folder)
+
+
+def test_held_out_classes_are_not_among_the_real_images(data: Path, extractor: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "images"
+    shutil.copytree(data, folder)
+    description = json.loads((folder / "dataset.json").read_text())
+    description["held_out_classes"] = description["class_names"][1:]
+    (folder / "dataset.json").write_text(json.dumps(description))
+    floor.run(PARAMS, folder, extractor, tmp_path / "floor")
+    found = json.loads((tmp_path / "floor" / "scores.json").read_text())["metrics"]["test/floor/frechet_distance"]
+    inliers = int(np.sum(np.load(folder / "test_labels.npy") == 0))
+    assert found["protocol"]["num_real"] == min(12, inliers) < 12

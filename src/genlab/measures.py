@@ -35,8 +35,7 @@ class Samples:
         num_classes: 0 where the images have no classes.
         train_features: Of the images that the model was trained on, (t, feature_dim), where they are known.
         seed: Of what a metric draws.
-        real_rows: Where these real images stand in the set that they are a part of, int64 (n,); None: they are all.
-        generated_rows: The same of the generated ones, (m,).
+        generated_rows: Where the generated ones stand in the set that they are a part of, int64 (m,); None: they are all.
     """
 
     real_features: np.ndarray
@@ -46,7 +45,6 @@ class Samples:
     num_classes: int
     train_features: np.ndarray | None = None
     seed: int = 0
-    real_rows: np.ndarray | None = None
     generated_rows: np.ndarray | None = None
 
 
@@ -131,8 +129,7 @@ def draw(features: np.ndarray, rows: np.ndarray | None, size: int, seed: int) ->
 
 def without_block(evidence: AnyEvidence, block: int, num_blocks: int) -> AnyEvidence:
     """Returns the evidence without one of `num_blocks` blocks of its images: the rows block, block + num_blocks, ..."""
-    numbered = _numbered(evidence) if isinstance(evidence, Samples) else evidence
-    arrays = {name: value for name, value in vars(numbered).items() if isinstance(value, np.ndarray)}
+    arrays = {name: value for name, value in vars(evidence).items() if isinstance(value, np.ndarray)}
     kept = {name: np.delete(array, np.s_[block::num_blocks], axis=0) for name, array in arrays.items()}
     return dataclasses.replace(evidence, **kept)  # type: ignore
 
@@ -146,16 +143,7 @@ def without_blocks(evidence: AnyEvidence, num_blocks: int) -> list[AnyEvidence]:
 
 def without_generated(samples: Samples, left_out: np.ndarray) -> Samples:
     """Returns the evidence without some of the generated images, given by their indices."""
-    arrays = vars(_numbered(samples))
+    rows = np.arange(len(samples.generated_features)) if samples.generated_rows is None else samples.generated_rows
+    arrays = vars(samples) | {"generated_rows": rows}
     names = ("generated_features", "generated_classes", "generated_rows")
     return dataclasses.replace(samples, **{name: np.delete(arrays[name], left_out, axis=0) for name in names})
-
-
-def _numbered(samples: Samples) -> Samples:
-    """Returns the evidence with the rows of its images."""
-    real, generated = samples.real_rows, samples.generated_rows
-    return dataclasses.replace(
-        samples,
-        real_rows=np.arange(len(samples.real_features)) if real is None else real,
-        generated_rows=np.arange(len(samples.generated_features)) if generated is None else generated,
-    )

@@ -33,7 +33,7 @@ def compute(samples: Samples, settings: Settings) -> Values:
     Raises:
         Unavailable: There are fewer than two real or generated images.
     """
-    sets = (samples.real_features, samples.real_rows), (samples.generated_features, samples.generated_rows)
+    sets = (samples.real_features, None), (samples.generated_features, samples.generated_rows)
     size = min(settings.subset_size, *(len(features) for features, _ in sets))
     if size < 2:
         raise Unavailable("pairs of different images need at least 2 images")
