@@ -35,7 +35,7 @@ class Samples:
         num_classes: 0 where the images have no classes.
         train_features: Of the images that the model was trained on, (t, feature_dim), where they are known.
         seed: Of what a metric draws.
-        generated_rows: Where the generated ones stand in the set that they are a part of, int64 (m,); None: they are all.
+        generated_rows: Rows of the generated images in the set that they are a part of, int64 (m,); None: all.
     """
 
     real_features: np.ndarray
