@@ -30,6 +30,22 @@ def configure(precision: str, deterministic: bool) -> None:
         tf.config.experimental.enable_op_determinism()
 
 
+def take_share(index: int, number: int) -> None:
+    """Takes one of `number` equal shares of this machine; before the first computation.
+
+    On a CPU that is a share of its cores; of GPUs it is one, which processes share where there are fewer: each takes
+    memory as it needs it. A single share is the whole machine, and changes nothing.
+    """
+    if number == 1:
+        return
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        tf.config.set_visible_devices(gpus[index % len(gpus)], "GPU")
+    threads = max(1, (os.cpu_count() or 1) // number)
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
+
+
 @contextmanager
 def new_layers_in(precision: str) -> Iterator[None]:
     """Gives layers that are made in the block this precision, whatever is set for others."""
@@ -65,7 +81,9 @@ def arithmetic() -> str:
 
 def count_and_kind() -> str:
     """Returns how many devices of which kind compute: `"2 x gpu"`. The bits of a result depend on it."""
-    return f"{num_processes() * len(tf.config.list_physical_devices(kind().upper()))} x {kind()}"
+    threads = tf.config.threading.get_intra_op_parallelism_threads()  # 0: as many as there are cores
+    share = f", {threads} threads" if threads and kind() == "cpu" else ""
+    return f"{num_processes() * len(tf.config.list_physical_devices(kind().upper()))} x {kind()}{share}"
 
 
 def describe() -> str:

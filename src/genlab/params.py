@@ -139,6 +139,31 @@ class Evaluation(Section):
     outliers: Outliers
 
 
+class Search(Section):
+    """How `genlab tune` searches, whichever model it is for."""
+
+    storage: str | None
+    workers: int = Field(ge=1)
+    sampler: Literal["tpe", "random", "cmaes", "qmc", "grid", "nsga2"]
+    pruner: Literal["median", "hyperband", "none"]
+    startup_trials: int = Field(ge=1)
+    trial_seconds: float | None = Field(gt=0)
+    num_images: int = Field(ge=2)
+    num_reports: int = Field(ge=1)
+    finalists: int = Field(ge=1)
+    num_seeds: int = Field(ge=2)
+    heartbeat_seconds: int = Field(ge=1)
+
+
+class Tune(Section):
+    """What one model is searched over; `genlab.stages.tune` checks objective and space against the model."""
+
+    steps: int = Field(ge=1)
+    objective: str | dict[str, float] | list[str | dict[str, float]]
+    prune_by: Literal["loss", "reconstruction_loss", "negative_elbo", "frechet_distance"] | None
+    space: dict[str, dict[str, Any]] = Field(min_length=1)
+
+
 class ModelSettings(Section):
     """What every model's entry in `params.yaml` has; a chapter's `Settings` adds its own."""
 
@@ -189,6 +214,8 @@ class Params(Section):
     features: Features
     training: Training
     evaluation: Evaluation
+    search: Search
+    tune: dict[str, Tune]
     models: dict[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+$")], dict[str, Any]] = Field(min_length=1)
 
     def model(self, name: str) -> dict[str, Any]:

@@ -1,10 +1,7 @@
 """The group that all subcommands belong to: one line for what a user can mend, and signals."""
 
 import errno
-import importlib
-import os
 import signal
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -79,22 +76,6 @@ def main() -> None:
 
 def _stop(number: int, frame: FrameType | None) -> None:
     raise Stopped(SIGTERM_EXIT_CODE)
-
-
-def import_tensorflow() -> None:
-    """Imports TensorFlow without its notes on this build, which no log level silences; keeps them if it fails."""
-    with tempfile.TemporaryFile() as notes:
-        stderr = os.dup(2)
-        os.dup2(notes.fileno(), 2)
-        try:
-            importlib.import_module("tensorflow")
-        except ImportError:
-            notes.seek(0)
-            os.write(stderr, notes.read())
-            raise
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
 
 
 def load_params() -> Any:

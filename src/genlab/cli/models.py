@@ -5,8 +5,9 @@ from pathlib import Path
 
 import click
 
-from genlab.cli.group import FOLDER, import_tensorflow, load_params, main
+from genlab.cli.group import FOLDER, load_params, main
 from genlab.errors import InputError
+from genlab.quiet import import_tensorflow
 
 
 @main.command()

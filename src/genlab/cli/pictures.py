@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from genlab.cli.group import FOLDER, import_tensorflow, main, path_option
+from genlab.cli.group import FOLDER, main, path_option
+from genlab.quiet import import_tensorflow
 
 
 @main.command()

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from genlab.cli.group import import_tensorflow, load_params, main, path_option
+from genlab.cli.group import load_params, main, path_option
+from genlab.quiet import import_tensorflow
 
 
 @main.command()

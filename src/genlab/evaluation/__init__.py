@@ -31,7 +31,7 @@ from genlab.extraction import Extractor
 from genlab.params import Params
 from genlab.trained_model import TrainedModel
 
-__all__ = ["Panel", "Scores", "evaluate", "samples"]
+__all__ = ["Panel", "Scores", "Task", "evaluate", "measure", "samples"]
 
 PARTS = (samples, reconstructions, evidence_bound, likelihood, representations, few_labels, outliers)
 
@@ -50,9 +50,26 @@ def evaluate(
         InputError: The images have not the shape of those that the model was trained on, or a metric is unknown.
     """
     task = Task(model, extractor, data, params, seed, inception)
-    task.check()
-    scores = Scores(Panel(params.evaluation.metrics), seed)
-    scores.pictures["originals"] = model.as_seen(task.test.images[: samples.NUM_PICTURES])
+    scores = _begin(task)
+    scores.pictures["originals"] = model.as_seen(task.real.images[: samples.NUM_PICTURES])
     for part in PARTS:
         part.score(task, scores)
     return scores
+
+
+def measure(task: Task) -> Scores:
+    """Returns the scores of what `params.evaluation.metrics` lists, and gathers no evidence that none of it needs.
+
+    Raises:
+        InputError: As `evaluate`.
+    """
+    scores = _begin(task)
+    for part in PARTS:
+        if scores.panel.names(part.GIVES):
+            part.score(task, scores)
+    return scores
+
+
+def _begin(task: Task) -> Scores:
+    task.check()
+    return Scores(Panel(task.settings.metrics), task.seed, task.split)

@@ -13,14 +13,15 @@ from genlab.trained_model import TrainedModel
 
 BATCH_SIZE = 500
 """Every batch is filled up to this size: compiled once, and equal shapes give equal bits."""
+GIVES = EvidenceBound
 
 
 def score(task: Task, scores: Scores) -> None:
     """Scores the bound, its terms and the use of the latent."""
-    protocol = task.protocol(len(task.test.labels), num_posterior_draws=1, likelihood=likelihood_of(task.model))
+    protocol = task.protocol(len(task.real.labels), num_posterior_draws=1, likelihood=likelihood_of(task.model))
 
     def gather() -> EvidenceBound:
-        found = evidence_bound(task.model, task.test.images, task.seed)
+        found = evidence_bound(task.model, task.real.images, task.seed)
         scores.arrays["kl_per_dimension"] = {"kl": latent_use.kl_by_dimension(found)}
         return found
 

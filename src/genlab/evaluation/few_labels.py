@@ -22,16 +22,17 @@ from genlab.params import FewLabels as Settings
 from genlab.trained_model import TrainedModel
 
 BATCH_SIZE = 500
+GIVES = FewLabels
 
 
 def score(task: Task, scores: Scores) -> None:
     """Scores the encoder as a classifier of the test images."""
     settings, seed = task.settings.few_labels, seeds.derive(task.seed, "few_labels")
-    protocol = task.protocol(len(task.test.labels), **settings.model_dump(mode="json"))
+    protocol = task.protocol(len(task.real.labels), **settings.model_dump(mode="json"))
     scores.gather(
         "few_labels",
         FewLabels,
-        lambda: few_labels(task.model, task.train, task.test, settings, seed),
+        lambda: few_labels(task.model, task.train, task.real, settings, seed),
         protocol,
         f"{settings.labels_per_class} labels per class",
     )

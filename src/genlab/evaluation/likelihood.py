@@ -26,11 +26,12 @@ BLOCK_IMAGES, BLOCK_SAMPLES = 20, 100
 LogWeights = Callable[[tf.Tensor, int, tf.Tensor], tf.Tensor]
 """Of images (n, height, width, channels), a number of samples and a seed, int32 (2,): log p(images, latents) -
 log q(latents | images) at draws from q, (n, num_samples) nats."""
+GIVES = ImportanceWeights
 
 
 def score(task: Task, scores: Scores) -> None:
     """Scores the likelihood of the first test images."""
-    settings, images = task.settings.likelihood, task.test.images
+    settings, images = task.settings.likelihood, task.real.images
     number = min(len(images), settings.num_images)
     protocol = task.protocol(number, num_samples=settings.num_samples, likelihood=likelihood_of(task.model))
     seed = seeds.derive(task.seed, "likelihood")

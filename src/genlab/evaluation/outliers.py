@@ -20,6 +20,7 @@ from genlab.params import Data
 from genlab.trained_model import TrainedModel
 
 WHERE = "params.yaml: evaluation.outliers.data"
+GIVES = OutlierScores
 
 
 def score(task: Task, scores: Scores) -> None:
@@ -27,11 +28,11 @@ def score(task: Task, scores: Scores) -> None:
     for source, choose in (("outliers", _others), ("held_out", _held_out)):
         try:
             name, images = choose(task)
-            evidence = outlier_scores(task.model, task.test.images, images, task.seed)
+            evidence = outlier_scores(task.model, task.real.images, images, task.seed)
         except Unavailable as reason:
             scores.skip(source, OutlierScores, str(reason))
             continue
-        protocol = task.protocol(len(task.test.labels), outliers=name, num_outliers=len(images))
+        protocol = task.protocol(len(task.real.labels), outliers=name, num_outliers=len(images))
         scores.add(source, evidence, protocol, method(task.model))
 
 

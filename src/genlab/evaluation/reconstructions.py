@@ -12,6 +12,7 @@ from genlab.images import to_float, to_uint8
 from genlab.measures import Reconstructions
 
 NUM_SCATTERED = 5000
+GIVES = Reconstructions
 
 
 def score(task: Task, scores: Scores) -> None:
@@ -23,7 +24,7 @@ def score(task: Task, scores: Scores) -> None:
         scores.add("reconstruction", Reconstructions(task.floats, rebuilt), task.protocol(len(rebuilt)), method)
         rebuilt = rebuilt[:number]
         latents = task.model.encode(task.floats[:NUM_SCATTERED])
-        scores.arrays["latents"] = {"latents": latents, "labels": task.test.labels[:NUM_SCATTERED]}
+        scores.arrays["latents"] = {"latents": latents, "labels": task.real.labels[:NUM_SCATTERED]}
     else:
         scores.skip("reconstruction", Reconstructions, f"{task.kind} has no encoder; see reconstruction_subset")
         rebuilt = invert(task.model.model, subset, task.settings.inversion, seeds.derive(task.seed, "inversion"))

@@ -12,17 +12,18 @@ from genlab.measures import Representations, Unavailable
 from genlab.trained_model import TrainedModel
 
 Vectors = Callable[[np.ndarray], np.ndarray]
+GIVES = Representations
 
 
 def score(task: Task, scores: Scores) -> None:
     """Scores the latents of labelled images, and beside them PCA of the same size and the pixels."""
     seed = seeds.derive(task.seed, "representations")
     train = choose(task.train, task.settings.representations.num_train, seed)
-    protocol = task.protocol(len(task.test.labels), num_train=len(train.labels))
+    protocol = task.protocol(len(task.real.labels), num_train=len(train.labels))
     for source, gather, method in (
-        ("latent", lambda: latents(task.model, train, task.test), "encoder"),
-        ("latent_pca", lambda: pca(task.model, train, task.test, seed), f"PCA, {task.model.latent_dim} components"),
-        ("pixels", lambda: pixels(task.model, train, task.test), "pixels"),
+        ("latent", lambda: latents(task.model, train, task.real), "encoder"),
+        ("latent_pca", lambda: pca(task.model, train, task.real, seed), f"PCA, {task.model.latent_dim} components"),
+        ("pixels", lambda: pixels(task.model, train, task.real), "pixels"),
     ):
         scores.gather(source, Representations, gather, protocol, method)
 

@@ -19,6 +19,7 @@ SOURCES = {"prior": "no prior", "fitted": "no encoder, so no latents to fit a de
 INCEPTION = "inception"
 BLACK_AND_WHITE = "the model draws black-and-white images, and the features are of grey ones; see data.binarisation"
 NO_INCEPTION = "the published Inception graph is not given; see params.yaml: evaluation.inception.graph"
+GIVES = Samples
 
 
 class Space(NamedTuple):
@@ -44,7 +45,7 @@ def score(task: Task, scores: Scores) -> None:
             continue
         _score_source(task, scores, source, spaces)
         if not task.inception:
-            scores.skipped[f"test/{source}_{INCEPTION}/frechet_distance"] = NO_INCEPTION
+            scores.skipped[f"{task.split}/{source}_{INCEPTION}/frechet_distance"] = NO_INCEPTION
 
 
 def facts_of(extractor: Extractor) -> dict[str, Any]:
@@ -71,8 +72,8 @@ def halves(real: Extracted, seed: int) -> tuple[Extracted, Extracted]:
 
 
 def _space(task: Task, extractor: Extractor) -> Space:
-    number = min(task.settings.num_images, len(task.test.images))
-    return Space(extractor, extract(extractor, task.test.images[:number]), extract(extractor, task.train.images))
+    number = min(task.settings.num_images, len(task.real.images))
+    return Space(extractor, extract(extractor, task.real.images[:number]), extract(extractor, task.train.images))
 
 
 def _score_source(task: Task, scores: Scores, source: str, spaces: dict[str, Space]) -> None:

@@ -26,6 +26,7 @@ class Scores:
     Attributes:
         panel: Whom to ask.
         seed: Of the bootstrap.
+        split: Whose images are real; names begin with it.
         metrics: By name: value, interval (or None), interval_method, unit, direction, reference, method, protocol.
         skipped: By name: why there is no value.
         pictures: uint8 NHWC.
@@ -34,6 +35,7 @@ class Scores:
 
     panel: Panel
     seed: int
+    split: str = "test"
     metrics: dict[str, dict[str, Any]] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
     pictures: dict[str, np.ndarray] = field(default_factory=dict)
@@ -63,7 +65,7 @@ class Scores:
         repeats = list(evidence) if isinstance(evidence, Sequence) else [evidence]
         blocks = functools.cache(lambda: [self._numbers(part) for part in leave_out(repeats[0])])
         for answers in zip(*(self.panel.ask(each) for each in repeats), strict=True):
-            first, name = answers[0], f"test/{source}/{answers[0].name}"
+            first, name = answers[0], f"{self.split}/{source}/{answers[0].name}"
             missing = next((answer for answer in answers if answer.value is None), None)
             if missing is not None:
                 self.skipped[name] = missing.reason
@@ -99,4 +101,4 @@ class Scores:
 
     def skip(self, source: str, kind: type[Evidence], reason: str) -> None:
         """Notes why the metrics of this kind of evidence have no value from `source`."""
-        self.skipped |= {f"test/{source}/{name}": reason for name in self.panel.names(kind)}
+        self.skipped |= {f"{self.split}/{source}/{name}": reason for name in self.panel.names(kind)}

@@ -1,4 +1,4 @@
-"""What is scored: one trained model, on the test images of one data set, and how every number came about."""
+"""What is scored: one trained model, on one split of one data set, and how every number came about."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,6 +27,7 @@ class Task:
         params: All parameters.
         seed: Of all that is drawn; the same for every model, so that their protocols are equal.
         inception: The published network, where it is given.
+        split: Whose images are real: `test`, or `validation` where settings are chosen.
     """
 
     model: TrainedModel
@@ -35,13 +36,14 @@ class Task:
     params: Params
     seed: int
     inception: Extractor | None = None
+    split: str = "test"
 
     def check(self) -> None:
         """Raises an InputError where the images have not the shape of those that the model was trained on."""
-        if self.test.images.shape[1:] != self.model.image_shape:
+        if self.real.images.shape[1:] != self.model.image_shape:
             raise InputError(
                 f"{self.data} must hold images of the shape {self.model.image_shape}, on which "
-                f"{self.model.settings['name']} was trained. Received: {self.test.images.shape[1:]}. Run: dvc repro."
+                f"{self.model.settings['name']} was trained. Received: {self.real.images.shape[1:]}. Run: dvc repro."
             )
 
     @property
@@ -60,18 +62,18 @@ class Task:
         return str(self.model.settings.get("binarisation", "none"))
 
     @cached_property
-    def test(self) -> Split:
-        """The test images of classes that train has, uint8, and their labels."""
-        return self._test[0]
+    def real(self) -> Split:
+        """The images of the split of classes that train has, uint8, and their labels."""
+        return self._parted[0]
 
     @property
     def held_out(self) -> Split:
-        """The test images of classes that were held out of train."""
-        return self._test[1]
+        """The images of the split of classes that were held out of train."""
+        return self._parted[1]
 
     @cached_property
-    def _test(self) -> tuple[Split, Split]:
-        return part_outliers(read_split(self.data, "test"), self.description)
+    def _parted(self) -> tuple[Split, Split]:
+        return part_outliers(read_split(self.data, self.split), self.description)
 
     @cached_property
     def description(self) -> dict[str, Any]:
@@ -86,10 +88,10 @@ class Task:
     @cached_property
     def floats(self) -> np.ndarray:
         """All test images as the model sees them, float32 in [0, 1]."""
-        return to_float(self.model.as_seen(self.test.images))
+        return to_float(self.model.as_seen(self.real.images))
 
     def protocol(self, num_images: int, **more: Any) -> Protocol:
-        """Returns how a number on `num_images` real test images came about."""
-        common = {"split": "test", "num_real": num_images, "quantisation": "none", "resize": "none"}
+        """Returns how a number on `num_images` real images came about."""
+        common = {"split": self.split, "num_real": num_images, "quantisation": "none", "resize": "none"}
         common |= {"binarisation": self.binarisation}
         return common | {"genlab_version": genlab.__version__, "seed": self.seed} | more

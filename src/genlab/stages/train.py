@@ -20,10 +20,8 @@ from genlab.errors import InputError
 from genlab.files import replacing
 from genlab.params import Params
 from genlab.tracking.journal import Journal
-from genlab.training import Job, Summary
+from genlab.training import RECORDED, Job, Summary
 
-RECORDED = "recorded.json"
-"""Time, speed, device and link of a training whose result is complete, and its run but for its end."""
 HOLDER = "holder.json"
 """Who holds the lock beside it, or held it last: the lock alone counts."""
 GRACE_SECONDS = 1.0
@@ -115,7 +113,7 @@ def _train(job: Job) -> None:
         name=job.name,
         kind=job.settings.kind,
         params=model | {"training": loop, "seed": job.seed, "binarisation": job.binarisation},
-        dataset=_dataset(job),
+        dataset=tracking.Dataset.of(job.description),
     ) as run:
         summary = training.fit(job, run)
         run.set_tags({"genlab.device": summary.device})
@@ -131,16 +129,6 @@ def _record(job: Job, summary: Summary, url: str | None) -> None:
     facts = dataclasses.asdict(summary) | {"run_url": url, "train_key": job.train_key}
     with replacing(job.folder / RECORDED) as building:
         building.write_text(json.dumps(facts, indent=2) + "\n")
-
-
-def _dataset(job: Job) -> tracking.Dataset:
-    return tracking.Dataset(
-        name=job.description["name"],
-        digest=job.description["sha256"],
-        image_shape=job.image_shape,
-        num_images=job.description["num_images"],
-        source=job.description["citation"],
-    )
 
 
 def _training_id(job: Job) -> str:

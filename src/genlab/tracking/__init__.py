@@ -4,8 +4,26 @@ Every run has a journal on disk; what MLflow has not got yet is sent later (`gen
 something is sent, not when this package is.
 """
 
-from genlab.tracking.runs import Dataset, Run, scoring_run, study_run, training_run
-from genlab.tracking.store import serve_ui, ui_command
+from genlab.tracking.provenance import children_of
+from genlab.tracking.run import one_line
+from genlab.tracking.runs import Dataset, Run, end_training, scoring_run, study_run, training_run
+from genlab.tracking.store import address, experiment_name, serve_ui, ui_command, warm_up
 from genlab.tracking.sync import Summary, sync
 
-__all__ = ["Dataset", "Run", "Summary", "scoring_run", "serve_ui", "study_run", "sync", "training_run", "ui_command"]
+__all__ = [
+    "Dataset",
+    "Run",
+    "Summary",
+    "address",
+    "children_of",
+    "end_training",
+    "experiment_name",
+    "one_line",
+    "scoring_run",
+    "serve_ui",
+    "study_run",
+    "sync",
+    "training_run",
+    "ui_command",
+    "warm_up",
+]

@@ -43,13 +43,15 @@ def by_journal(client: "MlflowClient", experiment_id: str, journal: str) -> "Mlf
 def unfinished_training(client: "MlflowClient", experiment_id: str, training_id: str) -> "MlflowRun | None":
     """Returns the run of this training when it was not finished and its journal is lost.
 
-    A finished run is never reopened, and one whose journal is here belongs to that journal.
+    A training's finished run is never reopened, a study's is: it may go on with more trials. One whose journal is here
+    belongs to that journal.
     """
     runs = _search(client, experiment_id, training_id=training_id)
     lost = [
         run for run in runs if not workspace.state("tracking", run.data.tags.get("genlab.journal", "none")).exists()
     ]
-    return next((run for run in lost if run.info.status != "FINISHED"), None)
+    open_again = (run for run in lost if run.info.status != "FINISHED" or run.data.tags["genlab.run"] == "study")
+    return next(open_again, None)
 
 
 def to_score(client: "MlflowClient", experiment_id: str, train_key: str, protocol: str) -> "MlflowRun | None":

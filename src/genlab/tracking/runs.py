@@ -4,7 +4,7 @@ import dataclasses
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, Self
 
 from filelock import Timeout
 
@@ -25,6 +25,17 @@ class Dataset:
     num_images: Mapping[str, int]
     source: str
 
+    @classmethod
+    def of(cls, description: Mapping[str, Any]) -> Self:
+        """Returns what the description of a fetched data set says of it."""
+        return cls(
+            name=description["name"],
+            digest=description["sha256"],
+            image_shape=tuple(description["image_shape"]),
+            num_images=description["num_images"],
+            source=description["citation"],
+        )
+
 
 @contextmanager
 def training_run(
@@ -36,6 +47,8 @@ def training_run(
     params: Mapping[str, Any],
     dataset: Dataset,
     tags: Mapping[str, str] | None = None,
+    run_name: str | None = None,
+    experiment: str | None = None,
 ) -> Iterator[Run]:
     """Opens the run of a training; closes it as FINISHED, FAILED (with the reason as a tag) or KILLED.
 
@@ -48,11 +61,13 @@ def training_run(
         params: Nested; logged flat, as `training.precision` and the like.
         dataset: The images.
         tags: More tags of the run.
+        run_name: By default the model's name.
+        experiment: By default `experiment_name()`.
     """
     journal = _unfinished(training_id)
     if journal is None:
         more = {"genlab.training_id": training_id, "genlab.data_hash": dataset.digest, **(tags or {})}
-        start = _start("training", train_key, name, kind, more)
+        start = _start("training", train_key, name, kind, more, experiment) | {"name": run_name or name}
         start |= {"training_id": training_id, "dataset": dataclasses.asdict(dataset)}
         journal = Journal.create(start | {"params": provenance.flatten(params)})
     with _closing(Run(journal), journal) as run:
@@ -80,7 +95,15 @@ def scoring_run(*, train_key: str, name: str, kind: str, protocol: str) -> Itera
 
 
 @contextmanager
-def study_run(*, name: str, model: str, kind: str, params: Mapping[str, Any]) -> Iterator[Run]:
+def study_run(
+    *,
+    name: str,
+    model: str,
+    kind: str,
+    params: Mapping[str, Any],
+    study_id: str | None = None,
+    experiment: str | None = None,
+) -> Iterator[Run]:
     """Opens the run of a study of several trainings; the runs that are made in the block are folded under it.
 
     Where MLflow is out of reach at that moment they stand beside it.
@@ -90,20 +113,36 @@ def study_run(*, name: str, model: str, kind: str, params: Mapping[str, Any]) ->
         model: The model's name in `params.yaml`.
         kind: The model's chapter.
         params: What the study varies; logged flat.
+        study_id: With the same one the study goes on in the run that it had, finished or not; none: a new one.
+        experiment: By default `experiment_name()`.
     """
-    identity = uuid.uuid4().hex
-    start = _start("study", identity, model, kind, {})
-    start |= {"name": name, "training_id": identity, "params": provenance.flatten(params)}
-    journal = Journal.create(start)
+    identity = study_id or uuid.uuid4().hex
+    journal = _unfinished(identity)
+    if journal is None:
+        start = _start("study", identity, model, kind, {"genlab.training_id": identity}, experiment)
+        start |= {"name": name, "training_id": identity, "params": provenance.flatten(params)}
+        journal = Journal.create(start)
     with _closing(Run(journal), journal) as run, provenance.children_of(run.run_id):
         yield run
 
 
-def _start(what: str, train_key: str, name: str, kind: str, tags: Mapping[str, str]) -> Entry:
+def end_training(training_id: str, status: str, reason: str) -> None:
+    """Ends the run of a training whose process was killed, as FAILED or KILLED; where there is one."""
+    journal = _unfinished(training_id)
+    if journal is not None:
+        try:
+            Run(journal).end(status, reason)
+        finally:
+            journal.holder.release()
+
+
+def _start(
+    what: str, train_key: str, name: str, kind: str, tags: Mapping[str, str], experiment: str | None = None
+) -> Entry:
     own = {"genlab.run": what, "genlab.train_key": train_key, "genlab.model": name, "genlab.kind": kind}
     return {
         "uri": store.address(store.explicit_uri() or store.default_uri()),
-        "experiment": store.experiment_name(),
+        "experiment": experiment or store.experiment_name(),
         "train_key": train_key,
         "name": name,
         "tags": {**provenance.tags(), **own, **{key: str(value) for key, value in tags.items()}},

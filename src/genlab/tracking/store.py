@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import importlib
 import logging
 import os
 import re
@@ -36,6 +37,12 @@ def configure() -> None:
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # it logs a traceback and raises as well
+
+
+def warm_up() -> None:
+    """Imports MLflow, for a process that others are forked from."""
+    configure()
+    importlib.import_module("mlflow")
 
 
 def explicit_uri() -> str | None:

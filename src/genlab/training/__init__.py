@@ -1,7 +1,8 @@
 """Fits any model: `fit` goes from images and settings to a folder that holds the trained model."""
 
 from genlab.training.fit import Summary, fit
-from genlab.training.job import Job, prepare
-from genlab.training.observer import NoRecorder, Recorder
+from genlab.training.job import RECORDED, Job, prepare
+from genlab.training.observer import NoRecorder, Recorder, check_monitor
+from genlab.training.result import discard
 
-__all__ = ["Job", "NoRecorder", "Recorder", "Summary", "fit", "prepare"]
+__all__ = ["RECORDED", "Job", "NoRecorder", "Recorder", "Summary", "check_monitor", "discard", "fit", "prepare"]

@@ -18,7 +18,7 @@ from genlab.training import result
 from genlab.training.engine import NO_STEP, Engine
 from genlab.training.feed import feed
 from genlab.training.job import Job
-from genlab.training.observer import Observer, Recorder
+from genlab.training.observer import Observer, Recorder, tell_again
 from genlab.training.state import State
 
 SUMMARY = "summary.json"
@@ -44,7 +44,8 @@ class Summary:
 def fit(job: Job, recorder: Recorder) -> Summary:
     """Trains the model of `job`, from its newest checkpoint if there is one, and writes `<job.folder>/result`.
 
-    A training that is finished is not repeated: what it said of itself is returned.
+    A training that is finished is not repeated: the recorder is told what it was told then, and what the training said
+    of itself is returned.
 
     Raises:
         FloatingPointError: A loss was not finite, or was impossible; the message names the step.
@@ -53,6 +54,7 @@ def fit(job: Job, recorder: Recorder) -> Summary:
     keras.utils.clear_session()  # layers are numbered from 0 again: their names are written with the weights
     if (job.folder / SUMMARY).is_file():
         result.drop_checkpoints(job)  # where a kill came before
+        tell_again(job.folder / "result", recorder)
         return Summary(**json.loads((job.folder / SUMMARY).read_text()))
     devices.configure(job.training.precision, job.training.deterministic)
     strategy = devices.strategy()

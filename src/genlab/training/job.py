@@ -22,6 +22,8 @@ PACKAGES = (keras, np, sklearn, tf)
 NO_EFFECT = {"checkpoint_every_seconds", "checkpoint_every_steps", "resident_megabytes"}
 """Training parameters that change neither weights nor history."""
 FRECHET_DISTANCE = "frechet_distance"
+RECORDED = "recorded.json"
+"""Time, speed, device and link of a training whose result is complete, and its run but for its end."""
 SHARED_CODE = (
     "augmentation",
     "binarisation",
@@ -60,7 +62,7 @@ class Job:
     @property
     def folder(self) -> Path:
         """Where checkpoints and the finished result are kept, outside of DVC's outputs."""
-        return workspace.state("training", self.train_key)
+        return folder_of(self.train_key)
 
     @property
     def work(self) -> Path:
@@ -72,6 +74,11 @@ class Job:
         """Height, width and channels."""
         height, width, channels = self.description["image_shape"]
         return height, width, channels
+
+
+def folder_of(train_key: str) -> Path:
+    """Returns where a training is kept."""
+    return workspace.state("training", train_key)
 
 
 def prepare(params: Params, name: str, data: Path, features: Path | None = None) -> Job:

@@ -1,6 +1,7 @@
 """What is looked at during training, and when: losses, validation, pictures from fixed latents, latent histograms."""
 
 import bisect
+import csv
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -36,6 +37,33 @@ class NoRecorder:
         """Drops the picture."""
 
 
+def tell_again(folder: Path, recorder: Recorder) -> None:
+    """Tells the recorder all metrics and pictures of a finished training, as it was told on the way.
+
+    Args:
+        folder: The training's result.
+        recorder: Who is told.
+    """
+    with (folder / "history.csv").open(newline="") as file:
+        for row in csv.DictReader(file):
+            step = int(row.pop("step"))
+            recorder.log_metrics({name: float(value) for name, value in row.items() if value}, step)
+    for path in sorted((folder / "progress").glob("*.png")):
+        key, _, step_text = path.stem.rpartition("_")
+        recorder.log_image(path, key, int(step_text))
+
+
+def check_monitor(model: Any, metric: str | None, kind: str, where: str) -> None:
+    """Raises an InputError where a model of this kind has no such validation metric; none is always there."""
+    losses = model.loss_names if hasattr(model, "compute_losses") else ()
+    known = [*losses, *([FRECHET_DISTANCE] if hasattr(model, "sample") else [])]
+    if metric is not None and metric not in known:
+        name = where.rpartition(".")[2]
+        raise InputError(
+            f"{name} must be one of {', '.join(known)} for a model of kind {kind}. Received: {metric!r}. See {where}."
+        )
+
+
 def geometric_steps(steps: int, times: int) -> list[int]:
     """Returns at most `times` steps from 1 to `steps`, geometrically spaced: the early ones show the learning."""
     return sorted({round(steps ** (index / (times - 1))) for index in range(times)})
@@ -55,18 +83,9 @@ class Observer:
         validation = np.asarray(images.read_split(job.data, "validation").images[: training.num_validation_images])
         self.validation = images.to_float(binarisation.as_seen(validation, job.binarisation))
         self.seed = seeds.derive(job.seed, "validation")
-        self._check_monitor()
+        where = f"params.yaml: models.{job.name}.monitor"
+        check_monitor(model, job.settings.monitor, job.settings.kind, where)
         self._distance = FrechetMonitor(job.features, validation) if job.features else None
-
-    def _check_monitor(self) -> None:
-        losses = self.model.loss_names if hasattr(self.model, "compute_losses") else ()
-        known = [*losses, *([FRECHET_DISTANCE] if hasattr(self.model, "sample") else [])]
-        monitor = self.job.settings.monitor
-        if monitor is not None and monitor not in known:
-            raise InputError(
-                f"monitor must be one of {', '.join(known)} for a model of kind {self.job.settings.kind}. "
-                f"Received: {monitor!r}. See params.yaml: models.{self.job.name}.monitor."
-            )
 
     def stop_after(self, step: int) -> int:
         """Returns the first step, later than `step`, after which something is looked at."""

@@ -12,7 +12,7 @@ import numpy as np
 import genlab
 from genlab import binarisation, density, devices, images, seeds
 from genlab.files import check_room, replacing, sync
-from genlab.training.job import Job
+from genlab.training.job import RECORDED, Job, folder_of
 from genlab.training.state import State
 
 
@@ -38,6 +38,13 @@ def drop_checkpoints(job: Job) -> None:
     if devices.is_chief():
         shutil.rmtree(job.folder / "checkpoints", ignore_errors=True)
     shutil.rmtree(job.work, ignore_errors=True)
+
+
+def discard(train_key: str) -> None:
+    """Removes a training with all that it kept, but not one that the pipeline has recorded as its own."""
+    folder = folder_of(train_key)
+    if not (folder / RECORDED).is_file():
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _describe(job: Job) -> dict[str, Any]:

@@ -1,0 +1,21 @@
+"""Libraries that speak while they are imported, imported in silence."""
+
+import importlib
+import os
+import tempfile
+
+
+def import_tensorflow() -> None:
+    """Imports TensorFlow without its notes on this build, which no log level silences; keeps them if it fails."""
+    with tempfile.TemporaryFile() as notes:
+        stderr = os.dup(2)
+        os.dup2(notes.fileno(), 2)
+        try:
+            importlib.import_module("tensorflow")
+        except ImportError:
+            notes.seek(0)
+            os.write(stderr, notes.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)

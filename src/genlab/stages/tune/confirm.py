@@ -1,0 +1,207 @@
+"""The best trials and the present settings in full: the winner is chosen on validation images, judged on test."""
+
+import hashlib
+import json
+import statistics
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from tqdm import tqdm
+
+from genlab import tracking
+from genlab.errors import InputError
+from genlab.files import replacing
+from genlab.stages.tune import process, study
+from genlab.stages.tune.loop import SETTINGS, in_parallel
+from genlab.stages.tune.plan import Plan
+from genlab.stages.tune.study import Study
+
+PRESENT = "present"
+
+
+@dataclass(frozen=True)
+class Contender:
+    """Settings that are trained in full: the present ones, or a trial's."""
+
+    name: str
+    number: int
+    settings: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training in full. `values` are by name: `test/prior/frechet_distance`, `train_seconds`."""
+
+    contender: Contender
+    index: int
+    splits: tuple[str, ...]
+    values: dict[str, float]
+    train_key: str
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """Who was tried in full, who won, and both sides' trainings with every seed."""
+
+    finalists: list[Training]
+    winner: Contender
+    present: list[Training]
+    won: list[Training]
+
+
+def confirm(plan: Plan, searched: Study, run: tracking.Run) -> Confirmation:
+    """Trains the finalists once, then winner and present settings with every seed; what is done is not repeated.
+
+    Args:
+        plan: What is searched.
+        searched: The study; its trials are over.
+        run: The study's MLflow run.
+
+    Raises:
+        InputError: No trial is complete, or a training failed.
+    """
+    ranking = searched.ranking()
+    if not ranking:
+        reasons = sorted({trial.user_attrs.get(study.REASON, "pruned") for trial in study.settled(searched.trials)})
+        raise InputError(
+            f"a study must have a complete trial. Received: none ({'; '.join(reasons)[:300]}). "
+            f"See params.yaml: tune.{plan.name}, and the logs in {study.folder(plan.study_name)}."
+        )
+    present = Contender(PRESENT, 0, plan.space.settings(plan.space.present))
+    others = [Contender(f"trial {trial.number}", trial.number, trial.user_attrs[SETTINGS]) for trial in ranking]
+    others = [each for each in others if each.settings != present.settings][: plan.params.search.finalists]
+    finalists = _train(plan, [(each, 0, ("validation",)) for each in (present, *others)], run)
+    winner = _best(plan, finalists).contender
+    return _judge(plan, finalists, present, winner, run)
+
+
+def _judge(
+    plan: Plan, finalists: list[Training], present: Contender, winner: Contender, run: tracking.Run
+) -> Confirmation:
+    """Trains both sides with every seed, and measures them on validation and test."""
+    splits = ("validation", "test")
+    sides = [present] if winner == present else [present, winner]
+    jobs = [(side, index, splits) for index in range(plan.params.search.num_seeds) for side in sides]
+    done = _train(plan, jobs, run)
+    by_side = {side.name: [each for each in done if each.contender == side] for side in sides}
+    return Confirmation(finalists, winner, by_side[present.name], by_side[winner.name])
+
+
+def _best(plan: Plan, trainings: Sequence[Training]) -> Training:
+    objective = plan.objectives[0]
+    sign = 1 if objective.direction == "minimize" else -1
+    return min(trainings, key=lambda each: sign * objective.of(each.values))
+
+
+Job = tuple[Contender, int, tuple[str, ...]]
+
+
+def _train(plan: Plan, jobs: Sequence[Job], run: tracking.Run) -> list[Training]:
+    """Returns one training for each job, in their order; those that are kept are not made again."""
+    found: dict[int, Training] = {}
+    queue: SimpleQueue[int] = SimpleQueue()
+    for place, job in enumerate(jobs):
+        kept = _read(plan, job)
+        if kept:
+            found[place] = kept
+        else:
+            queue.put(place)
+    bar = tqdm(total=len(jobs), initial=len(found), desc=f"{plan.study_name}: trainings in full", unit="training")
+
+    def work(slot: int, stop: threading.Event) -> None:
+        while not stop.is_set():
+            try:
+                place = queue.get_nowait()
+            except Empty:
+                return
+            done = _run(plan, jobs[place], run, slot, stop)
+            if done is None:
+                return
+            found[place] = done
+            bar.update()
+
+    with bar:
+        in_parallel(work, min(plan.params.search.workers, max(1, len(jobs) - len(found))))
+    return [found[place] for place in range(len(jobs))]
+
+
+def _run(plan: Plan, job: Job, run: tracking.Run, slot: int, stop: threading.Event) -> Training | None:
+    contender, index, splits = job
+    name = f"{contender.name} in full, seed {plan.params.seed + index}{', test' if 'test' in splits else ''}"
+    params = plan.full_params(contender.settings, index)
+    order = plan.order(params, splits, name, (slot, plan.params.search.workers), run.run_id)
+    outcome = process.run(order, lambda step, value: True, None, stop)
+    if outcome.state == "stopped":
+        return None
+    if outcome.state == "failed":
+        tracking.end_training(order.training_id, "FAILED", outcome.reason)
+        raise InputError(
+            f"a training in full must succeed. Received: {name}: {outcome.reason}. See {order.log}. "
+            "When that is mended, the same command goes on."
+        )
+    done = Training(contender, index, splits, outcome.values or {}, outcome.train_key or "")
+    with replacing(_path(plan, job)) as building:
+        building.write_text(json.dumps(asdict(done), indent=2) + "\n")
+    return done
+
+
+def _path(plan: Plan, job: Job) -> Any:
+    """Returns where a training is kept: named by all that it depends on."""
+    contender, index, splits = job
+    params = plan.full_params(contender.settings, index)
+    parts = [params.model_dump(mode="json", exclude={"search", "tune"}), splits, plan.identity["data"]]
+    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+    return study.folder(plan.study_name) / "confirmed" / f"{digest}.json"
+
+
+def _read(plan: Plan, job: Job) -> Training | None:
+    path = _path(plan, job)
+    if not path.is_file():
+        return None
+    facts = json.loads(path.read_text())
+    contender = Contender(**facts.pop("contender"))
+    return Training(contender, splits=tuple(facts.pop("splits")), **facts)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Winner against present settings by one number: means and standard deviations over seeds."""
+
+    name: str
+    present: float
+    present_deviation: float
+    winner: float
+    winner_deviation: float
+    improvement: float
+    spread: float
+
+    @property
+    def is_larger_than_spread(self) -> bool:
+        """Whether the improvement is larger than the standard deviation of a difference between two trainings."""
+        return self.improvement > self.spread
+
+
+def differences(plan: Plan, found: Confirmation) -> list[Difference]:
+    """Returns the objectives, on validation and on test, then every other number that both sides have."""
+    numbers: dict[str, tuple[list[float], list[float], int]] = {}
+    for objective in plan.objectives:
+        sign = 1 if objective.direction == "minimize" else -1
+        for split in ("validation", "test"):
+            sides = [[objective.of(each.values, split) for each in side] for side in (found.present, found.won)]
+            numbers[f"{split} {objective.name}"] = (sides[0], sides[1], sign)
+    return [_difference(name, *parts) for name, parts in numbers.items()]
+
+
+def _difference(name: str, present: Sequence[float], winner: Sequence[float], sign: int) -> Difference:
+    means, deviations = [[f(side) for side in (present, winner)] for f in (statistics.mean, statistics.stdev)]
+    spread = (deviations[0] ** 2 + deviations[1] ** 2) ** 0.5
+    return Difference(name, means[0], deviations[0], means[1], deviations[1], sign * (means[0] - means[1]), spread)
+
+
+def metrics_of(trainings: Sequence[Training]) -> Mapping[str, list[float]]:
+    """Returns the numbers of all seeds by name, those that each of them has."""
+    names = [name for name in trainings[0].values if all(name in each.values for each in trainings)]
+    return {name: [each.values[name] for each in trainings] for name in names}

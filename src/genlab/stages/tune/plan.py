@@ -1,0 +1,193 @@
+"""What a search tries: from params.yaml, checked before anything is computed, to the order of each trial."""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import genlab
+from genlab import feature_extractor, images, plugins, tracking, training
+from genlab.errors import InputError
+from genlab.params import Params, Tune
+from genlab.plugins import nearest
+from genlab.stages.tune import objective, space, study
+from genlab.stages.tune.objective import Objective
+from genlab.stages.tune.space import Space
+from genlab.stages.tune.trial import NUM_REPEATS, Order
+
+ALSO_CONFIRMED = ("frechet_distance", "reconstruction_error", "negative_elbo")
+"""Metrics of the confirmation, beside the objective's."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One search, ready to run."""
+
+    params: Params
+    name: str
+    study_name: str
+    images: Path
+    features: Path
+    tune: Tune
+    space: Space
+    objectives: list[Objective]
+    kind: str
+    identity: dict[str, Any]
+
+    @property
+    def study_id(self) -> str:
+        """What the MLflow runs of this study share."""
+        text = json.dumps([self.study_name, self.identity], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    @property
+    def experiment(self) -> str:
+        """MLflow's experiment of searches: the official runs are not among trials."""
+        return f"{tracking.experiment_name()}-tune"
+
+    def trial_params(self, settings: Mapping[str, Any]) -> Params:
+        """Returns all parameters of a trial: short, and measured by the objective's metrics alone."""
+        search, steps = self.params.search, self.tune.steps
+        short = {"steps": steps, "monitor": self.tune.prune_by, "keep": "last", "patience": 0}
+        seen = {
+            "validate_every_steps": math.ceil(steps / search.num_reports),
+            "num_validation_images": search.num_images,
+            "num_picture_times": 2,
+        }
+        names = objective.metrics(self.objectives)
+        scored = {
+            "num_images": search.num_images,
+            "num_repeats": NUM_REPEATS,
+            "metrics": {
+                name: entry
+                for name, entry in self.params.evaluation.metrics.items()
+                if set(_measures(name)) & set(names)
+            },
+        }
+        return self._with(settings, short, seen, scored)
+
+    def full_params(self, settings: Mapping[str, Any], index: int) -> Params:
+        """Returns all parameters of the training in full of seed `index`; the one of seed 0 is the pipeline's own."""
+        names = {*objective.metrics(self.objectives)}
+        metrics = {
+            name: entry
+            for name, entry in self.params.evaluation.metrics.items()
+            if name in ALSO_CONFIRMED or set(_measures(name)) & names
+        }
+        params = self._with(settings, {}, {}, {"metrics": metrics})
+        return params.model_copy(update={"seed": params.seed + index})
+
+    def _with(
+        self, settings: Mapping[str, Any], more: Mapping[str, Any], seen: dict[str, Any], scored: dict[str, Any]
+    ) -> Params:
+        entry = {**self.params.model(self.name), **settings, **more}
+        return self.params.model_copy(
+            update={
+                "models": {self.name: entry},
+                "training": self.params.training.model_copy(update=seen),
+                "evaluation": self.params.evaluation.model_copy(update=scored),
+            }
+        )
+
+    def order(
+        self, params: Params, splits: tuple[str, ...], run_name: str, share: tuple[int, int], parent: str | None = None
+    ) -> Order:
+        """Returns the order of a trial, or of a training in full."""
+        log = study.folder(self.study_name) / "logs" / f"{run_name.replace(' ', '-')}.log"
+        return Order(
+            params=params,
+            name=self.name,
+            images=self.images,
+            features=self.features,
+            splits=splits,
+            prune_by=self.tune.prune_by if splits == ("validation",) else None,
+            run_name=run_name,
+            training_id=f"{self.study_id}-{run_name.replace(' ', '-')}",
+            experiment=self.experiment,
+            parent=parent,
+            tags={"genlab.study": self.study_name},
+            share=share,
+            log=log,
+        )
+
+
+def _measures(metric: str) -> list[str]:
+    return list(plugins.find("metrics", metric, "params.yaml: evaluation.metrics").MEASURES)
+
+
+def make(params: Params, name: str, study_name: str | None, images_folder: Path, features: Path) -> Plan:
+    """Returns the search of the model `name`.
+
+    Args:
+        params: All parameters.
+        name: A model in `params.yaml: models` that has an entry in `tune`.
+        study_name: By default `<model>-<data set>`.
+        images_folder: The fetched data set.
+        features: The feature extractor's folder.
+
+    Raises:
+        InputError: Anything in the model's entry, in `tune` or in `search` cannot be; the message is one line.
+    """
+    entry = params.model(name)
+    for other in params.tune:
+        if other not in params.models:
+            raise InputError(
+                f"params.yaml: tune must name models{nearest(other, params.models)}. Received: {other!r}. "
+                f"See params.yaml: tune.{other}."
+            )
+    if name not in params.tune:
+        raise InputError(f"params.yaml: tune must have an entry for {name}. Received: none. See params.yaml: tune.")
+    description = _check_data(params, images_folder)
+    where, tune = f"params.yaml: tune.{name}", params.tune[name]
+    job = training.prepare(params.model_copy(update={"models": {name: entry}}), name, images_folder, features)
+    searched = space.read(tune.space, job.settings, f"{where}.space")
+    model = job.chapter.build(job.settings, job.image_shape)
+    objectives = objective.read(
+        tune.objective, model, job.settings.kind, params.evaluation.metrics, f"{where}.objective"
+    )
+    objective.check_honest(objectives, list(searched.distributions), f"{where}.objective")
+    training.check_monitor(model, tune.prune_by, job.settings.kind, f"{where}.prune_by")
+    if len(objectives) > 1 and params.search.pruner != "none":
+        raise InputError(
+            f"pruner must be none with several objectives. Received: {params.search.pruner}. "
+            "See params.yaml: search.pruner."
+        )
+    identity = {
+        "space": searched.describe(),
+        "objective": [each.name for each in objectives],
+        "steps": tune.steps,
+        "prune_by": tune.prune_by,
+        "num_images": params.search.num_images,
+        "present": {key: value for key, value in entry.items() if key not in searched.distributions and key != "steps"},
+        "data": description["sha256"],
+        "features": feature_extractor.read_settings(features)["weights_sha256"],
+        "seed": params.seed,
+        "genlab_version": genlab.__version__,
+    }
+    found = Plan(
+        params,
+        name,
+        study_name or f"{name}-{params.data.name}",
+        images_folder,
+        features,
+        tune,
+        searched,
+        objectives,
+        job.settings.kind,
+        json.loads(json.dumps(identity)),
+    )
+    training.prepare(found.trial_params({}), name, images_folder, features)  # the short training may not be one
+    return found
+
+
+def _check_data(params: Params, folder: Path) -> dict[str, Any]:
+    description = images.read_description(folder)
+    if description["name"] != params.data.name:
+        raise InputError(
+            f"{folder} must hold the data set {params.data.name} of params.yaml: data.name. "
+            f"Received: {description['name']}. Run: dvc repro floor."
+        )
+    return description

@@ -1,0 +1,58 @@
+"""Samplers and pruners by name.
+
+A sampler is made anew for each trial, from a seed that depends on how many trials there were: a study that was killed
+and goes on then asks for what an uninterrupted one would have asked for. The quasi-random one keeps one seed: its
+place in the sequence is kept in the storage. A grid is no sampler: its points stand in the queue from the start.
+"""
+
+from collections.abc import Callable
+
+from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
+from optuna.samplers import BaseSampler, CmaEsSampler, NSGAIISampler, QMCSampler, RandomSampler, TPESampler
+
+from genlab import seeds
+
+GRID = "grid"
+
+
+def _tpe(seed: int, number: int, startup: int) -> BaseSampler:
+    return TPESampler(seed=seeds.derive(seed, number), n_startup_trials=startup)
+
+
+def _random(seed: int, number: int, startup: int) -> BaseSampler:
+    return RandomSampler(seed=seeds.derive(seed, number))
+
+
+def _cmaes(seed: int, number: int, startup: int) -> BaseSampler:
+    return CmaEsSampler(seed=seeds.derive(seed, number), n_startup_trials=startup, warn_independent_sampling=False)
+
+
+def _qmc(seed: int, number: int, startup: int) -> BaseSampler:
+    return QMCSampler(seed=seed, scramble=True, warn_independent_sampling=False)
+
+
+def _nsga2(seed: int, number: int, startup: int) -> BaseSampler:
+    return NSGAIISampler(seed=seeds.derive(seed, number), population_size=max(2, startup))
+
+
+SAMPLERS: dict[str, Callable[[int, int, int], BaseSampler]] = {
+    "tpe": _tpe,
+    "random": _random,
+    "cmaes": _cmaes,
+    "qmc": _qmc,
+    "nsga2": _nsga2,
+    GRID: _random,
+}
+"""By name: of the study's seed, how many trials there were, and how many of them begin a study at random."""
+
+
+def _hyperband(startup: int, num_reports: int) -> BasePruner:
+    return HyperbandPruner(min_resource=1, max_resource=num_reports, reduction_factor=3)
+
+
+PRUNERS: dict[str, Callable[[int, int], BasePruner]] = {
+    "median": lambda startup, num_reports: MedianPruner(n_startup_trials=startup, n_warmup_steps=1),
+    "hyperband": _hyperband,
+    "none": lambda startup, num_reports: NopPruner(),
+}
+"""By name: of how many trials begin a study unpruned, and how often a trial reports."""
