@@ -10,6 +10,9 @@ process      a trial's process, as the tuner sees it
 trial        the same, as it sees itself: trains and measures
 confirm      the best trials against the present settings, in full, with several seeds
 record       what is left behind
+page         the same for people: one HTML file
+words        findings in sentences
+figures      the search, drawn                                                         [plotly]
 apply        the winner into params.yaml
 """
 
@@ -18,7 +21,7 @@ from pathlib import Path
 
 from genlab import tracking
 from genlab.params import Params
-from genlab.stages.tune import loop, plan, record, study
+from genlab.stages.tune import loop, page, plan, record, study
 from genlab.stages.tune.apply import apply
 from genlab.stages.tune.confirm import Confirmation, confirm, differences
 from genlab.stages.tune.record import read_best
@@ -70,6 +73,7 @@ def run(
             return f"{search.study_name}: the trials are over; the process that ended the last one confirms."
         confirmation = confirm(search, found, run)
         record.write(search, found, confirmation, out)
+        page.write(search, found, confirmation, out)
         run.log_artifact(out, "study")
     return _verdict(search, confirmation)
 

@@ -18,6 +18,8 @@ from genlab.images import grid, write_png
 from genlab.params import Params
 from genlab.training import Job
 
+PICTURES = ("prior_samples", "fitted_samples", "originals", "reconstructions")
+"""Grids that are kept, where the model and the objective give them."""
 NUM_REPEATS = 2
 """Sets of generated images that a trial is scored on."""
 
@@ -40,6 +42,7 @@ class Order:
         tags: Of the run.
         share: Which share of the machine this is, and of how many.
         log: What the process prints.
+        pictures: A folder for the grids of samples and reconstructions on the last split; None: the training's own.
     """
 
     params: Params
@@ -55,6 +58,7 @@ class Order:
     tags: Mapping[str, str]
     share: tuple[int, int]
     log: Path
+    pictures: Path | None = None
 
 
 class Pruned(Exception):  # noqa: N818 - no error
@@ -152,14 +156,18 @@ def _train_and_measure(order: Order, connection: Connection) -> tuple[str, Any]:
 
 
 def _measure(order: Order, job: Job, split: str, run: tracking.Run) -> dict[str, float]:
-    """Returns the scores on one split, and shows samples of a model that has no prior, which training does not."""
+    """Returns the scores on one split, and keeps pictures; shows samples of a model that has no prior, too."""
     trained, extractor = trained_model.load(job.folder / "result"), feature_extractor.load(order.features)
     seed = seeds.derive(order.params.seed, "evaluate")
-    scores = evaluation.measure(Task(trained, extractor, order.images, order.params, seed, split=split))
+    task = Task(trained, extractor, order.images, order.params, seed, split=split)
+    scores = evaluation.measure(task)
+    if rebuilt := len(scores.pictures.get("reconstructions", ())):
+        scores.pictures["originals"] = trained.as_seen(task.real.images[:rebuilt])
     for name, pictures in scores.pictures.items():
-        if name.endswith("_samples"):
-            path = job.folder / f"{name}.png"
+        path = (order.pictures or job.folder) / f"{name}.png"
+        if name in PICTURES:
             write_png(path, grid(pictures))
+        if name.endswith("_samples"):
             run.log_image(path, "samples", job.settings.steps)
     if scores.skipped:
         print(json.dumps(scores.skipped, indent=2), flush=True)
