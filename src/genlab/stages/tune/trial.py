@@ -3,6 +3,7 @@
 import json
 import os
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -143,9 +144,10 @@ def _train_and_measure(order: Order, connection: Connection) -> tuple[str, Any]:
             run.set_tags({"genlab.trial_state": "pruned"})
             return "pruned", None
         devices.configure("float32", job.training.deterministic)
-        values = {"train_seconds": summary.train_seconds}
+        values, started = {"train_seconds": summary.train_seconds}, time.monotonic()
         for split in order.splits:
             values |= _measure(order, job, split, run)
+        values["measure_seconds"] = time.monotonic() - started
         run.log_metrics(values, step=job.settings.steps)
         run.set_tags({"genlab.trial_state": "complete"})
     return "done", values
