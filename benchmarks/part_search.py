@@ -40,11 +40,10 @@ def summarise(measurements: list[Measurement], plan: Plan) -> dict[str, Any]:
             for workers, found in speeds.items()
             if found
         ]
-        ratio, alone = (
-            paired_ratios(speeds[2], speeds[1]),
-            [each["overhead"] for each in mine if each["contestant"] == 1],
-        )
-        bars.append(Bar(f"{model}: trials per hour of two workers / of one", ratio and ratio.median, LEAST_RATIO))
+        ratio = paired_ratios(speeds[2], speeds[1])
+        value = ratio.median if ratio else None
+        bars.append(Bar(f"{model}: trials per hour of two workers / of one", value, LEAST_RATIO))
+        alone = [each["overhead"] for each in mine if each["contestant"] == 1]
         share = spread(alone).median if alone else None
         bars.append(Bar(f"{model}: share of a trial beside training and measuring", share, MOST_OVERHEAD, at_most=True))
     return {"rows": rows, "bars": [bar.as_json() for bar in bars]}
