@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import threading
 import time
 from collections.abc import Mapping
@@ -68,6 +69,7 @@ def run(order: Order, connection: Connection, alive: Connection) -> None:
     Sends `("begun", train_key)` and `("report", step, value)`, is answered to the latter whether to go on, and ends
     with `("done", values)`, `("pruned", None)` or `("failed", reason)`. Dies with the tuner: at the end of `alive`.
     """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is for the tuner, which ends this process
     threading.Thread(target=_die_with_the_tuner, args=(alive,), daemon=True).start()
     _print_to(order.log)
     devices.take_share(*order.share)
