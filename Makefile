@@ -23,7 +23,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run tune test test-all lint format bench report ui sync lock clean
+.PHONY: help setup run tune test test-all lint format bench report docs ui sync lock clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +75,9 @@ report: $(STAMP)  ## Write reports/index.html anew (after dvc checkout or dvc ex
 
 ui: $(STAMP)  ## Open the MLflow UI on this machine (PORT=5000)
 	genlab ui --port $(PORT)
+
+docs: $(STAMP)  ## Write docs/parameters.md anew from params.yaml and the code
+	PYTHONPATH=src python docs/build.py
 
 sync: $(STAMP)  ## Send to MLflow what could not be sent while it was out of reach
 	genlab sync
