@@ -16,8 +16,8 @@ PAGE = ROOT / "docs" / "parameters.md"
 OVERLAYS = ("datasets", "profiles")
 HEAD = """# Every parameter
 
-Made by `make docs` from `params.yaml` (values, comments) and from the code that checks it (ranges); do not edit. The values are those of
-the file's own sections: `datasets.<data.name>` and then `profiles.<profile>` are laid over them, and `genlab check` says what it runs on.
+Made by `make docs` from `params.yaml` (values, comments) and from the code that checks it (ranges); do not edit. The
+values are those of the file's own sections: `datasets.<data.name>` and then `profiles.<profile>` are laid over them.
 `dvc exp run -S <parameter>=<value>` changes one for one experiment.
 """
 
