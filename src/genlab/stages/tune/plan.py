@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +52,7 @@ class Plan:
         search, steps = self.params.search, self.tune.steps
         short = {"steps": steps, "monitor": self.tune.prune_by, "keep": "last", "patience": 0}
         seen = {
-            "validate_every_steps": math.ceil(steps / search.num_reports),
+            "validate_every_steps": search.report_every(steps),
             "num_validation_images": search.num_images,
             "num_picture_times": 2,
         }

@@ -46,13 +46,17 @@ SAMPLERS: dict[str, Callable[[int, int, int], BaseSampler]] = {
 """By name: of the study's seed, how many trials there were, and how many of them begin a study at random."""
 
 
-def _hyperband(startup: int, num_reports: int) -> BasePruner:
-    return HyperbandPruner(min_resource=1, max_resource=num_reports, reduction_factor=3)
+def _median(startup: int, every: int, steps: int) -> BasePruner:
+    return MedianPruner(n_startup_trials=startup, n_warmup_steps=every + 1)  # the first report says too little
 
 
-PRUNERS: dict[str, Callable[[int, int], BasePruner]] = {
-    "median": lambda startup, num_reports: MedianPruner(n_startup_trials=startup, n_warmup_steps=1),
-    "hyperband": _hyperband,
-    "none": lambda startup, num_reports: NopPruner(),
-}
-"""By name: of how many trials begin a study unpruned, and how often a trial reports."""
+def _hyperband(startup: int, every: int, steps: int) -> BasePruner:
+    return HyperbandPruner(min_resource=every, max_resource=steps, reduction_factor=3)
+
+
+def _none(startup: int, every: int, steps: int) -> BasePruner:
+    return NopPruner()
+
+
+PRUNERS: dict[str, Callable[[int, int, int], BasePruner]] = {"median": _median, "hyperband": _hyperband, "none": _none}
+"""By name: of how many trials begin a study unpruned, after how many steps each reports, and a trial's steps."""

@@ -2,7 +2,9 @@
 
 import json
 import os
+import signal
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -71,6 +73,7 @@ def run(order: Order, connection: Connection, alive: Connection) -> None:
     Sends `("begun", train_key)` and `("report", step, value)`, is answered to the latter whether to go on, and ends
     with `("done", values)`, `("pruned", None)` or `("failed", reason)`. Dies with the tuner: at the end of `alive`.
     """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is for the tuner, which ends this process
     threading.Thread(target=_die_with_the_tuner, args=(alive,), daemon=True).start()
     _print_to(order.log)
     devices.take_share(*order.share)
@@ -147,9 +150,10 @@ def _train_and_measure(order: Order, connection: Connection) -> tuple[str, Any]:
             run.set_tags({"genlab.trial_state": "pruned"})
             return "pruned", None
         devices.configure("float32", job.training.deterministic)
-        values = {"train_seconds": summary.train_seconds}
+        values, started = {"train_seconds": summary.train_seconds}, time.monotonic()
         for split in order.splits:
             values |= _measure(order, job, split, run)
+        values["measure_seconds"] = time.monotonic() - started
         run.log_metrics(values, step=job.settings.steps)
         run.set_tags({"genlab.trial_state": "complete"})
     return "done", values
