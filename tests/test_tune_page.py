@@ -466,6 +466,14 @@ def test_several_objectives_have_a_front(params: Params, measured: Measured) -> 
     assert Page(text).text.count("train_seconds 6.000 ± 1.0 before, 6.000 ± 1.0 after") == 1
 
 
+def test_several_objectives_report_nothing_on_the_way(params: Params, workplace: Path) -> None:
+    for objectives, expected in (([DISTANCE], "frechet_distance"), ([DISTANCE, PSNR], None)):
+        plan = make_plan(params, RANGES, objectives)
+        assert plan.order(params, ("validation",), "trial 1", (0, 1)).prune_by == expected
+    with pytest.raises(NotImplementedError, match="not supported for multi-objective"):
+        optuna.create_study(directions=["minimize", "maximize"]).ask().report(1.0, 1)
+
+
 def test_figure_that_fails_is_left_out(params: Params, measured: Measured, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*args: Any, **more: Any) -> None:
         raise RuntimeError("no <luck>")

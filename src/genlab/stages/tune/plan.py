@@ -95,6 +95,7 @@ class Plan:
         self, params: Params, splits: tuple[str, ...], run_name: str, share: tuple[int, int], parent: str | None = None
     ) -> Order:
         """Returns the order of a trial, or of a training in full."""
+        is_judged = splits == ("validation",) and len(self.objectives) == 1  # Optuna takes no reports of several
         log = study.folder(self.study_name) / "logs" / f"{run_name.replace(' ', '-')}.log"
         return Order(
             params=params,
@@ -102,7 +103,7 @@ class Plan:
             images=self.images,
             features=self.features,
             splits=splits,
-            prune_by=self.tune.prune_by if splits == ("validation",) else None,
+            prune_by=self.tune.prune_by if is_judged else None,
             run_name=run_name,
             training_id=f"{self.study_id}-{run_name.replace(' ', '-')}",
             experiment=self.experiment,
