@@ -24,7 +24,7 @@ from genlab.quiet import import_tensorflow
 
 import_tensorflow()
 
-from genlab.stages.tune import figures, loop, page, process, study, trial  # noqa: E402
+from genlab.stages.tune import drawing, loop, page, process, study, trial  # noqa: E402
 from genlab.stages.tune.confirm import Confirmation, confirm, pictures  # noqa: E402
 from genlab.stages.tune.objective import Objective, Term  # noqa: E402
 from genlab.stages.tune.plan import Plan  # noqa: E402
@@ -448,7 +448,7 @@ def test_only_the_present_settings_are_complete(params: Params, measured: Measur
     all_others_failed(trials)
     text = Page(rendered(trials)).text
     assert "Nothing better No other trial is complete: nothing was found beside the present settings." in text
-    assert "Little was searched: 1 complete trials. 4 of 5 trials failed; their reasons are in the table." in text
+    assert "Little was searched: 1 complete trial. 4 of 5 trials failed; their reasons are in the table." in text
 
 
 def test_several_objectives_have_a_front(params: Params, measured: Measured) -> None:
@@ -458,6 +458,7 @@ def test_several_objectives_have_a_front(params: Params, measured: Measured) -> 
     trials.add(50.0, 25.0, 6.0)
     text = rendered(trials)
     assert drawn(text, "Pareto front: frechet_distance against psnr")
+    assert all(drawn(text, f"Which settings mattered for {each.name}") for each in trials.plan.objectives)
     assert drawn(text, "Pareto front: psnr against train_seconds")
     assert "2 of them are on the front of all 3 objectives." in text
     assert "Objectives frechet_distance ↓, psnr ↑, train_seconds ↓" in Page(text).text
@@ -478,7 +479,7 @@ def test_figure_that_fails_is_left_out(params: Params, measured: Measured, monke
     def broken(*args: Any, **more: Any) -> None:
         raise RuntimeError("no <luck>")
 
-    monkeypatch.setattr(figures.visualization, "plot_timeline", broken)
+    monkeypatch.setattr(drawing.visualization, "plot_timeline", broken)
     text = rendered(usual(params))
     assert "<li><b>Timeline</b>: it cannot be drawn (no &lt;luck&gt;).</li>" in text
     assert len(Page(text).drawings) == 7

@@ -12,7 +12,8 @@ confirm      the best trials against the present settings, in full, with several
 record       what is left behind
 page         the same for people: one HTML file
 words        findings in sentences
-figures      the search, drawn                                                         [plotly]
+figures      the search, drawn: which figures there are
+drawing      how they look                                                             [plotly]
 apply        the winner into params.yaml
 """
 

@@ -1,7 +1,4 @@
-"""The search in figures, by `optuna.visualization`; what cannot be drawn is left out with its reason.
-
-Figures are drawn on white; in a dark colour scheme the page inverts their lightness.
-"""
+"""Which figures a study has; what cannot be drawn is left out with its reason."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,27 +6,16 @@ from functools import partial
 from itertools import combinations
 from typing import Any
 
-from optuna import visualization
 from optuna.trial import FrozenTrial, TrialState
-from plotly.colors import sequential, unlabel_rgb
 from plotly.graph_objects import Figure as Drawing
-from plotly.offline import get_plotlyjs
 
 from genlab.pages import significant
+from genlab.stages.tune import drawing
 from genlab.stages.tune.objective import Objective
 from genlab.stages.tune.study import Study
 
-FONT = "ui-sans-serif, system-ui, -apple-system, Segoe UI, Roboto, Helvetica Neue, Arial, sans-serif"
-INK, GRID = "#45453f", "#e4e2dc"
-ACCENTS = ("#0072b2", "#d55e00", "#009e73", "#aa4499", "#b8860b", "#4f5d75", "#56b4e9", "#882255")
-STATES = ("COMPLETE", "FAIL", "RUNNING", "WAITING", "PRUNED")
-DARKER = 0.8
-"""What Optuna's blues are multiplied by: the lightest of them cannot be told from paper."""
-HEIGHT = 340
-MOST_NAMED = 8
-"""Lines that a legend still names."""
-LOG_RATIO = 20
-"""How far the values of an axis must lie apart to be drawn on a logarithmic one."""
+FEW = 20
+"""Of fewer trials the shares of settings are guesses."""
 
 
 @dataclass(frozen=True)
@@ -53,14 +39,16 @@ class Figure:
     reason: str = ""
 
 
-def library() -> str:
-    """Returns plotly.js."""
-    return str(get_plotlyjs())
+def draw(study: Study, objectives: Sequence[Objective], reported: str | None) -> list[Figure]:
+    """Returns all figures of a study; those that it has too few trials for have a reason instead of a drawing.
 
-
-def draw(study: Study, objectives: Sequence[Objective]) -> list[Figure]:
-    """Returns all figures of a study; those that it has too few trials for have a reason instead of a drawing."""
-    return [*_by_objective(study, objectives), *_of_all(study, objectives)]
+    Args:
+        study: What is drawn.
+        objectives: Its objectives.
+        reported: The validation metric that trials report on the way.
+    """
+    fronts = _fronts(study, [each.name for each in objectives]) if len(objectives) > 1 else ()
+    return [*fronts, *_by_objective(study, objectives), *_of_all(study, reported)]
 
 
 def _by_objective(study: Study, objectives: Sequence[Objective]) -> Iterator[Figure]:
@@ -76,7 +64,7 @@ def _by_objective(study: Study, objectives: Sequence[Objective]) -> Iterator[Fig
             f"history-{index}",
             f"History of {objective.name}",
             f"{objective.name} of each trial in order, and the best so far: {said}.",
-            partial(_history, study, asked),
+            partial(drawing.history, study, asked),
             too_few,
         )
         yield _importances(study, complete, index, objective, asked)
@@ -84,15 +72,15 @@ def _by_objective(study: Study, objectives: Sequence[Objective]) -> Iterator[Fig
             yield _figure(
                 f"slice-{index}-{name}",
                 f"By {name}: {objective.name}",
-                f"{objective.name} of {len(values)} complete trials against their {name}; later trials are darker.",
-                partial(_slice, study, asked, name),
+                f"{objective.name} of {len(values)} complete trials against their {name}; later trials are stronger.",
+                partial(drawing.by_setting, study, asked, name),
                 too_few,
             )
         yield _figure(
             f"parallel-{index}",
-            f"All settings together, coloured by {objective.name}",
-            f"A line per complete trial through its settings and its {objective.name}: {said}.",
-            partial(_parallel, study, asked),
+            f"All settings together: the stronger a line, the better its {objective.name}",
+            f"A line per complete trial through its {objective.name} and its settings: {said}.",
+            partial(drawing.together, study, asked, objective.direction == "minimize"),
             _fewer(len(values), 2),
             is_wide=True,
         )
@@ -104,28 +92,28 @@ def _importances(
     settings = list(study.space.distributions)
     differ = len({trial.values[index] for trial in complete}) > 1
     reason = _fewer(len(complete), 2) or ("" if differ else "all complete trials have the same value")
+    guess = "" if len(complete) >= FEW else f": a guess from {len(complete)} trials"
+    target = partial(_value, index) if objective.direction == "minimize" else partial(_negative, index)
+    asked = asked | {"target": target if asked["target"] else None}
     if len(settings) == 1:
         reason = f"{settings[0]} is the only setting that was searched"
     return _figure(
         f"importances-{index}",
-        f"Which settings mattered for {objective.name}",
+        f"Which settings mattered for {objective.name}{guess}",
         f"The share of each setting in the differences of {objective.name} among {len(complete)} complete trials.",
-        partial(_shares, study, asked),
+        partial(drawing.shares, study, asked),
         reason,
     )
 
 
-def _of_all(study: Study, objectives: Sequence[Objective]) -> Iterator[Figure]:
+def _of_all(study: Study, reported: str | None) -> Iterator[Figure]:
     trials = study.trials
-    names = [each.name for each in objectives]
     reporting = [trial for trial in trials if trial.intermediate_values]
-    if len(objectives) > 1:
-        yield from _fronts(study, names)
     yield _figure(
         "reports",
         "Values on the way",
-        f"What {len(reporting)} trials reported during their training, by step: pruned ones end early.",
-        partial(_reports, study),
+        f"The validation {reported} of {len(reporting)} trials during their training, by step: pruned ones end early.",
+        partial(drawing.reports, study, reported),
         "" if reporting else "no trial reported a value during its training",
         is_wide=True,
     )
@@ -134,7 +122,7 @@ def _of_all(study: Study, objectives: Sequence[Objective]) -> Iterator[Figure]:
         "timeline",
         "Timeline",
         f"When each of {len(begun)} trials began and ended, by the clock, coloured by how it ended.",
-        partial(_timeline, study),
+        partial(drawing.timeline, study),
         "" if begun else "no trial has begun",
         is_wide=True,
     )
@@ -149,19 +137,10 @@ def _fronts(study: Study, names: Sequence[str]) -> Iterator[Figure]:
             "-".join(("pareto", *map(str, pair))),
             f"Pareto front: {against}",
             f"{against} of each complete trial; {len(front)} of them are on the front of all {len(names)} objectives.",
-            partial(_front, study, names, pair),
+            partial(drawing.front, study, names, pair),
             "" if front else "no trial is complete",
             is_wide=True,
         )
-
-
-def _front(study: Study, names: Sequence[str], pair: Sequence[int]) -> Drawing:
-    drawing = visualization.plot_pareto_front(
-        study.optuna,
-        target_names=[names[index] for index in pair],
-        targets=lambda trial: [trial.values[index] for index in pair],
-    )
-    return drawing.update_traces(marker={"size": 8})
 
 
 def _figure(
@@ -170,98 +149,20 @@ def _figure(
     if reason:
         return Figure(key, title, text, is_wide, reason=reason)
     try:
-        drawing = paint()
+        found = paint()
     except Exception as error:  # a study that took days is not lost for a figure
         return Figure(key, title, text, is_wide, reason=f"it cannot be drawn ({' '.join(str(error).split())[:200]})")
-    if not drawing.data:
+    if not found.data:
         return Figure(key, title, text, is_wide, reason="there is nothing to draw")
-    return Figure(key, title, text, is_wide, _safe(_dress(drawing)))
-
-
-def _dress(drawing: Drawing) -> Drawing:
-    """Takes away what the page says itself, and gives all figures one look; widths follow the page."""
-    names = [trace.name for trace in drawing.data if trace.name]
-    drawing.update_layout(
-        template="plotly_white",
-        title=None,
-        width=None,
-        height=HEIGHT,
-        autosize=True,
-        font={"family": FONT, "size": 12, "color": INK},
-        margin={"l": 8, "r": 8, "t": 14, "b": 8},
-        colorway=ACCENTS,
-        dragmode=False,
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "xanchor": "left", "title": None},
-        showlegend=1 < len(names) <= MOST_NAMED,
-        paper_bgcolor="white",
-        plot_bgcolor="white",
-    )
-    axes = {"automargin": True, "gridcolor": GRID, "linecolor": GRID, "zeroline": False}
-    return drawing.update_xaxes(**axes).update_yaxes(**axes)
-
-
-def _history(study: Study, asked: dict[str, Any]) -> Drawing:
-    drawing = visualization.plot_optimization_history(study.optuna, **asked)
-    return _with_log(drawing.for_each_trace(lambda trace: trace.update(line_shape="hv")))
-
-
-def _shares(study: Study, asked: dict[str, Any]) -> Drawing:
-    drawing = visualization.plot_param_importances(study.optuna, **asked)
-    return drawing.update_traces(textposition="auto", marker_color=ACCENTS[0])
-
-
-def _slice(study: Study, asked: dict[str, Any], name: str) -> Drawing:
-    drawing = visualization.plot_slice(study.optuna, params=[name], **asked)
-    bar = {"thickness": 10, "nticks": 4, "outlinewidth": 0}
-    drawing.update_traces(marker={"colorscale": _scale(), "size": 8, "colorbar": bar})
-    each = study.space.distributions[name]
-    if getattr(each, "log", False) and getattr(each, "high") >= 10 * getattr(each, "low"):  # noqa: B009 - a range
-        drawing.update_xaxes(dtick=1)
-    return _with_log(drawing)
-
-
-def _parallel(study: Study, asked: dict[str, Any]) -> Drawing:
-    drawing = visualization.plot_parallel_coordinate(study.optuna, **asked)
-    for trace in drawing.data:
-        if trace.mode == "lines":
-            trace.update(opacity=0.9, line={"color": _darker(trace.line.color), "width": 1.6})
-        else:
-            trace.update(marker={"colorscale": _scale(), "colorbar": {"thickness": 10, "outlinewidth": 0}})
-    return drawing
-
-
-def _timeline(study: Study) -> Drawing:
-    drawing = visualization.plot_timeline(study.optuna)
-    return drawing.for_each_trace(lambda trace: trace.update(marker_color=ACCENTS[STATES.index(trace.name)]))
-
-
-def _scale() -> list[str]:
-    return [_darker(each) for each in sequential.Blues]
-
-
-def _darker(colour: str) -> str:
-    return "rgb({}, {}, {})".format(*(round(DARKER * part) for part in unlabel_rgb(colour)))
-
-
-def _reports(study: Study) -> Drawing:
-    return _with_log(visualization.plot_intermediate_values(study.optuna))
-
-
-def _with_log(drawing: Drawing) -> Drawing:
-    """Gives a figure a logarithmic height where its values are positive and far apart."""
-    values = [value for trace in drawing.data for value in (() if trace.y is None else trace.y) if value is not None]
-    if values and min(values) > 0 and max(values) > LOG_RATIO * min(values):
-        drawing.update_yaxes(type="log")
-    return drawing
-
-
-def _safe(drawing: Drawing) -> str:
-    """Returns the figure as JSON in which no text can end the script element that holds it."""
-    return str(drawing.to_json()).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    return Figure(key, title, text, is_wide, drawing.as_json(found))
 
 
 def _value(index: int, trial: FrozenTrial) -> float:
     return float(trial.values[index])
+
+
+def _negative(index: int, trial: FrozenTrial) -> float:
+    return -_value(index, trial)
 
 
 def _complete(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:

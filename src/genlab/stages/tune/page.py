@@ -1,5 +1,6 @@
 """The study as one HTML page that needs nothing from outside: the verdict first, then how it came about."""
 
+import json
 import shlex
 from collections import Counter
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import genlab
 from genlab import pages
 from genlab.files import replacing
 from genlab.pages import Picture, duration, significant
-from genlab.stages.tune import figures, sampling, study, words
+from genlab.stages.tune import drawing, figures, sampling, study, words
 from genlab.stages.tune.confirm import PRESENT, Confirmation, Training, pictures
 from genlab.stages.tune.loop import SECONDS, SETTINGS
 from genlab.stages.tune.plan import Plan
@@ -34,7 +35,7 @@ STRIPS = {
         "Samples from the fitted density",
         "No image goes in: latents are drawn from a Gaussian mixture, fitted to the train latents, and decoded.",
     ),
-    "reconstructions": ("Reconstructions", "Test images, and what each of the two makes of them."),
+    "reconstructions": ("Reconstructions", "Test images, and what the model makes of them."),
 }
 ORIGINALS = "originals"
 
@@ -87,7 +88,7 @@ def write(plan: Plan, searched: Study, found: Confirmation, folder: Path) -> Non
 def render(plan: Plan, searched: Study, found: Confirmation) -> str:
     """Returns the page. Names and texts are escaped; nothing is loaded from outside."""
     trials = searched.trials
-    drawn = figures.draw(searched, plan.objectives)
+    drawn = figures.draw(searched, plan.objectives, plan.tune.prune_by)
     return (
         pages.environment(Path(__file__).parent)
         .get_template("page.html.j2")
@@ -100,11 +101,11 @@ def render(plan: Plan, searched: Study, found: Confirmation) -> str:
             num_trials=len(study.settled(trials)),
             settings=_settings(plan, found),
             numbers=[(each, judged, words.plus_minus) for each, judged in words.in_full(plan, found)],
-            finalists=[(each, significant(plan.objectives[0].of(each.values), 4)) for each in found.finalists],
+            finalists=_finalists(plan, found),
             strips=_strips(plan, found),
             figures=[each for each in drawn if each.drawing],
             missing=[each for each in drawn if not each.drawing],
-            library=figures.library() if any(each.drawing for each in drawn) else "",
+            library=drawing.library() if any(each.drawing for each in drawn) else "",
             trials=[_row(plan, trial, found) for trial in trials],
             how=_how(plan, searched),
             commands=_commands(plan, len(study.settled(trials))),
@@ -121,8 +122,22 @@ def _settings(plan: Plan, found: Confirmation) -> list[tuple[str, str, str, str]
     ]
 
 
+def _finalists(plan: Plan, found: Confirmation) -> list[tuple[str, str, list[str]]]:
+    """Returns per finalist its name, the objective that it was chosen by, and its settings."""
+    by, searched = plan.objectives[0], plan.space.distributions
+    return [
+        (
+            each.contender.name,
+            significant(by.of(each.values), 4),
+            [_text(each.contender.settings[key]) for key in searched],
+        )
+        for each in found.finalists
+    ]
+
+
 def _text(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    """Returns a setting as `params.yaml` has it."""
+    return f"{value:.4g}" if isinstance(value, float) else value if isinstance(value, str) else json.dumps(value)
 
 
 def _range(plan: Plan, name: str, distribution: BaseDistribution) -> str:

@@ -136,7 +136,7 @@ def _limits(plan: Plan, trials: Sequence[FrozenTrial], found: Confirmation) -> l
     failed = [trial for trial in trials if REASON in trial.user_attrs]
     texts = []
     if len(complete) < FEW_TRIALS:
-        texts.append(f"Little was searched: {len(complete)} complete trials.")
+        texts.append(f"Little was searched: {len(complete)} complete trial{'s' if len(complete) != 1 else ''}.")
     if len(failed) > MANY_FAILED * len(trials):
         texts.append(f"{len(failed)} of {len(trials)} trials failed; their reasons are in the table.")
     if plan.params.search.num_seeds <= FEW_SEEDS and found.winner.name != PRESENT:
