@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
@@ -38,9 +38,12 @@ def findings(plan: Plan, trials: Sequence[FrozenTrial], found: Confirmation) -> 
 
 
 def shown(plan: Plan, found: Confirmation) -> list[Difference]:
-    """Returns the differences by the objectives; one that no images are needed for only once."""
+    """Returns the differences by the objectives; one that no images are needed for only once, and without a split."""
     timed = [each.name for each in plan.objectives if all("{split}" not in term.address for term in each.terms)]
-    return [each for each in differences(plan, found) if each.name not in {f"test {name}" for name in timed}]
+    twice = {f"test {name}" for name in timed}
+    names = {f"validation {name}": name for name in timed}
+    each = [one for one in differences(plan, found) if one.name not in twice]
+    return [replace(one, name=names.get(one.name, one.name)) for one in each]
 
 
 def _nothing_better(plan: Plan, found: Confirmation) -> Statement:
@@ -58,34 +61,32 @@ def _nothing_better(plan: Plan, found: Confirmation) -> Statement:
 
 
 def _verdict(plan: Plan, each: Sequence[Difference], found: Confirmation) -> Statement:
-    name, number = found.winner.name, plan.params.search.num_seeds
-    first = plan.objectives[0].name
-    on_validation, on_test = [next((d for d in each if d.name == f"{s} {first}"), None) for s in ("validation", "test")]
-    judged = [found for found in (on_validation, on_test) if found]
-    by = f"by {first}, "
+    name, number, first = found.winner.name, plan.params.search.num_seeds, plan.objectives[0].name
+    judged = [one for one in each if one.name in (first, f"validation {first}", f"test {first}")]
     if all(one.is_larger_than_spread for one in judged):
-        where = "on the validation images that they were chosen by, and on the test images that they were not"
-        text = f"Trained in full, the settings of {name} beat the present ones {by}{where}, by more than the spread"
-        return Statement("Better", f"{text} over {number} seeds.")
+        where = "on the validation images that they were chosen by, and on the test images that they were not, "
+        text = f"Trained in full, the settings of {name} beat the present ones by {first}, "
+        text += where if len(judged) > 1 else ""
+        return Statement("Better", f"{text}by more than the spread over {number} seeds.")
     if all(one.improvement > 0 for one in judged):
-        small = [one.name.split()[0] for one in judged if not one.is_larger_than_spread]
-        text = f"Trained in full, the settings of {name} are better {by}on average over {number} seeds, but on the "
-        return Statement("Weak", f"{text}{' and the '.join(small)} images by no more than the spread.", "weak")
-    worse = " and ".join(one.name.split()[0] for one in judged if one.improvement <= 0)
-    text = f"Trained in full with {number} seeds, the settings of {name} are no better {by}on the {worse} images"
+        small = " and ".join(one.name for one in judged if not one.is_larger_than_spread)
+        text = f"Trained in full, the settings of {name} are better on average over {number} seeds, but their {small} "
+        return Statement("Weak", f"{text}by no more than the spread: that may be chance.", "weak")
+    worse = " and ".join(one.name for one in judged if one.improvement <= 0)
+    text = f"Trained in full with {number} seeds, the settings of {name} have no better {worse}"
     return Statement("Not confirmed", f"{text}: there is no reason to take them over.", "weak")
 
 
 def _of_objective(each: Difference) -> Statement:
-    larger = "larger" if each.is_larger_than_spread else "not larger"
-    change = "the improvement" if each.improvement > 0 else "the change, for the worse"
-    text = (
-        f"{plus_minus(each.present, each.present_deviation)} before, "
-        f"{plus_minus(each.winner, each.winner_deviation)} after{_relative(each)}; {change}, "
-        f"{significant(abs(each.improvement))}, is {larger} than the spread, {significant(each.spread, 2)}."
-    )
-    is_good = each.improvement > 0 and each.is_larger_than_spread
-    return Statement(each.name[:1].upper() + each.name[1:], text, "plain" if is_good else "weak")
+    before, after = plus_minus(each.present, each.present_deviation), plus_minus(each.winner, each.winner_deviation)
+    text = f"{before} before, {after} after"
+    if each.improvement:
+        larger = "larger" if abs(each.improvement) > each.spread else "not larger"
+        change = "the improvement" if each.improvement > 0 else "the change, for the worse"
+        text += f"{_relative(each)}; {change}, {significant(abs(each.improvement))}, is {larger} than the spread, "
+        text += significant(each.spread, 2)
+    tone = "plain" if each.is_larger_than_spread else "weak"
+    return Statement(each.name[:1].upper() + each.name[1:], f"{text}.", tone)
 
 
 def plus_minus(mean: float, deviation: float) -> str:
@@ -122,7 +123,10 @@ def _directions(plan: Plan) -> dict[str, str]:
 
 
 def _price(plan: Plan, found: Confirmation) -> list[Statement]:
-    worse = [each for each, judged in in_full(plan, found) if judged == "worse"]
+    """Returns what has become worse beside the objectives."""
+    terms = [term for objective in plan.objectives for term in objective.terms]
+    said = {term.address.format(split=split) for term in terms for split in ("validation", "test")}
+    worse = [each for each, judged in in_full(plan, found) if judged == "worse" and each.name not in said]
     if not worse:
         return []
     each = "; ".join(
