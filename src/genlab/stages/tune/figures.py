@@ -16,6 +16,8 @@ from genlab.stages.tune.study import Study
 
 FEW = 20
 """Of fewer trials the shares of settings are guesses."""
+AXIS_WIDTH = 85
+"""What one of many parallel axes takes at least, in CSS pixels."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Figure:
         is_wide: Whether it takes a row of its own.
         drawing: Plotly's JSON, safe inside a script element; empty where there is none.
         reason: Why there is none.
+        least: The width, in CSS pixels, below which it is not squeezed but scrolled.
     """
 
     key: str
@@ -37,6 +40,7 @@ class Figure:
     is_wide: bool = False
     drawing: str = ""
     reason: str = ""
+    least: int = 0
 
 
 def draw(study: Study, objectives: Sequence[Objective], reported: str | None) -> list[Figure]:
@@ -83,6 +87,7 @@ def _by_objective(study: Study, objectives: Sequence[Objective]) -> Iterator[Fig
             partial(drawing.together, study, asked, objective.direction == "minimize"),
             _fewer(len(values), 2),
             is_wide=True,
+            least=AXIS_WIDTH * (1 + len(study.space.distributions)),
         )
 
 
@@ -144,7 +149,13 @@ def _fronts(study: Study, names: Sequence[str]) -> Iterator[Figure]:
 
 
 def _figure(
-    key: str, title: str, text: str, paint: Callable[[], Drawing], reason: str = "", is_wide: bool = False
+    key: str,
+    title: str,
+    text: str,
+    paint: Callable[[], Drawing],
+    reason: str = "",
+    is_wide: bool = False,
+    least: int = 0,
 ) -> Figure:
     if reason:
         return Figure(key, title, text, is_wide, reason=reason)
@@ -154,7 +165,7 @@ def _figure(
         return Figure(key, title, text, is_wide, reason=f"it cannot be drawn ({' '.join(str(error).split())[:200]})")
     if not found.data:
         return Figure(key, title, text, is_wide, reason="there is nothing to draw")
-    return Figure(key, title, text, is_wide, drawing.as_json(found))
+    return Figure(key, title, text, is_wide, drawing.as_json(found), least=least)
 
 
 def _value(index: int, trial: FrozenTrial) -> float:
