@@ -141,7 +141,7 @@ def test_trained_features(tmp_path: Path) -> None:
     few_steps = tmp_path / "params.yaml"
     noise = random_images(200)
     found = scoring.score(request(tmp_path, features="trained", train=TRAIN, generated=noise, params=few_steps))
-    assert found["protocol"]["features"]["task"] == "quarter turns"
+    assert found["protocol"]["features"]["task"] == "20 clusters"
     distance = found["metrics"]["frechet_distance"]
     assert distance["value"] > 5 * distance["floor"]
     assert "smallest_class_share" in found["skipped"]
