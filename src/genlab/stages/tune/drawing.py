@@ -18,7 +18,7 @@ from genlab.stages.tune.study import Study
 FONT = "ui-sans-serif, system-ui, -apple-system, Segoe UI, Roboto, Helvetica Neue, Arial, sans-serif"
 INK, GREY, GRID = "#45453f", "#9a9a96", "#e4e2dc"
 ACCENTS = ("#0072b2", "#d55e00", "#009e73", "#aa4499", "#b8860b", "#4f5d75", "#56b4e9", "#882255")
-STATES = dict(zip(("COMPLETE", "FAIL", "RUNNING", "WAITING"), ACCENTS, strict=False)) | {"PRUNED": ACCENTS[6]}
+STATES = dict(zip(("COMPLETE", "FAIL", "RUNNING", "PRUNED"), ACCENTS, strict=False)) | {"WAITING": GREY}
 DARKER = 0.8
 """What Optuna's blues are multiplied by: the lightest of them cannot be told from paper."""
 HEIGHT = 340
@@ -85,8 +85,8 @@ def by_setting(study: Study, asked: dict[str, Any], name: str) -> Drawing:
 
 
 def _has_decades(values: Sequence[float]) -> bool:
-    """Returns whether powers of ten alone can mark an axis."""
-    return math.floor(math.log10(max(values))) > math.ceil(math.log10(min(values)))
+    """Returns whether powers of ten alone can mark an axis, which reaches a little beyond its values."""
+    return math.floor(math.log10(max(values)) + 0.1) > math.ceil(math.log10(min(values)) - 0.1)
 
 
 def together(study: Study, asked: dict[str, Any], is_low_good: bool) -> Drawing:
