@@ -14,7 +14,7 @@ from tqdm import tqdm
 from genlab import tracking
 from genlab.errors import InputError
 from genlab.files import replacing
-from genlab.stages.tune import process, study
+from genlab.stages.tune import process, storage, study
 from genlab.stages.tune.loop import SETTINGS, in_parallel
 from genlab.stages.tune.plan import Plan
 from genlab.stages.tune.study import Study
@@ -68,12 +68,16 @@ def confirm(plan: Plan, searched: Study, run: tracking.Run) -> Confirmation:
         reasons = sorted({trial.user_attrs.get(study.REASON, "pruned") for trial in study.settled(searched.trials)})
         raise InputError(
             f"a study must have a complete trial. Received: none ({'; '.join(reasons)[:300]}). "
-            f"See params.yaml: tune.{plan.name}, and the logs in {study.folder(plan.study_name)}."
+            f"See params.yaml: tune.{plan.name}, and the logs in {storage.folder(plan.study_name)}."
         )
     present = Contender(PRESENT, 0, plan.space.settings(plan.space.present))
     others = [Contender(f"trial {trial.number}", trial.number, trial.user_attrs[SETTINGS]) for trial in ranking]
-    others = [each for each in others if each.settings != present.settings][: plan.params.search.finalists]
-    finalists = _train(plan, [(each, 0, ("validation",)) for each in (present, *others)], run)
+    sides = [present]
+    for each in others:
+        if all(each.settings != side.settings for side in sides):
+            sides.append(each)
+    sides = sides[: 1 + plan.params.search.finalists]
+    finalists = _train(plan, [(side, 0, ("validation",)) for side in sides], run)
     winner = _best(plan, finalists).contender
     return _judge(plan, finalists, present, winner, run)
 
@@ -154,7 +158,7 @@ def _path(plan: Plan, job: Job) -> Any:
     params = plan.full_params(contender.settings, index)
     parts = [params.model_dump(mode="json", exclude={"search", "tune"}), splits, plan.identity["data"]]
     digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
-    return study.folder(plan.study_name) / "confirmed" / f"{digest}.json"
+    return storage.folder(plan.study_name) / "confirmed" / f"{digest}.json"
 
 
 def _read(plan: Plan, job: Job) -> Training | None:

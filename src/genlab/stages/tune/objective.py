@@ -1,5 +1,6 @@
 """What a trial is judged by: one metric, a weighted sum, or several; always measured on validation images."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -34,11 +35,13 @@ class Term:
         """Returns the metric's value on a split.
 
         Raises:
-            Unmeasured: There is none.
+            Unmeasured: There is none, or it is no finite number.
         """
         address = self.address.format(split=split)
         if address not in values:
             raise Unmeasured(f"{self.metric} has no value on the {split} images")
+        if not math.isfinite(values[address]):
+            raise Unmeasured(f"{self.metric} is {values[address]} on the {split} images")
         return values[address]
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +14,13 @@ from genlab import feature_extractor, images, plugins, tracking, training
 from genlab.errors import InputError
 from genlab.params import Params, Tune
 from genlab.plugins import nearest
-from genlab.stages.tune import objective, space, study
+from genlab.stages.tune import objective, sampling, space, storage
 from genlab.stages.tune.objective import Objective
 from genlab.stages.tune.space import Space
 from genlab.stages.tune.trial import NUM_REPEATS, Order
 
+NAME = r"[A-Za-z0-9][\w.\-]*"
+"""Of a study: it is a folder's, too."""
 ALSO_CONFIRMED = ("frechet_distance", "reconstruction_error", "negative_elbo")
 """Metrics of the confirmation, beside the objective's."""
 
@@ -96,7 +99,7 @@ class Plan:
         self, params: Params, splits: tuple[str, ...], run_name: str, share: tuple[int, int], parent: str | None = None
     ) -> Order:
         """Returns the order of a trial, or of a training in full."""
-        log = study.folder(self.study_name) / "logs" / f"{run_name.replace(' ', '-')}.log"
+        log = storage.folder(self.study_name) / "logs" / f"{run_name.replace(' ', '-')}.log"
         return Order(
             params=params,
             name=self.name,
@@ -111,6 +114,7 @@ class Plan:
             tags={"genlab.study": self.study_name},
             share=share,
             log=log,
+            is_trial=parent is None,
         )
 
 
@@ -132,6 +136,11 @@ def make(params: Params, name: str, study_name: str | None, images_folder: Path,
         InputError: Anything in the model's entry, in `tune` or in `search` cannot be; the message is one line.
     """
     entry = params.model(name)
+    if study_name is not None and not re.fullmatch(NAME, study_name):
+        raise InputError(
+            f"a study's name must consist of letters, digits, '_', '-' and '.', and begin with one of the first two. "
+            f"Received: {study_name!r}. See --study."
+        )
     for other in params.tune:
         if other not in params.models:
             raise InputError(
@@ -144,6 +153,8 @@ def make(params: Params, name: str, study_name: str | None, images_folder: Path,
     where, tune = f"params.yaml: tune.{name}", params.tune[name]
     job = training.prepare(params.model_copy(update={"models": {name: entry}}), name, images_folder, features)
     searched = space.read(tune.space, job.settings, f"{where}.space")
+    if params.search.sampler == sampling.GRID:
+        searched.grid()  # it may be none
     model = job.chapter.build(job.settings, job.image_shape)
     objectives = objective.read(
         tune.objective, model, job.settings.kind, params.evaluation.metrics, f"{where}.objective"

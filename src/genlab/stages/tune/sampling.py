@@ -5,8 +5,10 @@ and goes on then asks for what an uninterrupted one would have asked for. The qu
 place in the sequence is kept in the storage. A grid is no sampler: its points stand in the queue from the start.
 """
 
+import math
 from collections.abc import Callable
 
+import optuna
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
 from optuna.samplers import BaseSampler, CmaEsSampler, NSGAIISampler, QMCSampler, RandomSampler, TPESampler
 
@@ -46,13 +48,30 @@ SAMPLERS: dict[str, Callable[[int, int, int], BaseSampler]] = {
 """By name: of the study's seed, how many trials there were, and how many of them begin a study at random."""
 
 
-def _hyperband(startup: int, num_reports: int) -> BasePruner:
-    return HyperbandPruner(min_resource=1, max_resource=num_reports, reduction_factor=3)
+def is_relative(sampler: str) -> bool:
+    """Says whether a sampler chooses all parameters of a trial at once, and not one after the other."""
+    return sampler in ("cmaes", "qmc", "nsga2")
 
 
-PRUNERS: dict[str, Callable[[int, int], BasePruner]] = {
-    "median": lambda startup, num_reports: MedianPruner(n_startup_trials=startup, n_warmup_steps=1),
+def _median(startup: int, num_reports: int, steps: int) -> BasePruner:
+    """Judges from the second report on."""
+    return MedianPruner(n_startup_trials=startup, n_warmup_steps=math.ceil(steps / num_reports) + 1)
+
+
+def _hyperband(startup: int, num_reports: int, steps: int) -> BasePruner:
+    """Judges at the first, third, ninth ... report, as many of them as a trial's bracket says."""
+    pruner = HyperbandPruner(
+        min_resource=math.ceil(steps / num_reports), max_resource=max(steps, num_reports), reduction_factor=3
+    )
+    pruner.prune(  # a trial without reports: brackets are made then, and the sampler sees those of a trial from then on
+        optuna.create_study(), optuna.trial.create_trial(state=optuna.trial.TrialState.RUNNING)
+    )
+    return pruner
+
+
+PRUNERS: dict[str, Callable[[int, int, int], BasePruner]] = {
+    "median": _median,
     "hyperband": _hyperband,
-    "none": lambda startup, num_reports: NopPruner(),
+    "none": lambda startup, num_reports, steps: NopPruner(),
 }
-"""By name: of how many trials begin a study unpruned, and how often a trial reports."""
+"""By name: of how many trials begin a study unpruned, how often a trial reports, and of how many steps it is."""
