@@ -97,6 +97,9 @@ def read(wanted: Any, model: Any, kind: str, entries: Mapping[str, Mapping[str, 
     found = [Objective(tuple(_terms(part, known, kind, where))) for part in parts]
     if not all(objective.terms for objective in found) or not found:
         raise InputError(f"{where} must name at least one metric. Received: none. See {where}.")
+    names = [objective.name for objective in found]
+    if len(set(names)) < len(names):
+        raise InputError(f"{where} must name different objectives. Received: {', '.join(names)}. See {where}.")
     return found
 
 
@@ -169,6 +172,6 @@ def _term(name: str, weight: float, known: Mapping[str, Term | None], kind: str,
         )
     if term.measure.direction == "none":
         raise InputError(f"{where} must name metrics that can be better or worse. Received: {name!r}. See {where}.")
-    if not weight > 0:
-        raise InputError(f"the weight of {name} must be above 0. Received: {weight:g}. See {where}.")
+    if not 0 < weight < math.inf:
+        raise InputError(f"the weight of {name} must be above 0, and finite. Received: {weight:g}. See {where}.")
     return Term(term.metric, term.address, weight, term.measure, term.is_reconstruction)

@@ -41,7 +41,7 @@ class Order:
         tags: Of the run.
         share: Which share of the machine this is, and of how many.
         log: What the process prints.
-        is_trial: Two trials may have equal settings: what one keeps is its own. A training in full may be the pipeline's.
+        is_trial: What it keeps is its own, since two may have equal settings; a training in full may be the pipeline's.
     """
 
     params: Params
