@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
+from ruamel.yaml import YAML, RoundTripRepresenter
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from genlab.errors import InputError
@@ -40,9 +40,17 @@ def apply(path: Path, data: str, model: str, settings: Mapping[str, Any]) -> str
     return "".join(difflib.unified_diff(old.splitlines(True), new.splitlines(True), str(path), str(path), n=0))
 
 
+class _Representer(RoundTripRepresenter):
+    """Writes `null` where nothing is."""
+
+
+_Representer.add_representer(type(None), lambda self, value: self.represent_scalar("tag:yaml.org,2002:null", "null"))
+
+
 def _yaml() -> YAML:
     yaml = YAML()
     yaml.preserve_quotes, yaml.width = True, 4096
+    yaml.Representer = _Representer
     return yaml
 
 

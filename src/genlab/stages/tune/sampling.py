@@ -14,7 +14,7 @@ from optuna.samplers import BaseSampler, CmaEsSampler, NSGAIISampler, QMCSampler
 
 from genlab import seeds
 
-GRID = "grid"
+GRID, QMC = "grid", "qmc"
 
 
 def _tpe(seed: int, number: int, startup: int) -> BaseSampler:
@@ -41,16 +41,11 @@ SAMPLERS: dict[str, Callable[[int, int, int], BaseSampler]] = {
     "tpe": _tpe,
     "random": _random,
     "cmaes": _cmaes,
-    "qmc": _qmc,
+    QMC: _qmc,
     "nsga2": _nsga2,
     GRID: _random,
 }
 """By name: of the study's seed, how many trials there were, and how many of them begin a study at random."""
-
-
-def is_relative(sampler: str) -> bool:
-    """Says whether a sampler chooses all parameters of a trial at once, and not one after the other."""
-    return sampler in ("cmaes", "qmc", "nsga2")
 
 
 def _median(startup: int, num_reports: int, steps: int) -> BasePruner:

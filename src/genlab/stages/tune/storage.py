@@ -92,6 +92,7 @@ def locked(storage: BaseStorage, name: str) -> AbstractContextManager[None]:
 
 def _journal(path: Path) -> BaseStorage:
     path.parent.mkdir(parents=True, exist_ok=True)
+    path.with_name(f"{path.name}.lock").unlink(missing_ok=True)  # of a tuner that was killed: there is one at a time
     if path.is_file():
         whole = path.read_bytes().rpartition(b"\n")
         if whole[2]:  # a line that a kill cut off: with the next one it would be no JSON

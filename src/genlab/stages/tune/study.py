@@ -125,11 +125,14 @@ class Study:
     def _sampler(self, number: int, name: str = "") -> optuna.samplers.BaseSampler:
         """Returns the sampler of the trial before which there were `number`; hosts that share a study differ.
 
+        But not in a quasi-random sequence, in which the storage has their place.
+
         Args:
             number: Of trials.
             name: Of a parameter: each has a sampler of its own, since a lost trial may have some of them already.
         """
-        seed = seeds.derive(self._seed, os.urandom(4).hex()) if self.is_shared else self._seed
+        differ = self.is_shared and self._search.sampler != sampling.QMC
+        seed = seeds.derive(self._seed, os.urandom(4).hex()) if differ else self._seed
         seed = seeds.derive(seed, name) if name else seed
         return sampling.SAMPLERS[self._search.sampler](seed, number, self._search.startup_trials)
 
@@ -142,10 +145,12 @@ class Study:
     def _suggest(self, trial: Trial, number: int) -> Trial:
         self._running.add(trial._trial_id)
         self._beat()
+        if not trial._fixed_params:
+            _ = trial.relative_params  # what the sampler draws at once it draws now, also where some are there already
         for name, distribution in self.space.distributions.items():
-            if not sampling.is_relative(self._search.sampler):
-                self.optuna.sampler = self._sampler(number, name)
+            self.optuna.sampler = self._sampler(number, name)
             trial._suggest(name, distribution)
+        self.optuna.sampler = self._sampler(number)
         return trial
 
     def first_number(self, trial: Trial) -> int:
