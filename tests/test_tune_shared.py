@@ -9,15 +9,16 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
 import tuning_workspace as tw
-from genlab.params import Search, build_section
 from genlab.stages.tune import storage, study
 from genlab.stages.tune.study import settled
 from test_tune_study import IDENTITY, SPACE, settings, value_of
@@ -133,11 +134,21 @@ Start = Callable[..., BaseProcess]
 
 def trials(address: str) -> list[FrozenTrial]:
     """Returns the trials in the database."""
-    search: Search = settings(storage=address)
-    os.environ[storage.ADDRESS] = address
-    opened = storage.open_storage(search, STUDY)
-    studies = opened.get_all_studies()
-    return opened.get_all_trials(studies[0]._study_id) if studies else []
+    with opened(address) as found:
+        studies = found.get_all_studies()
+        return found.get_all_trials(studies[0]._study_id) if studies else []
+
+
+@contextmanager
+def opened(address: str) -> Iterator[optuna.storages.RDBStorage]:
+    """Opens the database as a tuner does, and closes it."""
+    found = storage.open_storage(settings(storage=address), STUDY)
+    assert isinstance(found, optuna.storages.RDBStorage)
+    try:
+        yield found
+    finally:
+        found.remove_session()
+        found.engine.dispose()
 
 
 def end(*tuners: BaseProcess) -> list[int | None]:
@@ -179,7 +190,7 @@ def test_killed_machine_loses_no_trial(server: Server, address: str, start: Star
     wait_for(lambda: (places[0].root / "trials.txt").is_file())
     other = start(places[1], **slow)
     wait_for(lambda: (places[1].root / "trials.txt").is_file())
-    wait_for(lambda: len(settled(trials(address))) >= 2)
+    wait_for(lambda: len(settled(trials(address))) >= 2, pause=0.3)
     assert victim.pid is not None
     begun = (places[0].root / "trials.txt").read_text().splitlines()
     wait_for(lambda: (places[0].root / "trials.txt").read_text().splitlines() != begun)
@@ -210,7 +221,7 @@ def test_server_that_stops_is_one_line_and_the_same_command_goes_on(
     (place,) = machines(tmp_path, 1)
     environment = {storage.ADDRESS: address, "SECONDS_PER_STEP": "0.2"}
     tuner = start(place, 5, **environment)
-    wait_for(lambda: len(settled(trials(address))) >= 2)
+    wait_for(lambda: len(settled(trials(address))) >= 2, pause=0.3)
     server.stop()
     try:
         assert end(tuner) == [1]
@@ -237,18 +248,16 @@ def test_many_that_start_at_once_make_one_study(address: str, tmp_path: Path, mo
     for each in processes:
         each.join(60)
         assert each.exitcode == 0
-    found = study.load(storage.open_storage(settings(), "s"), "s", SPACE, ["minimize"], settings(), IDENTITY)
-    assert len(settled(found.trials)) == len(found.trials) == 23
-    assert [trial.params for trial in found.trials].count(SPACE.present) == 1
+    found = trials(address)
+    assert len(settled(found)) == len(found) == 23
+    assert [trial.params for trial in found].count(SPACE.present) == 1
     assert sum(numbers) == 23
 
 
-def _take_part(
-    barrier: "multiprocessing.synchronize.Barrier", queue: "multiprocessing.Queue[int]", address: str
-) -> None:
-    os.environ[storage.ADDRESS] = address
+def _take_part(barrier: Any, queue: Any, address: str) -> None:
     barrier.wait(60)
-    found = study.load(storage.open_storage(settings(), "s"), "s", SPACE, ["minimize"], settings(), IDENTITY)
+    search = settings(storage=address)
+    found = study.load(storage.open_storage(search, "s"), "s", SPACE, ["minimize"], search, IDENTITY)
     number = 0
     while trial := found.ask(23):
         found.tell(trial, TrialState.COMPLETE, [value_of(trial)], {})
@@ -276,10 +285,15 @@ def test_grid_on_many_machines_has_each_point_once(server: Server, start: Start,
 
 def test_optuna_opens_the_study(address: str) -> None:
     """What `optuna-dashboard` does: by the address alone."""
-    found = study.load(storage.open_storage(settings(), "s"), "s", SPACE, ["minimize"], settings(), IDENTITY)
-    trial = found.ask(1)
-    assert trial is not None
-    found.tell(trial, TrialState.COMPLETE, [1.0], {})
-    seen = optuna.load_study(study_name="s", storage=address.replace("postgresql:", "postgresql+psycopg:"))
-    assert [trial.params for trial in seen.trials] == [SPACE.present]
-    assert build_section(Search, settings().model_dump(), "tests: ").storage is None
+    with opened(address) as database:
+        found = study.load(database, "s", SPACE, ["minimize"], settings(), IDENTITY)
+        trial = found.ask(1)
+        assert trial is not None
+        found.tell(trial, TrialState.COMPLETE, [1.0], {})
+    database = optuna.storages.RDBStorage(address.replace("postgresql:", "postgresql+psycopg:"))
+    try:
+        seen = optuna.load_study(study_name="s", storage=database)
+        assert [each.params for each in seen.trials] == [SPACE.present]
+    finally:
+        database.remove_session()
+        database.engine.dispose()
