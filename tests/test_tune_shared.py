@@ -236,10 +236,9 @@ def test_server_that_stops_is_one_line_and_the_same_command_goes_on(
     assert len(settled(trials(address))) == 5
 
 
-def test_many_that_start_at_once_make_one_study(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_that_start_at_once_make_one_study(address: str, start: Start) -> None:
     """An empty database, six processes: the tables, the study and its first trial are made once."""
-    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")  # of `start`: it has imported all
     barrier, queue = context.Barrier(6), context.Queue()
     processes = [context.Process(target=_take_part, args=(barrier, queue, address)) for _ in range(6)]
     for each in processes:
