@@ -33,15 +33,15 @@ def main(model: str, data: Path, workers: int, trials: int) -> None:
 def measure(model: str, data: Path, workers: int, trials: int) -> dict[str, Any]:
     """Returns the seconds of a search, trials per hour, and a trial's share that is neither training nor measuring."""
     from genlab.stages import features as extractors
-    from genlab.stages.tune import loop, plan, study
+    from genlab.stages.tune import loop, plan, storage, study
 
     wanted, features = _parameters(workers), Path("features")
     if not features.is_dir():
         extractors.run(wanted, data, features)
     search = plan.make(wanted, model, f"bench-{uuid.uuid4().hex[:8]}", data, features)
     directions = [each.direction for each in search.objectives]
-    storage = study.open_storage(wanted.search, search.study_name)
-    found = study.load(storage, search.study_name, search.space, directions, wanted.search, search.identity)
+    opened = storage.open_storage(wanted.search, search.study_name)
+    found = study.load(opened, search.study_name, search.space, directions, wanted.search, search.identity)
     started = time.monotonic()
     with tracking.study_run(name=search.study_name, model=model, kind=search.kind, params={}) as run:
         loop.search(search, found, trials, run)

@@ -470,7 +470,7 @@ def test_several_objectives_have_a_front(params: Params, measured: Measured) -> 
 def test_several_objectives_report_nothing_on_the_way(params: Params, workplace: Path) -> None:
     for objectives, expected in (([DISTANCE], "frechet_distance"), ([DISTANCE, PSNR], None)):
         plan = make_plan(params, RANGES, objectives)
-        assert plan.order(params, ("validation",), "trial 1", (0, 1)).prune_by == expected
+        assert plan.trial_order({}, 1, (0, 1), None).prune_by == expected
     with pytest.raises(NotImplementedError, match="not supported for multi-objective"):
         optuna.create_study(directions=["minimize", "maximize"]).ask().report(1.0, 1)
 

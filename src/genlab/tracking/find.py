@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run as MlflowRun
 
+STUDY = "genlab.study"
+"""The tag of a study's trials: its name."""
+
 
 def is_active(client: "MlflowClient", run_id: str) -> bool:
     """Says whether the store holds this run, not deleted."""
@@ -43,15 +46,18 @@ def by_journal(client: "MlflowClient", experiment_id: str, journal: str) -> "Mlf
 def unfinished_training(client: "MlflowClient", experiment_id: str, training_id: str) -> "MlflowRun | None":
     """Returns the run of this training when it was not finished and its journal is lost.
 
-    A training's finished run is never reopened, a study's is: it may go on with more trials. One whose journal is here
-    belongs to that journal.
+    A training's finished run is never reopened, a study's and its trials' are: a study may go on with more trials, and
+    a trial runs again whose end its tuner did not hear of. One whose journal is here belongs to that journal.
     """
     runs = _search(client, experiment_id, training_id=training_id)
     lost = [
         run for run in runs if not workspace.state("tracking", run.data.tags.get("genlab.journal", "none")).exists()
     ]
-    open_again = (run for run in lost if run.info.status != "FINISHED" or run.data.tags["genlab.run"] == "study")
-    return next(open_again, None)
+    return next((run for run in lost if run.info.status != "FINISHED" or _is_of_study(run)), None)
+
+
+def _is_of_study(run: "MlflowRun") -> bool:
+    return run.data.tags["genlab.run"] == "study" or STUDY in run.data.tags
 
 
 def to_score(client: "MlflowClient", experiment_id: str, train_key: str, protocol: str) -> "MlflowRun | None":

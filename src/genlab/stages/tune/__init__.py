@@ -3,7 +3,8 @@
 plan         what is searched, checked before anything is computed
 space        the settings' ranges and choices
 objective    what a trial is judged by
-study        the trials, and where they are kept
+study        the trials
+storage      where they are kept
 sampling     samplers and pruners
 loop         trials, several at once
 process      a trial's process, as the tuner sees it
@@ -22,7 +23,7 @@ from pathlib import Path
 
 from genlab import tracking
 from genlab.params import Params
-from genlab.stages.tune import loop, page, plan, record, study
+from genlab.stages.tune import loop, page, plan, record, storage, study
 from genlab.stages.tune.apply import apply
 from genlab.stages.tune.confirm import Confirmation, confirm, differences
 from genlab.stages.tune.record import read_best
@@ -54,11 +55,12 @@ def run(
     """
     search = plan.make(params, name, study_name, images, features)
     with ExitStack() as stack:
-        if study.address(params.search) is None:
-            stack.enter_context(study.only_tuner(search.study_name))
-        storage = study.open_storage(params.search, search.study_name)
+        stack.enter_context(storage.storage_errors())
+        if storage.address(params.search) is None:
+            stack.enter_context(storage.only_tuner(search.study_name))
+        opened = storage.open_storage(params.search, search.study_name)
         directions = [objective.direction for objective in search.objectives]
-        found = study.load(storage, search.study_name, search.space, directions, params.search, search.identity)
+        found = study.load(opened, search.study_name, search.space, directions, params.search, search.identity)
         facts = {"space": search.identity["space"], "objective": search.identity["objective"]}
         run = stack.enter_context(
             tracking.study_run(

@@ -5,7 +5,7 @@ import json
 import statistics
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -15,7 +15,7 @@ from tqdm import tqdm
 from genlab import tracking
 from genlab.errors import InputError
 from genlab.files import replacing
-from genlab.stages.tune import process, study
+from genlab.stages.tune import process, storage, study
 from genlab.stages.tune.loop import SETTINGS, in_parallel
 from genlab.stages.tune.plan import Plan
 from genlab.stages.tune.study import Study
@@ -69,12 +69,16 @@ def confirm(plan: Plan, searched: Study, run: tracking.Run) -> Confirmation:
         reasons = sorted({trial.user_attrs.get(study.REASON, "pruned") for trial in study.settled(searched.trials)})
         raise InputError(
             f"a study must have a complete trial. Received: none ({'; '.join(reasons)[:300]}). "
-            f"See params.yaml: tune.{plan.name}, and the logs in {study.folder(plan.study_name)}."
+            f"See params.yaml: tune.{plan.name}, and the logs in {storage.folder(plan.study_name)}."
         )
     present = Contender(PRESENT, 0, plan.space.settings(plan.space.present))
     others = [Contender(f"trial {trial.number}", trial.number, trial.user_attrs[SETTINGS]) for trial in ranking]
-    others = [each for each in others if each.settings != present.settings][: plan.params.search.finalists]
-    finalists = _train(plan, [(each, 0, ("validation",)) for each in (present, *others)], run)
+    sides = [present]
+    for each in others:
+        if all(each.settings != side.settings for side in sides):
+            sides.append(each)
+    sides = sides[: 1 + plan.params.search.finalists]
+    finalists = _train(plan, [(side, 0, ("validation",)) for side in sides], run)
     winner = _best(plan, finalists).contender
     return _judge(plan, finalists, present, winner, run)
 
@@ -132,9 +136,8 @@ def _train(plan: Plan, jobs: Sequence[Job], run: tracking.Run) -> list[Training]
 def _run(plan: Plan, job: Job, run: tracking.Run, slot: int, stop: threading.Event) -> Training | None:
     contender, index, splits = job
     name = f"{contender.name} in full, seed {plan.params.seed + index}{', test' if 'test' in splits else ''}"
-    params = plan.full_params(contender.settings, index)
-    order = plan.order(params, splits, name, (slot, plan.params.search.workers), run.run_id)
-    order = replace(order, pictures=_path(plan, job).with_suffix(""))
+    share, pictures = (slot, plan.params.search.workers), _path(plan, job).with_suffix("")
+    order = plan.full_order(contender.settings, index, splits, name, share, run.run_id, pictures)
     outcome = process.run(order, lambda step, value: True, None, stop)
     if outcome.state == "stopped":
         return None
@@ -156,7 +159,7 @@ def _path(plan: Plan, job: Job) -> Path:
     params = plan.full_params(contender.settings, index)
     parts = [params.model_dump(mode="json", exclude={"search", "tune"}), splits, plan.identity["data"]]
     digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
-    return study.folder(plan.study_name) / "confirmed" / f"{digest}.json"
+    return storage.folder(plan.study_name) / "confirmed" / f"{digest}.json"
 
 
 def _read(plan: Plan, job: Job) -> Training | None:

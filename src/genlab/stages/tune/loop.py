@@ -1,26 +1,24 @@
 """Trials, one after the other or several at once, until there are as many as were asked for."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from typing import Any
 
-from optuna.exceptions import StorageInternalError
 from optuna.trial import Trial, TrialState
-from sqlalchemy.exc import SQLAlchemyError
 from tqdm import tqdm
 
 from genlab import tracking, training
-from genlab.errors import InputError
 from genlab.stages.tune import process
 from genlab.stages.tune.objective import Unmeasured
 from genlab.stages.tune.plan import Plan
 from genlab.stages.tune.process import Outcome
-from genlab.stages.tune.study import REASON, VALUES, WHERE, Study, settled
+from genlab.stages.tune.storage import storage_errors
+from genlab.stages.tune.study import REASON, VALUES, Study, settled
 from genlab.stages.tune.trial import Order
 
 SETTINGS, SECONDS = "genlab.settings", "genlab.seconds"
+STATES = {"done": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
 
 
 def search(plan: Plan, study: Study, num_trials: int, run: tracking.Run) -> bool:
@@ -39,7 +37,7 @@ def search(plan: Plan, study: Study, num_trials: int, run: tracking.Run) -> bool
         InputError: The study's storage does not answer any more.
     """
     bar = tqdm(total=num_trials, desc=plan.study_name, unit="trial", mininterval=0)
-    was_over = len(settled(study.trials)) >= num_trials
+    was_over = study.is_over(num_trials)
     if lost := study.find_lost():
         tqdm.write(f"{plan.study_name}: {lost} trials had been cut off; they go on first")
     watch = _Watch(plan, study, run, bar)
@@ -64,21 +62,9 @@ def in_parallel(work: Callable[[int, threading.Event], None], workers: int) -> N
             wait(futures, return_when=FIRST_EXCEPTION)
         finally:
             stop.set()
-        with _storage_errors():
+        with storage_errors():
             for future in futures:
                 future.result()
-
-
-@contextmanager
-def _storage_errors() -> Iterator[None]:
-    try:
-        yield
-    except (SQLAlchemyError, StorageInternalError) as error:
-        first = str(error.__cause__ or error).strip().splitlines()[0]
-        raise InputError(
-            f"the search's storage must answer. Received: {first[:200]}. "
-            f"When it does again, the same command goes on. See {WHERE}."
-        ) from None
 
 
 class _Watch:
@@ -102,8 +88,6 @@ class _Watch:
                 )
                 self._run.log_metrics({f"best/{objective.name}": best.values[0]}, step=len(over))
             self._bar.refresh()
-            running = any(trial.state == TrialState.RUNNING for trial in self._study.trials)
-            self.ended_last = len(over) >= self._bar.total and not running
 
 
 def _work(
@@ -128,31 +112,39 @@ def _work(
         outcome = process.run(order, lambda step, value, t=trial: study.report(t, step, value), limit, stop)  # type: ignore[misc]
         if outcome.state == "stopped":
             return
-        _settle(plan, study, trial, order, outcome, settings)
+        watch.ended_last |= _settle(plan, study, trial, order, outcome, settings, num_trials)
         watch.show()
 
 
 def _order(plan: Plan, study: Study, trial: Trial, settings: dict[str, Any], slot: int, parent: str | None) -> Order:
-    params = plan.trial_params(settings)
-    share = (slot, plan.params.search.workers)
-    name = f"trial {study.first_number(trial)}"
-    return plan.order(params, ("validation",), name, share, parent)
+    return plan.trial_order(settings, study.first_number(trial), (slot, plan.params.search.workers), parent)
 
 
-def _settle(plan: Plan, study: Study, trial: Trial, order: Order, outcome: Outcome, settings: dict[str, Any]) -> None:
+def _settle(
+    plan: Plan,
+    study: Study,
+    trial: Trial,
+    order: Order,
+    outcome: Outcome,
+    settings: dict[str, Any],
+    num_trials: int,
+) -> bool:
+    """Ends a trial; says whether it was the last one of the study."""
     facts: dict[str, Any] = {SETTINGS: settings, SECONDS: round(outcome.seconds, 3)}
+    found: list[float] | None = None
     if outcome.state == "done":
         try:
             found = [objective.of(outcome.values or {}) for objective in plan.objectives]
+            facts[VALUES] = outcome.values
         except Unmeasured as error:
             outcome = outcome._replace(state="failed", reason=str(error))
-        else:
-            study.tell(trial, TrialState.COMPLETE, found, facts | {VALUES: outcome.values})
-    if outcome.state == "pruned":
-        study.tell(trial, TrialState.PRUNED, None, facts)
     if outcome.state == "failed":
         tqdm.write(f"{plan.study_name}: trial {trial.number} failed: {outcome.reason}")
         tracking.end_training(order.training_id, "FAILED", outcome.reason)
-        study.tell(trial, TrialState.FAIL, None, facts | {REASON: outcome.reason})
+        facts[REASON] = outcome.reason
+    with study.alone():
+        study.tell(trial, STATES[outcome.state], found, facts)
+        is_last = study.is_over(num_trials)
     if outcome.train_key:
         training.discard(outcome.train_key)
+    return is_last

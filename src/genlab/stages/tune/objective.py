@@ -1,5 +1,6 @@
 """What a trial is judged by: one metric, a weighted sum, or several; always measured on validation images."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -34,11 +35,13 @@ class Term:
         """Returns the metric's value on a split.
 
         Raises:
-            Unmeasured: There is none.
+            Unmeasured: There is none, or it is no finite number.
         """
         address = self.address.format(split=split)
         if address not in values:
             raise Unmeasured(f"{self.metric} has no value on the {split} images")
+        if not math.isfinite(values[address]):
+            raise Unmeasured(f"{self.metric} is {values[address]} on the {split} images")
         return values[address]
 
 
@@ -94,6 +97,9 @@ def read(wanted: Any, model: Any, kind: str, entries: Mapping[str, Mapping[str, 
     found = [Objective(tuple(_terms(part, known, kind, where))) for part in parts]
     if not all(objective.terms for objective in found) or not found:
         raise InputError(f"{where} must name at least one metric. Received: none. See {where}.")
+    names = [objective.name for objective in found]
+    if len(set(names)) < len(names):
+        raise InputError(f"{where} must name different objectives. Received: {', '.join(names)}. See {where}.")
     return found
 
 
@@ -166,6 +172,6 @@ def _term(name: str, weight: float, known: Mapping[str, Term | None], kind: str,
         )
     if term.measure.direction == "none":
         raise InputError(f"{where} must name metrics that can be better or worse. Received: {name!r}. See {where}.")
-    if not weight > 0:
-        raise InputError(f"the weight of {name} must be above 0. Received: {weight:g}. See {where}.")
+    if not 0 < weight < math.inf:
+        raise InputError(f"the weight of {name} must be above 0, and finite. Received: {weight:g}. See {where}.")
     return Term(term.metric, term.address, weight, term.measure, term.is_reconstruction)

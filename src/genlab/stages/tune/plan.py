@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +13,13 @@ from genlab import feature_extractor, images, plugins, tracking, training
 from genlab.errors import InputError
 from genlab.params import Params, Tune
 from genlab.plugins import nearest
-from genlab.stages.tune import objective, space, study
+from genlab.stages.tune import objective, sampling, space, storage
 from genlab.stages.tune.objective import Objective
 from genlab.stages.tune.space import Space
 from genlab.stages.tune.trial import NUM_REPEATS, Order
 
+NAME = r"[A-Za-z0-9][\w.\-]*"
+"""Of a study: it is a folder's, too."""
 ALSO_CONFIRMED = ("frechet_distance", "reconstruction_error", "negative_elbo")
 """Metrics of the confirmation, beside the objective's."""
 
@@ -91,26 +94,57 @@ class Plan:
             }
         )
 
-    def order(
-        self, params: Params, splits: tuple[str, ...], run_name: str, share: tuple[int, int], parent: str | None = None
+    def trial_order(
+        self, settings: Mapping[str, Any], number: int, share: tuple[int, int], parent: str | None
     ) -> Order:
-        """Returns the order of a trial, or of a training in full."""
-        is_judged = splits == ("validation",) and len(self.objectives) == 1  # Optuna takes no reports of several
-        log = study.folder(self.study_name) / "logs" / f"{run_name.replace(' ', '-')}.log"
-        return Order(
+        """Returns the order of a trial. Optuna takes no reports of one with several objectives."""
+        prune_by = self.tune.prune_by if len(self.objectives) == 1 else None
+        params, splits = self.trial_params(settings), ("validation",)
+        return self._order(
+            f"trial {number}",
             params=params,
+            splits=splits,
+            prune_by=prune_by,
+            share=share,
+            parent=parent,
+            is_trial=True,
+        )
+
+    def full_order(
+        self,
+        settings: Mapping[str, Any],
+        index: int,
+        splits: tuple[str, ...],
+        run_name: str,
+        share: tuple[int, int],
+        parent: str | None,
+        pictures: Path,
+    ) -> Order:
+        """Returns the order of a training in full with seed `index`."""
+        params = self.full_params(settings, index)
+        return self._order(
+            run_name,
+            params=params,
+            splits=splits,
+            prune_by=None,
+            share=share,
+            parent=parent,
+            is_trial=False,
+            pictures=pictures,
+        )
+
+    def _order(self, run_name: str, **more: Any) -> Order:
+        word = run_name.replace(" ", "-")
+        return Order(
             name=self.name,
             images=self.images,
             features=self.features,
-            splits=splits,
-            prune_by=self.tune.prune_by if is_judged else None,
             run_name=run_name,
-            training_id=f"{self.study_id}-{run_name.replace(' ', '-')}",
+            training_id=f"{self.study_id}-{word}",
             experiment=self.experiment,
-            parent=parent,
             tags={"genlab.study": self.study_name},
-            share=share,
-            log=log,
+            log=storage.folder(self.study_name) / "logs" / f"{word}.log",
+            **more,
         )
 
 
@@ -132,6 +166,11 @@ def make(params: Params, name: str, study_name: str | None, images_folder: Path,
         InputError: Anything in the model's entry, in `tune` or in `search` cannot be; the message is one line.
     """
     entry = params.model(name)
+    if study_name is not None and not re.fullmatch(NAME, study_name):
+        raise InputError(
+            f"a study's name must consist of letters, digits, '_', '-' and '.', and begin with one of the first two. "
+            f"Received: {study_name!r}. See --study."
+        )
     for other in params.tune:
         if other not in params.models:
             raise InputError(
@@ -144,6 +183,8 @@ def make(params: Params, name: str, study_name: str | None, images_folder: Path,
     where, tune = f"params.yaml: tune.{name}", params.tune[name]
     job = training.prepare(params.model_copy(update={"models": {name: entry}}), name, images_folder, features)
     searched = space.read(tune.space, job.settings, f"{where}.space")
+    if params.search.sampler == sampling.GRID:
+        searched.grid()  # it may be none
     model = job.chapter.build(job.settings, job.image_shape)
     objectives = objective.read(
         tune.objective, model, job.settings.kind, params.evaluation.metrics, f"{where}.objective"

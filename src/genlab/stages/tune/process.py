@@ -15,6 +15,7 @@ from genlab.stages.tune.trial import Order
 
 PRELOADED = ["genlab.preload", "genlab.stages.tune.trial"]
 GRACE_SECONDS = 5.0
+STOP_SECONDS = 0.5
 
 Report = Callable[[int, float], bool]
 """Takes a step and a value, says whether to go on."""
@@ -92,6 +93,8 @@ class _Listener:
                 message = self._connection.recv()
             except (EOFError, OSError):
                 self._process.join(GRACE_SECONDS)
+                if stop.wait(STOP_SECONDS):  # Ctrl-C is for the process, too: it may end before the tuner hears of it
+                    break
                 return _end_without_a_word(self._process)
             if outcome := self._take(*message):
                 return outcome

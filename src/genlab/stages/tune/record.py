@@ -77,10 +77,14 @@ def read_best(folder: Path, name: str) -> tuple[str, dict[str, Any]]:
     """Returns the data set that the best settings were found on, and these.
 
     Raises:
-        InputError: No search of the model has ended.
+        InputError: No search of the model has ended, or the one there was of another model.
     """
     path = folder / BEST
     if not path.is_file():
         raise InputError(f"{path} must be there. Received: none. Run: genlab tune {name} --trials 30.")
     values = read_yaml(path)
+    if name not in values["models"]:
+        raise InputError(
+            f"{path} must be of a search of {name}. Received: {', '.join(values['models'])}. Give --study another name."
+        )
     return str(values["data"]), dict(values["models"][name])

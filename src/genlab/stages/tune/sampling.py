@@ -7,12 +7,13 @@ place in the sequence is kept in the storage. A grid is no sampler: its points s
 
 from collections.abc import Callable
 
+import optuna
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
 from optuna.samplers import BaseSampler, CmaEsSampler, NSGAIISampler, QMCSampler, RandomSampler, TPESampler
 
 from genlab import seeds
 
-GRID = "grid"
+GRID, QMC = "grid", "qmc"
 
 
 def _tpe(seed: int, number: int, startup: int) -> BaseSampler:
@@ -39,7 +40,7 @@ SAMPLERS: dict[str, Callable[[int, int, int], BaseSampler]] = {
     "tpe": _tpe,
     "random": _random,
     "cmaes": _cmaes,
-    "qmc": _qmc,
+    QMC: _qmc,
     "nsga2": _nsga2,
     GRID: _random,
 }
@@ -47,11 +48,17 @@ SAMPLERS: dict[str, Callable[[int, int, int], BaseSampler]] = {
 
 
 def _median(startup: int, every: int, steps: int) -> BasePruner:
-    return MedianPruner(n_startup_trials=startup, n_warmup_steps=every + 1)  # the first report says too little
+    """Judges from the second report on."""
+    return MedianPruner(n_startup_trials=startup, n_warmup_steps=every + 1)
 
 
 def _hyperband(startup: int, every: int, steps: int) -> BasePruner:
-    return HyperbandPruner(min_resource=every, max_resource=steps, reduction_factor=3)
+    """Judges at the first, third, ninth ... report, as many of them as a trial's bracket says."""
+    pruner = HyperbandPruner(min_resource=every, max_resource=steps, reduction_factor=3)
+    pruner.prune(  # a trial without reports: brackets are made then, and the sampler sees those of a trial from then on
+        optuna.create_study(), optuna.trial.create_trial(state=optuna.trial.TrialState.RUNNING)
+    )
+    return pruner
 
 
 def _none(startup: int, every: int, steps: int) -> BasePruner:

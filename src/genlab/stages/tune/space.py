@@ -2,8 +2,10 @@
 
 import itertools
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -35,9 +37,15 @@ class Space:
 
     def settings(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the settings that Optuna's parameters stand for: numbers to four digits, as they can be written."""
-        return {
-            key: self.choices[key][value] if key in self.choices else _rounded(value) for key, value in params.items()
-        }
+        return {key: self._setting(key, value) for key, value in params.items()}
+
+    def _setting(self, key: str, value: Any) -> Any:
+        if key in self.choices:
+            return self.choices[key][value]
+        if not isinstance(value, float):
+            return value
+        low, high = _ends(self.distributions[key])
+        return min(max(float(f"{value:.4g}"), low), high)
 
     def describe(self) -> dict[str, Any]:
         """Returns the space as JSON takes it: equal for equal spaces."""
@@ -106,12 +114,19 @@ def read(entries: Mapping[str, Mapping[str, Any]], settings: ModelSettings, wher
 def _holds(distribution: BaseDistribution, value: Any) -> bool:
     if isinstance(distribution, CategoricalDistribution):
         return value in distribution.choices
-    low, high = getattr(distribution, "low"), getattr(distribution, "high")  # noqa: B009 - of both kinds of ranges
-    return _is_number(value) and low <= value <= high
+    low, high = _ends(distribution)
+    if not _is_number(value) or not low <= value <= high:
+        return False
+    return _is_whole(low, value, getattr(distribution, "step"))  # noqa: B009
 
 
-def _rounded(value: Any) -> Any:
-    return float(f"{value:.4g}") if isinstance(value, float) else value
+def _ends(distribution: BaseDistribution) -> tuple[float, float]:
+    return getattr(distribution, "low"), getattr(distribution, "high")  # noqa: B009 - of both kinds of ranges
+
+
+def _is_whole(low: float, value: float, step: float | None) -> bool:
+    """Says whether a number of steps leads from `low` to `value`; as people reckon, who know no binary fractions."""
+    return not step or (Decimal(str(value)) - Decimal(str(low))) % Decimal(str(step)) == 0
 
 
 def _name(value: Any) -> Any:
@@ -147,6 +162,9 @@ def _range(entry: Mapping[str, Any], present: Any, where: str) -> BaseDistributi
     if step is not None and (not _is_number(step) or step <= 0 or log):
         also = " and log: true" if log else ""
         raise InputError(f"step must be above 0, without log. Received: step={step!r}{also}. See {where}.step.")
+    if not _is_whole(low, high, step):
+        received = f"low={low}, high={high}, step={step}"
+        raise InputError(f"high must be low and some steps. Received: {received}. See {where}.")
     whole = [isinstance(value, int) for value in (present, low, high, step or 1)]
     kind: Callable[..., BaseDistribution] = IntDistribution if all(whole) else FloatDistribution
     more = {"step": step} if step is not None else {}
@@ -154,7 +172,7 @@ def _range(entry: Mapping[str, Any], present: Any, where: str) -> BaseDistributi
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _check_names(entry: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:

@@ -1,33 +1,29 @@
-"""A study and where it is kept: trials that are asked for, told, and found again after a kill."""
+"""A study: trials that are asked for, told, and found again after a kill."""
 
 import json
 import os
-import re
 import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import optuna
-from filelock import FileLock, Timeout
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage, RetryHeartbeatStaleTrialCallback
-from optuna.storages.journal import JournalFileBackend
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from genlab import seeds, tracking, workspace
+from genlab import seeds
 from genlab.errors import InputError
 from genlab.params import Search
 from genlab.stages.tune import sampling
 from genlab.stages.tune.space import Space
+from genlab.stages.tune.storage import SILENT_HEARTBEATS, STORAGE_ERRORS, locked
 
-ADDRESS = "GENLAB_SEARCH_STORAGE"
-WHERE = f"params.yaml: search.storage, or the environment: {ADDRESS}"
 IDENTITY, REASON, VALUES = "genlab.identity", "genlab.reason", "genlab.values"
-SILENT_HEARTBEATS = 4
-"""A worker that was silent for so many heartbeats has lost its trial."""
+DECIDED = "genlab.decided"
+"""The last step that a trial's pruner was asked at, and what it said."""
 Direction = Literal["minimize", "maximize"]
 SETTLED = (TrialState.COMPLETE, TrialState.PRUNED)
 
@@ -38,7 +34,13 @@ warnings.filterwarnings("ignore", message="Heartbeat of storage is supposed to b
 
 def settled(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     """Returns the trials that are over: complete, pruned, or failed for a reason; not those that were lost."""
-    return [trial for trial in trials if trial.state in SETTLED or REASON in trial.user_attrs]
+    lost = {number for trial in trials for number in trial.system_attrs.get("retry_history", [])}
+    return [
+        trial
+        for trial in trials
+        if trial.state in SETTLED
+        or (trial.state == TrialState.FAIL and REASON in trial.user_attrs and trial.number not in lost)
+    ]
 
 
 class Study:
@@ -51,6 +53,7 @@ class Study:
         self._lock = threading.RLock()
         self._lost: list[FrozenTrial] = []
         self._running: set[int] = set()
+        self._vouched: set[int] = set()
 
     @property
     def is_shared(self) -> bool:
@@ -98,7 +101,7 @@ class Study:
 
     def ask(self, num_trials: int) -> Trial | None:
         """Returns the next trial; None where `num_trials` are over or under way, or a grid has no more points."""
-        with self._lock:
+        with self.alone():
             self._return_silent()
             if self._lost:
                 return self._begin(self._lost.pop(0).number)
@@ -109,25 +112,45 @@ class Study:
             queued = any(trial.state == TrialState.WAITING for trial in trials)
             if self._search.sampler == sampling.GRID and not queued:
                 return None
-            self.optuna.sampler = self._sampler(len(settled(trials)) + len(running))
-            return self._suggest(self.optuna.ask())
+            number = len(settled(trials)) + len(running)
+            self.optuna.sampler = self._sampler(number)
+            return self._suggest(self.optuna.ask(), number)
 
-    def _sampler(self, number: int) -> optuna.samplers.BaseSampler:
-        """Returns the sampler of the trial before which there were `number`; hosts that share a study differ."""
-        seed = seeds.derive(self._seed, os.urandom(4).hex()) if self.is_shared else self._seed
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keeps other threads out of the block, and other machines: what is counted in it stays so."""
+        with self._lock, locked(self._storage, self.optuna.study_name):
+            yield
+
+    def _sampler(self, number: int, name: str = "") -> optuna.samplers.BaseSampler:
+        """Returns the sampler of the trial before which there were `number`; hosts that share a study differ.
+
+        But not in a quasi-random sequence, in which the storage has their place.
+
+        Args:
+            number: Of trials.
+            name: Of a parameter: each has a sampler of its own, since a lost trial may have some of them already.
+        """
+        differ = self.is_shared and self._search.sampler != sampling.QMC
+        seed = seeds.derive(self._seed, os.urandom(4).hex()) if differ else self._seed
+        seed = seeds.derive(seed, name) if name else seed
         return sampling.SAMPLERS[self._search.sampler](seed, number, self._search.startup_trials)
 
     def _begin(self, number: int) -> Trial:
         """Returns a trial that was lost, as it was: what it had been given stays."""
         trial = next(each for each in self.trials if each.number == number)
         self.optuna.sampler = self._sampler(number)
-        return self._suggest(Trial(self.optuna, trial._trial_id))
+        return self._suggest(Trial(self.optuna, trial._trial_id), number)
 
-    def _suggest(self, trial: Trial) -> Trial:
-        for name, distribution in self.space.distributions.items():
-            trial._suggest(name, distribution)
+    def _suggest(self, trial: Trial, number: int) -> Trial:
         self._running.add(trial._trial_id)
         self._beat()
+        if not trial._fixed_params:
+            _ = trial.relative_params  # what the sampler draws at once it draws now, also where some are there already
+        for name, distribution in self.space.distributions.items():
+            self.optuna.sampler = self._sampler(number, name)
+            trial._suggest(name, distribution)
+        self.optuna.sampler = self._sampler(number)
         return trial
 
     def first_number(self, trial: Trial) -> int:
@@ -135,14 +158,27 @@ class Study:
         return int(trial.storage.get_trial(trial._trial_id).system_attrs.get("failed_trial", trial.number))
 
     def report(self, trial: Trial, step: int, value: float) -> bool:
-        """Takes a value on the way; says whether the trial goes on."""
-        with self._lock:
-            if step not in trial.storage.get_trial(trial._trial_id).intermediate_values:
+        """Takes a value on the way; says whether the trial goes on.
+
+        A trial that was cut off says again what it said before: the answer stays, and the pruner is not asked again.
+        With several objectives there is no pruner, and nothing is kept.
+        """
+        if len(self.optuna.directions) > 1:
+            return True
+        with self._lock, suppress(UpdateFinishedTrialError):  # then another machine has this trial: it ends here
+            known = trial.storage.get_trial(trial._trial_id)
+            last, goes_on = known.user_attrs.get(DECIDED, (-1, True))
+            if step <= last:
+                return goes_on or step < last
+            if step not in known.intermediate_values:
                 trial.report(value, step)
-            return not trial.should_prune()
+            goes_on = not trial.should_prune()
+            trial.set_user_attr(DECIDED, [step, goes_on])
+            return goes_on
+        return False
 
     def tell(self, trial: Trial, state: TrialState, values: Sequence[float] | None, facts: Mapping[str, Any]) -> None:
-        """Ends a trial.
+        """Ends a trial; one that another machine has by now, since this one was silent for too long, is left to it.
 
         Args:
             trial: Which.
@@ -150,11 +186,12 @@ class Study:
             values: Of the objectives, where it is complete.
             facts: Kept with it.
         """
-        with self._lock:
+        with self._lock, suppress(UpdateFinishedTrialError):
             for name, fact in facts.items():
                 trial.set_user_attr(name, fact)
             self._running.discard(trial._trial_id)
             self.optuna.tell(trial, values, state)
+        self._running.discard(trial._trial_id)
 
     def _beat(self) -> None:
         if isinstance(self._storage, RDBStorage):
@@ -162,8 +199,16 @@ class Study:
                 self._storage.record_heartbeat(trial_id)
 
     def _return_silent(self) -> None:
-        if self.is_shared:
-            optuna.storages.fail_stale_trials(self.optuna)
+        """Returns the trials of workers that are silent; one killed before its first heartbeat gets that from here."""
+        if not isinstance(self._storage, RDBStorage):
+            return
+        optuna.storages.fail_stale_trials(self.optuna)
+        long_ago = datetime.now() - timedelta(seconds=2 * SILENT_HEARTBEATS * self._search.heartbeat_seconds)
+        for trial in self.trials:
+            old = trial.state == TrialState.RUNNING and trial.datetime_start and trial.datetime_start < long_ago
+            if old and trial._trial_id not in self._running | self._vouched:
+                self._vouched.add(trial._trial_id)
+                self._storage.record_heartbeat(trial._trial_id)
 
     @contextmanager
     def heartbeats(self) -> Iterator[None]:
@@ -172,7 +217,7 @@ class Study:
 
         def beat() -> None:
             while not over.wait(self._search.heartbeat_seconds):
-                with self._lock:
+                with self._lock, suppress(*STORAGE_ERRORS):  # the next question to the storage meets them, too
                     self._beat()
 
         thread = threading.Thread(target=beat, daemon=True)
@@ -182,71 +227,6 @@ class Study:
         finally:
             over.set()
             thread.join()
-
-
-def address(search: Search) -> str | None:
-    """Returns the database's address; None where studies are kept in journals."""
-    given = os.environ.get(ADDRESS) or search.storage
-    return re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", given) if given else None
-
-
-def folder(name: str) -> Path:
-    """Returns where a study keeps its journal, logs and confirmations on this machine."""
-    return workspace.state("studies", name)
-
-
-def open_storage(search: Search, name: str) -> BaseStorage:
-    """Returns the storage.
-
-    Raises:
-        InputError: The database is out of reach, or the address is none.
-    """
-    url = address(search)
-    if url is None:
-        return _journal(folder(name) / "journal.log")
-    try:
-        return RDBStorage(
-            url,
-            engine_kwargs={"pool_pre_ping": True},
-            heartbeat_interval=search.heartbeat_seconds,
-            grace_period=SILENT_HEARTBEATS * search.heartbeat_seconds,
-            heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(),
-        )
-    except (SQLAlchemyError, ArgumentError, ImportError, ValueError, OSError) as error:
-        first = str(error.__cause__ or error).strip().splitlines()[0]
-        raise InputError(
-            f"the search's storage must be a database that answers. "
-            f"Received: {tracking.address(url)} ({first}). See {WHERE}."
-        ) from None
-
-
-def _journal(path: Path) -> BaseStorage:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.is_file():
-        whole = path.read_bytes().rpartition(b"\n")
-        if whole[2]:  # a line that a kill cut off: with the next one it would be no JSON
-            os.truncate(path, len(whole[0]) + 1 if whole[1] else 0)
-    return JournalStorage(JournalFileBackend(str(path)))
-
-
-@contextmanager
-def only_tuner(name: str) -> Iterator[None]:
-    """Holds a journal's study in the block.
-
-    Raises:
-        InputError: Another process is at it.
-    """
-    path = folder(name) / "tuner.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        lock = FileLock(path).acquire(timeout=1)
-    except Timeout:
-        raise InputError(
-            f"a study in a journal must have one tuner. Received: a second one for {name!r}. Wait for the end of the "
-            f"first, give it more workers, give this one another --study, or share a database. See {WHERE}."
-        ) from None
-    with lock:
-        yield
 
 
 def load(
@@ -270,23 +250,29 @@ def load(
     Raises:
         InputError: There is a study of this name with another identity.
     """
-    pruner = sampling.PRUNERS[search.pruner](
-        search.startup_trials, search.report_every(identity["steps"]), identity["steps"]
-    )
-    study = optuna.create_study(
-        storage=storage, study_name=name, directions=list(directions), pruner=pruner, load_if_exists=True
-    )
-    text = json.dumps(identity, sort_keys=True)
+    steps = identity["steps"]
+    pruner = sampling.PRUNERS[search.pruner](search.startup_trials, search.report_every(steps), steps)
+    with locked(storage, name):
+        study = optuna.create_study(
+            storage=storage, study_name=name, directions=list(directions), pruner=pruner, load_if_exists=True
+        )
+        _check_identity(study, identity)
+        found = Study(study, storage, space, search, seeds.derive(identity["seed"], "tune", name))
+        found.fill_queue()
+    return found
+
+
+def _check_identity(study: optuna.Study, identity: dict[str, Any]) -> None:
+    """Writes down what the study is, or compares."""
     known = study.user_attrs.get(IDENTITY)
     if known is None:
-        study.set_user_attr(IDENTITY, text)
-    elif known != text:
-        former = json.loads(known)
-        differs = [key for key in {**former, **identity} if former.get(key) != identity.get(key)]
+        study.set_user_attr(IDENTITY, json.dumps(identity, sort_keys=True))
+        return
+    former = json.loads(known)
+    differs = [key for key in {**former, **identity} if former.get(key) != identity.get(key)]
+    if differs:
         raise InputError(
-            f"the study {name!r} must go on with what it began with. Received: another {', '.join(differs)}. "
+            f"the study {study.study_name!r} must go on with what it began with. "
+            f"Received: another {', '.join(differs)}. "
             "Give --study another name, or take back what was changed in params.yaml."
         )
-    found = Study(study, storage, space, search, seeds.derive(identity["seed"], "tune", name))
-    found.fill_queue()
-    return found

@@ -1,12 +1,13 @@
 """One trial, in a process of its own: trains, measures on validation images, tells the tuner. Knows no Optuna."""
 
+import hashlib
 import json
 import os
 import signal
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,7 @@ class Order:
         tags: Of the run.
         share: Which share of the machine this is, and of how many.
         log: What the process prints.
+        is_trial: What it keeps is its own, since two may have equal settings; a training in full may be the pipeline's.
         pictures: A folder for the grids of samples and reconstructions on the last split; None: the training's own.
     """
 
@@ -60,6 +62,7 @@ class Order:
     tags: Mapping[str, str]
     share: tuple[int, int]
     log: Path
+    is_trial: bool
     pictures: Path | None = None
 
 
@@ -129,8 +132,16 @@ class _Recorder:
         self._run.log_image(path, key, step)
 
 
-def _train_and_measure(order: Order, connection: Connection) -> tuple[str, Any]:
+def _prepare(order: Order) -> Job:
     job = training.prepare(order.params, order.name, order.images, order.features)
+    if not order.is_trial:
+        return job
+    own = hashlib.sha256(f"{job.train_key} {order.training_id}".encode()).hexdigest()[:32]
+    return replace(job, train_key=own)
+
+
+def _train_and_measure(order: Order, connection: Connection) -> tuple[str, Any]:
+    job = _prepare(order)
     connection.send(("begun", job.train_key))
     facts = job.settings.model_dump(mode="json") | {"seed": job.seed}
     with tracking.training_run(
