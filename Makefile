@@ -2,6 +2,9 @@
 
 GPU ?= $(if $(wildcard .venv/.installed-gpu),1,0)
 DATA ?=
+MODEL ?= vae
+TRIALS ?= 50
+WORKERS ?=
 PROFILE ?=
 PORT ?= 5000
 PART ?=
@@ -20,11 +23,11 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all lint format bench report ui sync lock clean
+.PHONY: help setup run tune test test-all lint format bench report docs ui sync lock clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo 'Options: run DATA=mnist PROFILE=smoke; setup GPU=1 PYTHON=python3.12; ui PORT=5000'
+	@echo 'Options: run DATA=mnist PROFILE=smoke; tune MODEL=vae TRIALS=50 WORKERS=2 DATA=mnist; setup GPU=1 PYTHON=python3.12; ui PORT=5000'
 
 setup: $(STAMP)  ## Create .venv with all packages, hash-pinned (GPU=1: TensorFlow with CUDA)
 
@@ -43,6 +46,10 @@ run: $(STAMP)  ## Run the whole pipeline (DATA=mnist, PROFILE=smoke), then say w
 	@echo "Ran on:        $$(genlab check)"
 	@echo 'The report:    reports/index.html (open it in a browser)'
 	@echo 'The MLflow UI: make ui, then http://127.0.0.1:$(PORT)'
+
+tune: $(STAMP)  ## Search better settings of one model (MODEL=vae TRIALS=50); the same command goes on where it was
+	$(if $(OVERRIDES),dvc exp run $(OVERRIDES) features,dvc repro features)
+	genlab tune $(MODEL) --trials $(TRIALS) $(if $(WORKERS),--workers $(WORKERS))
 
 test: $(STAMP) lint  ## Check the code, then run the tests that take under 10 minutes
 	pytest -m 'not slow'
@@ -68,6 +75,9 @@ report: $(STAMP)  ## Write reports/index.html anew (after dvc checkout or dvc ex
 
 ui: $(STAMP)  ## Open the MLflow UI on this machine (PORT=5000)
 	genlab ui --port $(PORT)
+
+docs: $(STAMP)  ## Write docs/parameters.md anew from params.yaml and the code
+	PYTHONPATH=src python docs/build.py
 
 sync: $(STAMP)  ## Send to MLflow what could not be sent while it was out of reach
 	genlab sync

@@ -20,7 +20,8 @@ ONLY_IN = {
     "pickle": (),
     "pooch": ("downloads.py",),
     "matplotlib": ("stages/report/", "rate_distortion.py"),
-    "jinja2": ("stages/report/",),
+    "jinja2": ("pages/",),
+    "plotly": ("stages/tune/",),
 }
 NOT_WATCHED = {"genlab", "genlab.cli", "genlab.__main__"}
 """The command line only hands paths over: a new help text retrains nothing."""

@@ -51,7 +51,7 @@ class ColourExtractor(FeatureExtractor):
     """Features are the mean colours; the class says which half of the image is the brighter one, as in `halves`."""
 
     def __init__(self, num_classes: int = 2):
-        task = "classes" if num_classes else "quarter turns"
+        task = "classes" if num_classes else "20 clusters"
         self.settings = {"task": task, "num_classes": num_classes, "weights_sha256": "0" * 64}
 
     def extract(self, images: np.ndarray) -> Extracted:

@@ -99,7 +99,7 @@ NO_RATE = without(BASE["evaluation"]["inversion"], "learning_rate")
         (
             {"sede": 3},
             "{path} has no key 'sede' (nearest: 'seed'). Known: seed, profile, data, validation, features, "
-            "training, evaluation, models. See {path}: sede.",
+            "training, evaluation, search, tune, models. See {path}: sede.",
         ),
         ({"seed": -1}, "seed must be at least 0. Received: seed=-1. See {path}: seed."),
         (changed("data", channels=2), "channels must be 1 or 3. Received: channels=2. See {path}: data.channels."),
@@ -209,6 +209,6 @@ def test_missing_section_is_named(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     path.write_text("profile: default\nprofiles: {default: {}}\n")
     with pytest.raises(
-        InputError, match=r"params.yaml must have the key 'seed'. Received: none. See .*: seed. \(6 more"
+        InputError, match=r"params.yaml must have the key 'seed'. Received: none. See .*: seed. \(8 more"
     ):
         params.load(path)

@@ -18,6 +18,7 @@ from fixtures_models import ROOT, contents, random_images, tiny_entry, tiny_para
 from genlab import cli, devices, feature_extractor, images, params, pinned, seeds
 from genlab.errors import InputError
 from genlab.extraction import Extractor
+from genlab.gaussians import frechet_distance_of_features
 from genlab.images import Split
 from genlab.params import Params
 from genlab.stages import features as stage
@@ -255,11 +256,21 @@ def test_extractor_without_labels_orders_digits_like_the_one_with(digits: Path, 
         for split in ("train", "test")
     }
     images = splits["test"].images, splits["train"].images[:360]
-    found = ladders.distances(retrained("digits", splits, 0, 0, tmp_path / "turns"), *images)
+    found = ladders.distances(retrained("digits", splits, 0, 0, tmp_path / "clusters"), *images)
     check_order(found)
     expected = ladders.distances(pinned.load("digits-v1"), *images)
     for kind, values in found.items():
         assert stats.pearsonr(np.log(values), np.log(expected[kind])).statistic > 0.9
+    check_lost_classes_are_seen(tmp_path / "clusters", splits, digits)
+
+
+def check_lost_classes_are_seen(folder: Path, splits: dict[str, Split], digits: Path) -> None:
+    """Of 360 train images each, in features that never saw a label: one lost class of ten stands out."""
+    extractor, labels = feature_extractor.load(folder), load_split(digits, "train").labels
+    kept = [splits["train"].images[labels >= lost][:360] for lost in (0, 1, 5, 8)]
+    real = extractor.extract(splits["test"].images).features
+    whole, one, five, eight = (frechet_distance_of_features(real, extractor.extract(each).features) for each in kept)
+    assert 2 * whole < one < five < eight
 
 
 def test_pin_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

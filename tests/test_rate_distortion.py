@@ -58,6 +58,7 @@ def test_curve_is_measured_on_the_test_images(data: Path) -> None:
     protocol = json.loads(Path("out/rate_distortion.json").read_text())
     assert (protocol["split"], protocol["num_real"], protocol["num_posterior_draws"]) == ("test", len(images), 1)
     assert protocol["binarisation"] == "none"
+    assert (protocol["model"], protocol["steps"]) == ("vae", params_of().model("vae")["steps"])
     assert protocol["intervals"] == f"95 %, bootstrap over {len(images)} images"
     with Image.open("out/rate_distortion.png") as figure:
         assert figure.size == (750, 600)

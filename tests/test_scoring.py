@@ -1,5 +1,6 @@
 """Scores of pictures from any project: what is read, what is measured, what is refused."""
 
+import io
 import json
 import os
 import subprocess
@@ -140,7 +141,7 @@ def test_trained_features(tmp_path: Path) -> None:
     few_steps = tmp_path / "params.yaml"
     noise = random_images(200)
     found = scoring.score(request(tmp_path, features="trained", train=TRAIN, generated=noise, params=few_steps))
-    assert found["protocol"]["features"]["task"] == "quarter turns"
+    assert found["protocol"]["features"]["task"] == "20 clusters"
     distance = found["metrics"]["frechet_distance"]
     assert distance["value"] > 5 * distance["floor"]
     assert "smallest_class_share" in found["skipped"]
@@ -184,7 +185,7 @@ def numbered(num_real: int, num_generated: int) -> Samples:
 
 
 def test_every_generated_image_is_left_out_once() -> None:
-    parts = scoring._without_blocks(numbered(5, 43))
+    parts = list(scoring._without_blocks(numbered(5, 43)))
     assert len(parts) == 10
     left_out = [set(range(43)) - set(part.generated_features.ravel().astype(int)) for part in parts]
     assert sorted(number for each in left_out for number in each) == list(range(43))
@@ -192,7 +193,18 @@ def test_every_generated_image_is_left_out_once() -> None:
     for part in parts:
         assert len(part.real_features) == 5
         np.testing.assert_array_equal(part.generated_features.ravel(), part.generated_classes)
-    assert scoring._without_blocks(numbered(5, 19)) == []
+    assert list(scoring._without_blocks(numbered(5, 19))) == []
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_a_terminal_and_no_log_sees_how_far_the_intervals_are(
+    is_terminal: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = io.StringIO()
+    written.isatty = lambda: is_terminal  # type: ignore[method-assign]
+    monkeypatch.setattr(sys, "stderr", written)
+    assert len(list(scoring._without_blocks(numbered(5, 43)))) == 10
+    assert ("0/10" in written.getvalue()) == is_terminal
 
 
 def test_floor_is_one_half_of_the_real_images_against_the_other() -> None:
@@ -257,7 +269,7 @@ def test_folders_are_grey_where_all_pictures_are(tmp_path: Path) -> None:
         (np.zeros((4, 1, 8, 8), np.uint8), "the shape (4, 1, 8, 8)"),
         (np.zeros((0, 8, 8), np.uint8), "the shape (0, 8, 8, 1)"),
         (np.zeros(4, np.uint8), "the shape (4,)"),
-        (np.array([{"a": 1}], object), "pickled objects"),
+        (np.array([{"a": 1}], object), "pickled objects, or another format"),
     ],
 )
 def test_arrays_that_are_no_pictures(tmp_path: Path, images: np.ndarray, received: str) -> None:
@@ -271,7 +283,11 @@ def test_files_that_are_no_pictures(tmp_path: Path) -> None:
     (tmp_path / "text.npz").write_text("text")
     (tmp_path / "cut.npy").write_bytes(b"\x93NUMPY\x01\x00")
     np.save(tmp_path / "objects.npy", np.array([{"a": 1}], object))
+    np.savez(tmp_path / "empty.npz")
+    (tmp_path / "text.npy").write_text("text")
     (tmp_path / "a.txt").write_text("text")
+    assert "Received: no arrays. See --real." in refusal(tmp_path, real=tmp_path / "empty.npz")
+    assert "or another format. See --real." in refusal(tmp_path, real=tmp_path / "text.npy")
     assert "Received: the arrays a, b. See --real." in refusal(tmp_path, real=tmp_path / "two.npz")
     assert "text.npz must hold an array `images`" in refusal(tmp_path, real=tmp_path / "text.npz")
     assert "cut.npy must hold an array `images`" in refusal(tmp_path, real=tmp_path / "cut.npy")

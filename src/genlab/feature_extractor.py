@@ -1,20 +1,23 @@
 """A small classifier of the domain, on whose penultimate layer Fréchet distances are measured.
 
 Inception's features mean little on digits, so the distance is taken where this data set's own classes are told apart.
-Without labels the classifier learns to tell by how many quarter turns an image was rotated (Gidaris et al., ICLR 2018),
-or whether it stands on its head where it is not square.
+Without labels the classifier learns to tell k-means clusters of the images (after Caron et al., "Deep Clustering", ECCV
+2018; one round, on pixels): docs/metrics.md shows that distances in its features order images as those with labels do.
 """
 
 import hashlib
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
+import threadpoolctl
 from keras import layers
+from sklearn.cluster import KMeans
 
 from genlab import devices
 from genlab.errors import InputError
@@ -25,6 +28,7 @@ from genlab.params import FeatureRecipe
 
 BATCH_SIZE = 500
 """Every batch is filled up to this size."""
+NUM_CLUSTERS, CLUSTERED_IMAGES = 20, 10_000
 WEIGHTS, SETTINGS = "classifier.weights.h5", "settings.json"
 
 
@@ -59,15 +63,32 @@ def build_classifier(settings: FeatureRecipe, image_shape: ImageShape, num_class
     return keras.Model(images, layers.Dense(num_classes, name="logits")(hidden), name="classifier")
 
 
-def task_of(split: Split, num_classes: int) -> tuple[str, np.ndarray, np.ndarray]:
-    """Returns the task's name, its images and its labels: the classes, or quarter turns where there are no labels."""
+class Task(NamedTuple):
+    """What a classifier learns to tell: its name, how many answers there are, and the right ones of a split, (n,)."""
+
+    name: str
+    num_answers: int
+    answers: Callable[[Split], np.ndarray]
+
+
+def task_of(train_split: Split, num_classes: int, seed: int) -> Task:
+    """Returns the task: to tell the classes, or clusters of the train images where these have no labels."""
     if num_classes >= 2:
-        return "classes", np.asarray(split.images), np.asarray(split.labels)
-    _, height, width, _ = split.images.shape
-    turns = range(4) if height == width else (0, 2)
-    turned = [np.rot90(split.images, turn, axes=(1, 2)) for turn in turns]
-    task = "quarter turns" if height == width else "half turns"
-    return task, np.concatenate(turned), np.repeat(np.arange(len(turned)), len(split.images))
+        return Task("classes", num_classes, lambda split: np.asarray(split.labels))
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(train_split.images))[:CLUSTERED_IMAGES])
+    number = min(NUM_CLUSTERS, len(chosen))
+    with threadpoolctl.threadpool_limits(1):  # several threads add in the order in which they are ready
+        clusters = KMeans(number, n_init=4, random_state=seed).fit(_rows(train_split.images[chosen]))
+    return Task(f"{number} clusters", number, lambda split: _nearest(clusters, split.images))
+
+
+def _nearest(clusters: KMeans, images: np.ndarray) -> np.ndarray:
+    starts = range(0, len(images), BATCH_SIZE)
+    return np.concatenate([clusters.predict(_rows(images[start : start + BATCH_SIZE])) for start in starts])
+
+
+def _rows(images: np.ndarray) -> np.ndarray:
+    return to_float(np.asarray(images)).reshape(len(images), -1)
 
 
 def train(
@@ -76,27 +97,28 @@ def train(
     """Trains a classifier and writes its weights and settings, accuracy on test and weight hash included, to `out`."""
     keras.utils.clear_session()  # layers are numbered from 0 again: their names are written with the weights
     keras.utils.set_random_seed(seed)
-    task, images, labels = task_of(train_split, num_classes)
-    classifier = build_classifier(settings, images.shape[1:], int(labels.max()) + 1)
+    task, images = task_of(train_split, num_classes, seed), np.asarray(train_split.images)
+    classifier = build_classifier(settings, images.shape[1:], task.num_answers)
     classifier.compile(
         optimizer=keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(settings.learning_rate, settings.steps)),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
     verbose = 1 if sys.stdout.isatty() else 2  # a bar that moves, or one line
-    classifier.fit(_Batches(images, labels, settings, seed), epochs=1, shuffle=False, verbose=verbose)
+    classifier.fit(
+        _Batches(images, task.answers(train_split), settings, seed), epochs=1, shuffle=False, verbose=verbose
+    )
     check_room(out, (value.nbytes for value in classifier.get_weights()))
     keras.Model(classifier.input, classifier.output).save_weights(out / WEIGHTS)  # without the optimizer's state
     facts = {
         "settings": settings.model_dump(mode="json", include=set(FeatureRecipe.model_fields)),
         "image_shape": list(images.shape[1:]),
-        "num_classes": int(labels.max()) + 1,
-        "task": task,
+        "num_classes": task.num_answers,
+        "task": task.name,
         "seed": seed,
         "weights_sha256": hashlib.sha256((out / WEIGHTS).read_bytes()).hexdigest(),
     }
-    _, test_images, test_labels = task_of(test_split, num_classes)
-    predicted = FeatureExtractor(classifier, facts).extract(test_images).classes
-    facts["test_accuracy"] = float(np.mean(predicted == test_labels))
+    predicted = FeatureExtractor(classifier, facts).extract(np.asarray(test_split.images)).classes
+    facts["test_accuracy"] = float(np.mean(predicted == task.answers(test_split)))
     write_settings(out, facts)
 
 

@@ -4,6 +4,7 @@
 In an overlay, `models.<x>` applies to the model named `x`: a variant under another name is what its own entry says.
 """
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -153,6 +154,10 @@ class Search(Section):
     finalists: int = Field(ge=1)
     num_seeds: int = Field(ge=2)
     heartbeat_seconds: int = Field(ge=1)
+
+    def report_every(self, steps: int) -> int:
+        """Returns after how many of a trial's steps it reports, again and again."""
+        return math.ceil(steps / self.num_reports)
 
 
 class Tune(Section):

@@ -79,7 +79,7 @@ def run(
     with tracking.study_run(name="rate-distortion", model=name, kind=str(entry.get("kind")), params=facts) as study:
         points = [_measure(variant, name, weight, images, features, out) for weight, variant in variants.items()]
         _write_table(out / "rate_distortion.csv", points)
-        _write_protocol(out / "rate_distortion.json", params, images)
+        _write_protocol(out / "rate_distortion.json", params, images, {"model": name, "steps": facts["steps"]})
         _write_figure(out / "rate_distortion.png", points, f"{name} on {read_description(images)['name']}")
         _track(study, points, out)
     return points
@@ -116,10 +116,10 @@ def _write_table(path: Path, points: list[Point]) -> None:
         writer.writerows(points)
 
 
-def _write_protocol(path: Path, params: Params, images: Path) -> None:
-    """Writes how the numbers of the table came about."""
+def _write_protocol(path: Path, params: Params, images: Path, trained: dict[str, Any]) -> None:
+    """Writes how the numbers of the table came about, what was trained included."""
     number, description = len(_test(images).labels), read_description(images)
-    facts = {
+    facts = trained | {
         "data": description["name"],
         "data_sha256": description["sha256"],
         "split": "test",
@@ -141,6 +141,7 @@ def _write_figure(path: Path, points: list[Point], title: str) -> None:
     figure = Figure(figsize=(5, 4), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot(title=title, xlabel="Rate: KL, nats per image", ylabel="Distortion, nats per image")
+    axes.margins(x=0.1)  # room for the last number
     axes.plot([point.rate for point in points], [point.distortion for point in points], "o-")
     for point in points:
         axes.annotate(f" {point.kl_weight:g}", (point.rate, point.distortion))

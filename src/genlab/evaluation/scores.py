@@ -1,7 +1,7 @@
 """Numbers with all that belongs to them: interval, unit, reference, method and protocol; and what is missing."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,7 +51,7 @@ class Scores:
         evidence: Evidence | Sequence[Evidence],
         protocol: Protocol,
         method: str,
-        leave_out: Callable[[Any], Sequence[Evidence]] = leave_out_blocks,
+        leave_out: Callable[[Any], Iterable[Evidence]] = leave_out_blocks,
     ) -> None:
         """Asks every metric that needs this kind of evidence.
 

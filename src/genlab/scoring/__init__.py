@@ -12,11 +12,12 @@ import contextlib
 import json
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from tqdm import tqdm
 
 import genlab
 from genlab import devices, feature_cache, feature_extractor, images, inception, params, pinned, seeds
@@ -200,16 +201,18 @@ def _told(metric: Mapping[str, Any], floor: Mapping[str, Any] | None) -> dict[st
     return kept | {"floor": floor and floor["value"], "settings": metric["protocol"]["metric"]}
 
 
-def _without_blocks(evidence: Samples) -> list[Samples]:
-    """Returns the evidence without each of ten random blocks of the generated images; nothing where they are few.
+def _without_blocks(evidence: Samples) -> Iterable[Samples]:
+    """Yields the evidence without each of ten random blocks of the generated images; nothing where they are few.
 
-    Random, since pictures of a file may be in the order of their classes, and the real ones stay.
+    Random, since pictures of a file may be in the order of their classes, and the real ones stay. This is what takes
+    long, so a terminal sees how far it is.
     """
     number = len(evidence.generated_features)
     if number < 2 * intervals.NUM_BLOCKS:
         return []
     order = np.random.default_rng(seeds.derive(evidence.seed, "jackknife")).permutation(number)
-    return [without_generated(evidence, order[block :: intervals.NUM_BLOCKS]) for block in range(intervals.NUM_BLOCKS)]
+    parts = (without_generated(evidence, order[block :: intervals.NUM_BLOCKS]) for block in range(intervals.NUM_BLOCKS))
+    return tqdm(parts, "intervals", intervals.NUM_BLOCKS, leave=False, unit="block", disable=None)
 
 
 def _protocol(

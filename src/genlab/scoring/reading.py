@@ -52,7 +52,7 @@ def _refusing(path: Path, option: str) -> Iterator[None]:
         yield
     except DAMAGED as error:
         is_pickle = "pickle" in str(error) or "Python objects" in str(error)
-        reason = "pickled objects" if is_pickle else " ".join(str(error).split()) or "a damaged file"
+        reason = "pickled objects, or another format" if is_pickle else " ".join(str(error).split()) or "a damaged file"
         raise InputError(f"{path} must hold {ARRAYS}. Received: {reason}. See {option}.") from None
 
 
@@ -62,7 +62,7 @@ def _load(path: Path) -> np.ndarray:
     with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         name = "images" if "images" in arrays.files else arrays.files[0] if len(arrays.files) == 1 else None
         if name is None:
-            raise ValueError(f"the arrays {', '.join(arrays.files) or 'none'}")
+            raise ValueError(f"the arrays {', '.join(arrays.files)}" if arrays.files else "no arrays")
         return arrays[name]
 
 

@@ -13,7 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 
-from genlab.stages.report.pictures import data_uri
+from genlab.pages import data_uri
 
 ACCENTS = (
     "#0072b2",

@@ -5,12 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
+from genlab import pages
+from genlab.pages import Picture
 from genlab.stages.report import curves, drawing, latents, pictures, table, words
 from genlab.stages.report.collect import Laboratory, Model, differing
 from genlab.stages.report.drawing import Chart
-from genlab.stages.report.pictures import Picture
 
 
 @dataclass(frozen=True)
@@ -53,34 +52,30 @@ class Chapter:
 
 def render(laboratory: Laboratory) -> str:
     """Returns the page. Names and texts are escaped; nothing is loaded from outside."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
     groups = table.groups(laboratory)
-    return environment.get_template("page.html.j2").render(
-        laboratory=laboratory,
-        dataset=laboratory.dataset,
-        shape=" × ".join(map(str, laboratory.dataset["image_shape"])),
-        num_images=sum(laboratory.dataset["num_images"].values()),
-        warning=words.warning(laboratory),
-        statements=words.summary(laboratory),
-        groups=groups,
-        everything=table.everything(laboratory),
-        unranked=[row for group in groups for row in group.rows if row.unranked],
-        missing=_missing(laboratory, groups),
-        originals=_originals(laboratory),
-        strips=_strips(laboratory),
-        chapters=[_chapter(laboratory, index, model) for index, model in enumerate(laboratory.models)],
-        class_numbers=_class_numbers(laboratory),
-        checks=sorted(laboratory.validation.get("checks", []), key=lambda check: bool(check.get("success"))),
-        accuracy=_share(laboratory.features_metrics.get("test/accuracy")),
-        protocols=_protocols(laboratory),
-        commands=_commands(laboratory),
+    return (
+        pages.environment(Path(__file__).parent)
+        .get_template("page.html.j2")
+        .render(
+            laboratory=laboratory,
+            dataset=laboratory.dataset,
+            shape=" × ".join(map(str, laboratory.dataset["image_shape"])),
+            num_images=sum(laboratory.dataset["num_images"].values()),
+            warning=words.warning(laboratory),
+            statements=words.summary(laboratory),
+            groups=groups,
+            everything=table.everything(laboratory),
+            unranked=[row for group in groups for row in group.rows if row.unranked],
+            missing=_missing(laboratory, groups),
+            originals=_originals(laboratory),
+            strips=_strips(laboratory),
+            chapters=[_chapter(laboratory, index, model) for index, model in enumerate(laboratory.models)],
+            class_numbers=_class_numbers(laboratory),
+            checks=sorted(laboratory.validation.get("checks", []), key=lambda check: bool(check.get("success"))),
+            accuracy=_share(laboratory.features_metrics.get("test/accuracy")),
+            protocols=_protocols(laboratory),
+            commands=_commands(laboratory),
+        )
     )
 
 

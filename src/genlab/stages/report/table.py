@@ -1,10 +1,10 @@
 """The rows of the comparison: one per quantity, one cell per model, and the best value where that may be said."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from genlab.pages import duration, significant
 from genlab.stages.report import ranking
 from genlab.stages.report.collect import Laboratory, Model
 
@@ -61,24 +61,6 @@ class Group:
 
     title: str
     rows: list[Row] = field(default_factory=list)
-
-
-def significant(value: float, digits: int = 3) -> str:
-    """Returns the value with so many significant digits, without an exponent from 1e-6 on, thousands apart."""
-    if value == 0 or not 1e-6 <= abs(value) < 10**digits:
-        return f"{value:,.0f}" if value == 0 or abs(value) >= 1 else f"{value:.{digits - 1}e}"
-    rounded = float(f"{value:.{digits - 1}e}")
-    return f"{rounded:,.{max(0, digits - 1 - math.floor(math.log10(abs(rounded))))}f}"
-
-
-def duration(seconds: float) -> str:
-    """Returns a length of time as people say it."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{seconds:.1f} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
 def _share(value: float) -> str:

@@ -11,6 +11,10 @@ process      a trial's process, as the tuner sees it
 trial        the same, as it sees itself: trains and measures
 confirm      the best trials against the present settings, in full, with several seeds
 record       what is left behind
+page         the same for people: one HTML file
+words        findings in sentences
+figures      the search, drawn: which figures there are
+drawing      how they look                                                             [plotly]
 apply        the winner into params.yaml
 """
 
@@ -19,7 +23,7 @@ from pathlib import Path
 
 from genlab import tracking
 from genlab.params import Params
-from genlab.stages.tune import loop, plan, record, storage, study
+from genlab.stages.tune import loop, page, plan, record, storage, study
 from genlab.stages.tune.apply import apply
 from genlab.stages.tune.confirm import Confirmation, confirm, differences
 from genlab.stages.tune.record import read_best
@@ -72,6 +76,7 @@ def run(
             return f"{search.study_name}: the trials are over; the process that ended the last one confirms."
         confirmation = confirm(search, found, run)
         record.write(search, found, confirmation, out)
+        page.write(search, found, confirmation, out)
         run.log_artifact(out, "study")
     return _verdict(search, confirmation)
 

@@ -5,7 +5,8 @@ import json
 import statistics
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -137,6 +138,7 @@ def _run(plan: Plan, job: Job, run: tracking.Run, slot: int, stop: threading.Eve
     name = f"{contender.name} in full, seed {plan.params.seed + index}{', test' if 'test' in splits else ''}"
     params = plan.full_params(contender.settings, index)
     order = plan.order(params, splits, name, (slot, plan.params.search.workers), run.run_id)
+    order = replace(order, pictures=_path(plan, job).with_suffix(""))
     outcome = process.run(order, lambda step, value: True, None, stop)
     if outcome.state == "stopped":
         return None
@@ -152,7 +154,7 @@ def _run(plan: Plan, job: Job, run: tracking.Run, slot: int, stop: threading.Eve
     return done
 
 
-def _path(plan: Plan, job: Job) -> Any:
+def _path(plan: Plan, job: Job) -> Path:
     """Returns where a training is kept: named by all that it depends on."""
     contender, index, splits = job
     params = plan.full_params(contender.settings, index)
@@ -168,6 +170,12 @@ def _read(plan: Plan, job: Job) -> Training | None:
     facts = json.loads(path.read_text())
     contender = Contender(**facts.pop("contender"))
     return Training(contender, splits=tuple(facts.pop("splits")), **facts)
+
+
+def pictures(plan: Plan, training: Training) -> dict[str, Path]:
+    """Returns the grids that a training in full has left, PNG by name: those of `trial.PICTURES` that there are."""
+    folder = _path(plan, (training.contender, training.index, training.splits)).with_suffix("")
+    return {path.stem: path for path in sorted(folder.glob("*.png"))}
 
 
 @dataclass(frozen=True)
@@ -189,17 +197,18 @@ class Difference:
 
 
 def differences(plan: Plan, found: Confirmation) -> list[Difference]:
-    """Returns the objectives, on validation and on test, then every other number that both sides have."""
+    """Returns the differences by each objective, on validation and on test."""
     numbers: dict[str, tuple[list[float], list[float], int]] = {}
     for objective in plan.objectives:
         sign = 1 if objective.direction == "minimize" else -1
         for split in ("validation", "test"):
             sides = [[objective.of(each.values, split) for each in side] for side in (found.present, found.won)]
             numbers[f"{split} {objective.name}"] = (sides[0], sides[1], sign)
-    return [_difference(name, *parts) for name, parts in numbers.items()]
+    return [difference(name, *parts) for name, parts in numbers.items()]
 
 
-def _difference(name: str, present: Sequence[float], winner: Sequence[float], sign: int) -> Difference:
+def difference(name: str, present: Sequence[float], winner: Sequence[float], sign: int) -> Difference:
+    """Returns how one number of both sides differs; `sign` is 1 where low is good, -1 where high is."""
     means, deviations = [[f(side) for side in (present, winner)] for f in (statistics.mean, statistics.stdev)]
     spread = (deviations[0] ** 2 + deviations[1] ** 2) ** 0.5
     return Difference(name, means[0], deviations[0], means[1], deviations[1], sign * (means[0] - means[1]), spread)

@@ -43,7 +43,9 @@ def search(plan: Plan, study: Study, num_trials: int, run: tracking.Run) -> bool
     watch = _Watch(plan, study, run, bar)
     watch.show()
     with bar, study.heartbeats():
-        in_parallel(lambda slot, stop: _work(slot, stop, plan, study, num_trials, watch), plan.params.search.workers)
+        in_parallel(
+            lambda slot, stop: _work(slot, stop, plan, study, num_trials, run, watch), plan.params.search.workers
+        )
     return was_over or not study.is_shared or watch.ended_last
 
 
@@ -88,7 +90,15 @@ class _Watch:
             self._bar.refresh()
 
 
-def _work(slot: int, stop: threading.Event, plan: Plan, study: Study, num_trials: int, watch: _Watch) -> None:
+def _work(
+    slot: int,
+    stop: threading.Event,
+    plan: Plan,
+    study: Study,
+    num_trials: int,
+    run: tracking.Run,
+    watch: _Watch,
+) -> None:
     while not stop.is_set():
         trial = study.ask(num_trials)
         if trial is None:
@@ -97,7 +107,7 @@ def _work(slot: int, stop: threading.Event, plan: Plan, study: Study, num_trials
             stop.wait(min(5, plan.params.search.heartbeat_seconds))  # another machine may lose its trial
             continue
         settings = plan.space.settings(trial.params)
-        order = _order(plan, study, trial, settings, slot)
+        order = _order(plan, study, trial, settings, slot, run.run_id)
         limit = plan.params.search.trial_seconds
         outcome = process.run(order, lambda step, value, t=trial: study.report(t, step, value), limit, stop)  # type: ignore[misc]
         if outcome.state == "stopped":
@@ -106,11 +116,11 @@ def _work(slot: int, stop: threading.Event, plan: Plan, study: Study, num_trials
         watch.show()
 
 
-def _order(plan: Plan, study: Study, trial: Trial, settings: dict[str, Any], slot: int) -> Order:
+def _order(plan: Plan, study: Study, trial: Trial, settings: dict[str, Any], slot: int, parent: str | None) -> Order:
     params = plan.trial_params(settings)
     share = (slot, plan.params.search.workers)
     name = f"trial {study.first_number(trial)}"
-    return plan.order(params, ("validation",), name, share)
+    return plan.order(params, ("validation",), name, share, parent)
 
 
 def _settle(

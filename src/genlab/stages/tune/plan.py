@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -56,7 +55,7 @@ class Plan:
         search, steps = self.params.search, self.tune.steps
         short = {"steps": steps, "monitor": self.tune.prune_by, "keep": "last", "patience": 0}
         seen = {
-            "validate_every_steps": math.ceil(steps / search.num_reports),
+            "validate_every_steps": search.report_every(steps),
             "num_validation_images": search.num_images,
             "num_picture_times": 2,
         }
@@ -99,6 +98,7 @@ class Plan:
         self, params: Params, splits: tuple[str, ...], run_name: str, share: tuple[int, int], parent: str | None = None
     ) -> Order:
         """Returns the order of a trial, or of a training in full."""
+        is_judged = splits == ("validation",) and len(self.objectives) == 1  # Optuna takes no reports of several
         log = storage.folder(self.study_name) / "logs" / f"{run_name.replace(' ', '-')}.log"
         return Order(
             params=params,
@@ -106,7 +106,7 @@ class Plan:
             images=self.images,
             features=self.features,
             splits=splits,
-            prune_by=self.tune.prune_by if splits == ("validation",) else None,
+            prune_by=self.tune.prune_by if is_judged else None,
             run_name=run_name,
             training_id=f"{self.study_id}-{run_name.replace(' ', '-')}",
             experiment=self.experiment,
@@ -114,7 +114,6 @@ class Plan:
             tags={"genlab.study": self.study_name},
             share=share,
             log=log,
-            is_trial=parent is None,
         )
 
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from genlab.stages.tune import trial
 from genlab.stages.tune.trial import Order
 
-PRELOADED = "genlab.stages.tune.preload"
+PRELOADED = ["genlab.preload", "genlab.stages.tune.trial"]
 GRACE_SECONDS = 5.0
 STOP_SECONDS = 0.5
 
@@ -37,7 +37,7 @@ class Outcome(NamedTuple):
 def _context() -> ForkServerContext:
     """Returns how processes are made: forked from one that has imported all, and done nothing yet."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([PRELOADED])
+    context.set_forkserver_preload(PRELOADED)
     return context
 
 

@@ -5,7 +5,6 @@ and goes on then asks for what an uninterrupted one would have asked for. The qu
 place in the sequence is kept in the storage. A grid is no sampler: its points stand in the queue from the start.
 """
 
-import math
 from collections.abc import Callable
 
 import optuna
@@ -48,25 +47,22 @@ SAMPLERS: dict[str, Callable[[int, int, int], BaseSampler]] = {
 """By name: of the study's seed, how many trials there were, and how many of them begin a study at random."""
 
 
-def _median(startup: int, num_reports: int, steps: int) -> BasePruner:
-    """Judges from the second report on."""
-    return MedianPruner(n_startup_trials=startup, n_warmup_steps=math.ceil(steps / num_reports) + 1)
+def _median(startup: int, every: int, steps: int) -> BasePruner:
+    return MedianPruner(n_startup_trials=startup, n_warmup_steps=every + 1)  # the first report says too little
 
 
-def _hyperband(startup: int, num_reports: int, steps: int) -> BasePruner:
+def _hyperband(startup: int, every: int, steps: int) -> BasePruner:
     """Judges at the first, third, ninth ... report, as many of them as a trial's bracket says."""
-    pruner = HyperbandPruner(
-        min_resource=math.ceil(steps / num_reports), max_resource=max(steps, num_reports), reduction_factor=3
-    )
+    pruner = HyperbandPruner(min_resource=every, max_resource=steps, reduction_factor=3)
     pruner.prune(  # a trial without reports: brackets are made then, and the sampler sees those of a trial from then on
         optuna.create_study(), optuna.trial.create_trial(state=optuna.trial.TrialState.RUNNING)
     )
     return pruner
 
 
-PRUNERS: dict[str, Callable[[int, int, int], BasePruner]] = {
-    "median": _median,
-    "hyperband": _hyperband,
-    "none": lambda startup, num_reports, steps: NopPruner(),
-}
-"""By name: of how many trials begin a study unpruned, how often a trial reports, and of how many steps it is."""
+def _none(startup: int, every: int, steps: int) -> BasePruner:
+    return NopPruner()
+
+
+PRUNERS: dict[str, Callable[[int, int, int], BasePruner]] = {"median": _median, "hyperband": _hyperband, "none": _none}
+"""By name: of how many trials begin a study unpruned, after how many steps each reports, and a trial's steps."""

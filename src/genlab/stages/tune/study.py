@@ -250,7 +250,9 @@ def load(
     Raises:
         InputError: There is a study of this name with another identity.
     """
-    pruner = sampling.PRUNERS[search.pruner](search.startup_trials, search.num_reports, identity["steps"])
+    pruner = sampling.PRUNERS[search.pruner](
+        search.startup_trials, search.report_every(identity["steps"]), identity["steps"]
+    )
     with locked(storage, name):
         study = optuna.create_study(
             storage=storage, study_name=name, directions=list(directions), pruner=pruner, load_if_exists=True

@@ -3,7 +3,9 @@
 import hashlib
 import json
 import os
+import signal
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
@@ -19,6 +21,8 @@ from genlab.images import grid, write_png
 from genlab.params import Params
 from genlab.training import Job
 
+PICTURES = ("prior_samples", "fitted_samples", "originals", "reconstructions")
+"""Grids that are kept, where the model and the objective give them."""
 NUM_REPEATS = 2
 """Sets of generated images that a trial is scored on."""
 
@@ -41,7 +45,7 @@ class Order:
         tags: Of the run.
         share: Which share of the machine this is, and of how many.
         log: What the process prints.
-        is_trial: What it keeps is its own, since two may have equal settings; a training in full may be the pipeline's.
+        pictures: A folder for the grids of samples and reconstructions on the last split; None: the training's own.
     """
 
     params: Params
@@ -57,7 +61,12 @@ class Order:
     tags: Mapping[str, str]
     share: tuple[int, int]
     log: Path
-    is_trial: bool
+    pictures: Path | None = None
+
+    @property
+    def is_trial(self) -> bool:
+        """Whether it is a trial, and no training in full."""
+        return self.pictures is None
 
 
 class Pruned(Exception):  # noqa: N818 - no error
@@ -70,6 +79,7 @@ def run(order: Order, connection: Connection, alive: Connection) -> None:
     Sends `("begun", train_key)` and `("report", step, value)`, is answered to the latter whether to go on, and ends
     with `("done", values)`, `("pruned", None)` or `("failed", reason)`. Dies with the tuner: at the end of `alive`.
     """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is for the tuner, which ends this process
     threading.Thread(target=_die_with_the_tuner, args=(alive,), daemon=True).start()
     _print_to(order.log)
     devices.take_share(*order.share)
@@ -126,6 +136,7 @@ class _Recorder:
 
 
 def _prepare(order: Order) -> Job:
+    """Returns the job; what a trial keeps is its own, since two may have equal settings."""
     job = training.prepare(order.params, order.name, order.images, order.features)
     if not order.is_trial:
         return job
@@ -154,23 +165,28 @@ def _train_and_measure(order: Order, connection: Connection) -> tuple[str, Any]:
             run.set_tags({"genlab.trial_state": "pruned"})
             return "pruned", None
         devices.configure("float32", job.training.deterministic)
-        values = {"train_seconds": summary.train_seconds}
+        values, started = {"train_seconds": summary.train_seconds}, time.monotonic()
         for split in order.splits:
             values |= _measure(order, job, split, run)
+        values["measure_seconds"] = time.monotonic() - started
         run.log_metrics(values, step=job.settings.steps)
         run.set_tags({"genlab.trial_state": "complete"})
     return "done", values
 
 
 def _measure(order: Order, job: Job, split: str, run: tracking.Run) -> dict[str, float]:
-    """Returns the scores on one split, and shows samples of a model that has no prior, which training does not."""
+    """Returns the scores on one split, and keeps pictures; shows samples of a model that has no prior, too."""
     trained, extractor = trained_model.load(job.folder / "result"), feature_extractor.load(order.features)
     seed = seeds.derive(order.params.seed, "evaluate")
-    scores = evaluation.measure(Task(trained, extractor, order.images, order.params, seed, split=split))
+    task = Task(trained, extractor, order.images, order.params, seed, split=split)
+    scores = evaluation.measure(task)
+    if rebuilt := len(scores.pictures.get("reconstructions", ())):
+        scores.pictures["originals"] = trained.as_seen(task.real.images[:rebuilt])
     for name, pictures in scores.pictures.items():
-        if name.endswith("_samples"):
-            path = job.folder / f"{name}.png"
+        path = (order.pictures or job.folder) / f"{name}.png"
+        if name in PICTURES:
             write_png(path, grid(pictures))
+        if name.endswith("_samples"):
             run.log_image(path, "samples", job.settings.steps)
     if scores.skipped:
         print(json.dumps(scores.skipped, indent=2), flush=True)

@@ -1,0 +1,80 @@
+"""What all pages share: templates, one look in light and dark (`look.css`), pictures as addresses, numbers as text."""
+
+import base64
+import io
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+
+GRID_WIDTH = 264
+"""What a grid of images takes, about, in CSS pixels."""
+
+
+def environment(folder: Path) -> jinja2.Environment:
+    """Returns the templates of a folder and those shared; what they are given is escaped, and must be there."""
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader([folder, Path(__file__).parent]),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A PNG for the page.
+
+    Attributes:
+        source: The data URI.
+        width: Width in CSS pixels: a whole multiple of the pixels' number where they are to stay square.
+        height: Height in CSS pixels.
+        crisp: Whether pixels are enlarged as squares; false for a picture that is shown smaller than it is.
+        count: The number of images in the grid.
+        step: The training step, for growth.
+    """
+
+    source: str
+    width: int
+    height: int
+    crisp: bool
+    count: int = 0
+    step: int = 0
+
+
+def data_uri(png: bytes) -> str:
+    """Returns PNG bytes as an address that holds them."""
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+
+
+def picture(png: bytes, count: int = 0, step: int = 0) -> Picture:
+    """Returns a PNG at the size that it is shown at."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(png)) as image:
+        width, height = image.size
+    scale = max(1, (GRID_WIDTH + width // 8) // width)
+    crisp = width * scale <= GRID_WIDTH * 1.25
+    shown = width * scale if crisp else GRID_WIDTH
+    return Picture(data_uri(png), shown, round(height * shown / width), crisp, count, step)
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """Returns the value with so many significant digits, without an exponent from 1e-6 on, thousands apart."""
+    if value == 0 or not 1e-6 <= abs(value) < 10**digits:
+        return f"{value:,.0f}" if value == 0 or abs(value) >= 1 else f"{value:.{digits - 1}e}"
+    rounded = float(f"{value:.{digits - 1}e}")
+    return f"{rounded:,.{max(0, digits - 1 - math.floor(math.log10(abs(rounded))))}f}"
+
+
+def duration(seconds: float) -> str:
+    """Returns a length of time as people say it."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
