@@ -160,7 +160,7 @@ def finish(tuner: BaseProcess, place: Place) -> None:
     assert tuner.exitcode == 0, place.said[-3000:]
 
 
-@pytest.fixture(scope="module", params=["tpe", "random"])
+@pytest.fixture(scope="module", params=["tpe", pytest.param("random", marks=pytest.mark.slow)])
 def whole(request: pytest.FixtureRequest, start: Start, tmp_path_factory: pytest.TempPathFactory) -> Place:
     """Returns where a study came to its end undisturbed."""
     place = Place(tmp_path_factory.mktemp(f"whole-{request.param}"), search={"sampler": request.param})
@@ -258,7 +258,7 @@ def test_trial_killed_twice_is_a_failure_and_the_study_goes_on(start: Start, tmp
     assert "trial 2 failed: was killed by SIGKILL twice" in place.said
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_ctrl_c_leaves_a_study_that_goes_on(start: Start, whole: Place, number: int, tmp_path: Path) -> None:
     """To the whole process group, as a terminal sends it."""
     place = Place(tmp_path, search={"sampler": whole.sampler})  # type: ignore[attr-defined]

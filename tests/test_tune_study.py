@@ -182,7 +182,7 @@ class FallsAfter:
 NUM_TRIALS = 9
 
 
-@pytest.mark.parametrize("moment", [0, *(pytest.param(number, marks=pytest.mark.slow) for number in range(1, 5))])
+@pytest.mark.parametrize("moment", [0, *(pytest.param(number, marks=pytest.mark.slow) for number in range(1, 10))])
 @pytest.mark.parametrize(
     ("sampler", "pruner"), [("tpe", "median"), ("tpe", "hyperband"), ("random", "none"), ("random", "median")]
 )
@@ -198,7 +198,7 @@ def test_study_cut_at_every_write_is_the_uninterrupted_one(
     assert ("PRUNED" in states) == (pruner != "none")
     writes = len((storage.folder("s") / "journal.log").read_bytes().splitlines())
     unlike = []
-    for number in range(moment, writes, 5):
+    for number in range(moment, writes, 10):
         with monkeypatch.context() as patch:
             patch.setenv("DVC_ROOT", str(tmp_path / f"{number}"))
             FallsAfter(patch, number, torn=bool(number % 2))

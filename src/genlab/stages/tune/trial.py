@@ -133,6 +133,7 @@ class _Recorder:
 
 
 def _prepare(order: Order) -> Job:
+    """Returns the job; what a trial keeps is its own, since two may have equal settings."""
     job = training.prepare(order.params, order.name, order.images, order.features)
     if not order.is_trial:
         return job
