@@ -116,6 +116,7 @@ def test_second_repro_does_nothing(copy: Path) -> None:
     assert run(copy, "git", "status", "--porcelain") == ""
 
 
+@pytest.mark.slow
 def test_fresh_clone_scores_again_and_ends_with_the_same_hashes(copy: Path, tmp_path: Path) -> None:
     """Git has metrics.json and dvc.lock; the clone's own MLflow store must get all scores all the same."""
     clone = tmp_path / "clone"
@@ -127,6 +128,7 @@ def test_fresh_clone_scores_again_and_ends_with_the_same_hashes(copy: Path, tmp_
     assert run(clone, "git", "status", "--porcelain") == ""  # dvc.lock and metrics.json, byte for byte
 
 
+@pytest.mark.slow
 def test_variant_is_one_entry(copy: Path) -> None:
     yaml = YAML(typ="safe")
     entry = dict(yaml.load(copy / "params.yaml")["models"]["vae"])

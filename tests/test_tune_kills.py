@@ -218,6 +218,7 @@ def test_killed_tuners_make_the_same_study(start: Start, whole: Place, num_kills
     assert len([run for run in place.runs() if run.info.run_name == STUDY]) == 1
 
 
+@pytest.mark.slow
 def test_killed_trials_make_the_same_study(start: Start, whole: Place, tmp_path: Path) -> None:
     """Each trial's first process is killed from outside."""
     place = Place(tmp_path, search={"sampler": whole.sampler})  # type: ignore[attr-defined]
@@ -286,6 +287,7 @@ def test_second_tuner_is_refused(start: Start, tmp_path: Path) -> None:
     assert first.is_alive()
 
 
+@pytest.mark.slow
 def test_more_trials_go_on_where_the_study_was(start: Start, whole: Place, tmp_path: Path) -> None:
     place = Place(tmp_path, search={"sampler": whole.sampler})  # type: ignore[attr-defined]
     for number in (3, 7, NUM_TRIALS):
@@ -299,6 +301,7 @@ def test_several_workers_end_a_study(start: Start, tmp_path: Path) -> None:
     assert [trial.number for trial in settled(place.trials(STUDY))] == list(range(NUM_TRIALS))
 
 
+@pytest.mark.slow
 def test_several_workers_are_killed(start: Start, tmp_path: Path) -> None:
     place = Place(tmp_path, search={"workers": 3})
     kill_until_it_ends(start, place, np.random.default_rng(SEED), 3)

@@ -215,6 +215,7 @@ def test_killed_machine_loses_no_trial(server: Server, address: str, start: Star
         print(trial.number, trial.state.name, trial.system_attrs.get("retry_history", ""))
 
 
+@pytest.mark.slow
 def test_server_that_stops_is_one_line_and_the_same_command_goes_on(
     server: Server, address: str, start: Start, tmp_path: Path
 ) -> None:
@@ -236,6 +237,7 @@ def test_server_that_stops_is_one_line_and_the_same_command_goes_on(
     assert len(settled(trials(address))) == 5
 
 
+@pytest.mark.slow
 def test_many_that_start_at_once_make_one_study(address: str, start: Start) -> None:
     """An empty database, six processes: the tables, the study and its first trial are made once."""
     context = multiprocessing.get_context("forkserver")  # of `start`: it has imported all
@@ -264,6 +266,7 @@ def _take_part(barrier: Any, queue: Any, address: str) -> None:
     queue.put(number)
 
 
+@pytest.mark.slow
 def test_grid_on_many_machines_has_each_point_once(server: Server, start: Start, tmp_path: Path) -> None:
     address = server.database()
     space = {"learning_rate": {"choices": [1e-3, 2e-3]}, "kl_weight": {"choices": [1.0, 2.0, 3.0]}}
