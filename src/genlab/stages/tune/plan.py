@@ -166,19 +166,7 @@ def make(params: Params, name: str, study_name: str | None, images_folder: Path,
         InputError: Anything in the model's entry, in `tune` or in `search` cannot be; the message is one line.
     """
     entry = params.model(name)
-    if study_name is not None and not re.fullmatch(NAME, study_name):
-        raise InputError(
-            f"a study's name must consist of letters, digits, '_', '-' and '.', and begin with one of the first two. "
-            f"Received: {study_name!r}. See --study."
-        )
-    for other in params.tune:
-        if other not in params.models:
-            raise InputError(
-                f"params.yaml: tune must name models{nearest(other, params.models)}. Received: {other!r}. "
-                f"See params.yaml: tune.{other}."
-            )
-    if name not in params.tune:
-        raise InputError(f"params.yaml: tune must have an entry for {name}. Received: none. See params.yaml: tune.")
+    _check_names(params, name, study_name)
     description = _check_data(params, images_folder)
     where, tune = f"params.yaml: tune.{name}", params.tune[name]
     job = training.prepare(params.model_copy(update={"models": {name: entry}}), name, images_folder, features)
@@ -196,18 +184,6 @@ def make(params: Params, name: str, study_name: str | None, images_folder: Path,
             f"pruner must be none with several objectives. Received: {params.search.pruner}. "
             "See params.yaml: search.pruner."
         )
-    identity = {
-        "space": searched.describe(),
-        "objective": [each.name for each in objectives],
-        "steps": tune.steps,
-        "prune_by": tune.prune_by,
-        "num_images": params.search.num_images,
-        "present": {key: value for key, value in entry.items() if key not in searched.distributions and key != "steps"},
-        "data": description["sha256"],
-        "features": feature_extractor.read_settings(features)["weights_sha256"],
-        "seed": params.seed,
-        "genlab_version": genlab.__version__,
-    }
     found = Plan(
         params,
         name,
@@ -218,10 +194,46 @@ def make(params: Params, name: str, study_name: str | None, images_folder: Path,
         searched,
         objectives,
         job.settings.kind,
-        json.loads(json.dumps(identity)),
+        _identity(params, name, searched, objectives, description["sha256"], features),
     )
     training.prepare(found.trial_params({}), name, images_folder, features)  # the short training may not be one
     return found
+
+
+def _identity(
+    params: Params, name: str, searched: Space, objectives: list[Objective], data_sha256: str, features: Path
+) -> dict[str, Any]:
+    """Returns all that the values of a study depend on beside the settings tried, as JSON gives it back."""
+    tune, entry = params.tune[name], params.model(name)
+    facts = {
+        "space": searched.describe(),
+        "objective": [each.name for each in objectives],
+        "steps": tune.steps,
+        "prune_by": tune.prune_by,
+        "num_images": params.search.num_images,
+        "present": {key: value for key, value in entry.items() if key not in searched.distributions and key != "steps"},
+        "data": data_sha256,
+        "features": feature_extractor.read_settings(features)["weights_sha256"],
+        "seed": params.seed,
+        "genlab_version": genlab.__version__,
+    }
+    return json.loads(json.dumps(facts))
+
+
+def _check_names(params: Params, name: str, study_name: str | None) -> None:
+    if study_name is not None and not re.fullmatch(NAME, study_name):
+        raise InputError(
+            f"a study's name must consist of letters, digits, '_', '-' and '.', and begin with one of the first two. "
+            f"Received: {study_name!r}. See --study."
+        )
+    for other in params.tune:
+        if other not in params.models:
+            raise InputError(
+                f"params.yaml: tune must name models{nearest(other, params.models)}. Received: {other!r}. "
+                f"See params.yaml: tune.{other}."
+            )
+    if name not in params.tune:
+        raise InputError(f"params.yaml: tune must have an entry for {name}. Received: none. See params.yaml: tune.")
 
 
 def _check_data(params: Params, folder: Path) -> dict[str, Any]:
