@@ -157,6 +157,7 @@ def test_mlflow_has_a_parent_and_a_child_per_trial(studies: Studies, model: str)
         source = "fitted" if model == "autoencoder" else "prior"
         if trial.state == TrialState.COMPLETE:
             assert run.data.metrics[f"validation/{source}/frechet_distance"] == trial.values[0]
+            assert run.data.metrics["objective"] == trial.values[0]
             pictures = lab.client(uri).list_artifacts(run.info.run_id, "images")
             assert any("samples" in picture.path for picture in pictures)
 

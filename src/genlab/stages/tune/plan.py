@@ -143,6 +143,7 @@ class Plan:
             training_id=f"{self.study_id}-{word}",
             experiment=self.experiment,
             tags={"genlab.study": self.study_name},
+            objectives=tuple(self.objectives),
             log=storage.folder(self.study_name) / "logs" / f"{word}.log",
             **more,
         )

@@ -19,6 +19,7 @@ from genlab.errors import InputError
 from genlab.evaluation import Task
 from genlab.images import grid, write_png
 from genlab.params import Params
+from genlab.stages.tune.objective import Objective, Unmeasured
 from genlab.training import Job
 
 PICTURES = ("prior_samples", "fitted_samples", "originals", "reconstructions")
@@ -46,6 +47,7 @@ class Order:
         share: Which share of the machine this is, and of how many.
         log: What the process prints.
         is_trial: What it keeps is its own, since two may have equal settings; a training in full may be the pipeline's.
+        objectives: Logged beside what they are made of, once it is measured.
         pictures: A folder for the grids of samples and reconstructions on the last split; None: the training's own.
     """
 
@@ -64,6 +66,7 @@ class Order:
     log: Path
     is_trial: bool
     pictures: Path | None = None
+    objectives: tuple[Objective, ...] = ()
 
 
 class Pruned(Exception):  # noqa: N818 - no error
@@ -166,9 +169,20 @@ def _train_and_measure(order: Order, connection: Connection) -> tuple[str, Any]:
         for split in order.splits:
             values |= _measure(order, job, split, run)
         values["measure_seconds"] = time.monotonic() - started
-        run.log_metrics(values, step=job.settings.steps)
+        run.log_metrics(values | _objectives(order, values), step=job.settings.steps)
         run.set_tags({"genlab.trial_state": "complete"})
     return "done", values
+
+
+def _objectives(order: Order, values: dict[str, float]) -> dict[str, float]:
+    """Returns `objective`, or several as `objective_1` and so on; none where one has no value."""
+    names = (
+        ["objective"] if len(order.objectives) == 1 else [f"objective_{n + 1}" for n in range(len(order.objectives))]
+    )
+    try:
+        return {name: each.of(values) for name, each in zip(names, order.objectives, strict=True)}
+    except Unmeasured:
+        return {}
 
 
 def _measure(order: Order, job: Job, split: str, run: tracking.Run) -> dict[str, float]:
