@@ -107,6 +107,16 @@ def test_result_holds_a_model_that_can_be_loaded(finished: Callable[[str], tuple
     assert [path for path in result.parent.iterdir() if path.name not in ("result", "lock", "summary.json")] == []
 
 
+def test_finished_training_tells_another_recorder(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    first, again = Recorder(), Recorder()
+    training.fit(tiny_job(data, "vae"), first)
+    training.fit(tiny_job(data, "vae"), again)
+    assert first.metrics == again.metrics
+    assert sorted(first.pictures) == sorted(again.pictures)
+    assert first.pictures
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_history_is_what_was_recorded(finished: Callable[[str], tuple[Path, Recorder]], kind: str) -> None:
     result, recorder = finished(kind)

@@ -107,17 +107,13 @@ def _work(
             stop.wait(min(5, plan.params.search.heartbeat_seconds))  # another machine may lose its trial
             continue
         settings = plan.space.settings(trial.params)
-        order = _order(plan, study, trial, settings, slot, run.run_id)
-        limit = plan.params.search.trial_seconds
+        share, limit = (slot, plan.params.search.workers), plan.params.search.trial_seconds
+        order = plan.trial_order(settings, study.first_number(trial), share, run.run_id)
         outcome = process.run(order, lambda step, value, t=trial: study.report(t, step, value), limit, stop)  # type: ignore[misc]
         if outcome.state == "stopped":
             return
         watch.ended_last |= _settle(plan, study, trial, order, outcome, settings, num_trials)
         watch.show()
-
-
-def _order(plan: Plan, study: Study, trial: Trial, settings: dict[str, Any], slot: int, parent: str | None) -> Order:
-    return plan.trial_order(settings, study.first_number(trial), (slot, plan.params.search.workers), parent)
 
 
 def _settle(

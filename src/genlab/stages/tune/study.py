@@ -107,12 +107,12 @@ class Study:
                 return self._begin(self._lost.pop(0).number)
             trials = self.trials
             running = [trial for trial in trials if trial.state == TrialState.RUNNING]
-            if len(settled(trials)) + len(running) >= num_trials:
+            number = len(settled(trials)) + len(running)
+            if number >= num_trials:
                 return None
             queued = any(trial.state == TrialState.WAITING for trial in trials)
             if self._search.sampler == sampling.GRID and not queued:
                 return None
-            number = len(settled(trials)) + len(running)
             self.optuna.sampler = self._sampler(number)
             return self._suggest(self.optuna.ask(), number)
 
