@@ -18,6 +18,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import TrialState
 
 from genlab import images
+from genlab.errors import InputError
 from genlab.measures import Measure
 from genlab.params import Params, Tune
 from genlab.quiet import import_tensorflow
@@ -102,11 +103,14 @@ class Measured:
     others_on_test: tuple[float, float, float] = (30.0, 31.0, 32.0)
     others_psnr: float = 20.0
     runs: int = 0
+    fails: str = "no training"
 
     def run(self, order: trial.Order, report: Any, limit: Any, stop: threading.Event) -> Outcome:
         entry, index = order.params.models["vae"], order.params.seed - 7
         is_present = all(entry[name] == PRESENT[name] for name in RANGES if name in entry)
         self.runs += 1
+        if order.run_name.startswith(self.fails):
+            return Outcome("failed", None, WORST)
         assert order.pictures is not None
         for name in trial.PICTURES:
             shade = 10 * index + (100 if is_present else 0) + len(name)
@@ -296,6 +300,25 @@ def test_table_has_every_trial_with_its_reason(params: Params, measured: Measure
     assert [row(text, 4)[place] for place in (1, 2, -1)] == ["failed", "–", WORST]
     assert "<script>alert" not in text
     assert "Complete 3 Failed 1 Pruned 1" in Page(text).text
+
+
+def test_finalist_that_fails_in_full_is_left_out_and_named(params: Params, measured: Measured) -> None:
+    measured.fails = "trial 2"
+    found = confirmed(usual(params))
+    assert [each.contender.name for each in found.failed] == ["trial 2"]
+    assert found.winner.name == "trial 1"
+    said = Page(rendered(usual(params))).text
+    assert f"trial 2 could not be trained in full ({WORST}) and was left out." in said
+    assert f"trial 2 failed: {WORST}" in said
+
+
+@pytest.mark.parametrize(
+    "fails", ["present", "trial 2 in full, seed 8"], ids=["present settings", "winner's second seed"]
+)
+def test_comparison_needs_both_sides(params: Params, measured: Measured, fails: str) -> None:
+    measured.fails = fails
+    with pytest.raises(InputError, match=r"a training in full must succeed\. Received: (present|trial 2): <script>"):
+        confirmed(usual(params))
 
 
 def test_lost_trial_is_no_failed_one(params: Params, measured: Measured) -> None:

@@ -44,10 +44,20 @@ class Training:
 
 
 @dataclass(frozen=True)
+class Failure:
+    """A training in full that failed, and why."""
+
+    contender: Contender
+    reason: str
+    log: Path
+
+
+@dataclass(frozen=True)
 class Confirmation:
-    """Who was tried in full, who won, and both sides' trainings with every seed."""
+    """Who was tried in full, who failed in it, who won, and both sides' trainings with every seed."""
 
     finalists: list[Training]
+    failed: list[Failure]
     winner: Contender
     present: list[Training]
     won: list[Training]
@@ -62,7 +72,7 @@ def confirm(plan: Plan, searched: Study, run: tracking.Run) -> Confirmation:
         run: The study's MLflow run.
 
     Raises:
-        InputError: No trial is complete, or a training failed.
+        InputError: No trial is complete, or a training of the present settings or of the winner failed.
     """
     ranking = searched.ranking()
     if not ranking:
@@ -78,21 +88,32 @@ def confirm(plan: Plan, searched: Study, run: tracking.Run) -> Confirmation:
         if all(each.settings != side.settings for side in sides):
             sides.append(each)
     sides = sides[: 1 + plan.params.search.finalists]
-    finalists = _train(plan, [(side, 0, ("validation",)) for side in sides], run)
+    tried = _train(plan, [(side, 0, ("validation",)) for side in sides], run)
+    failed = [each for each in tried if isinstance(each, Failure)]
+    _check_none([each for each in failed if each.contender == present])
+    finalists = [each for each in tried if isinstance(each, Training)]
     winner = _best(plan, finalists).contender
-    return _judge(plan, finalists, present, winner, run)
+    won = _judge(plan, [present] if winner == present else [present, winner], run)
+    return Confirmation(finalists, failed, winner, won[present.name], won[winner.name])
 
 
-def _judge(
-    plan: Plan, finalists: list[Training], present: Contender, winner: Contender, run: tracking.Run
-) -> Confirmation:
-    """Trains both sides with every seed, and measures them on validation and test."""
+def _judge(plan: Plan, sides: Sequence[Contender], run: tracking.Run) -> dict[str, list[Training]]:
+    """Trains each side with every seed, and measures it on validation and test."""
     splits = ("validation", "test")
-    sides = [present] if winner == present else [present, winner]
     jobs = [(side, index, splits) for index in range(plan.params.search.num_seeds) for side in sides]
     done = _train(plan, jobs, run)
-    by_side = {side.name: [each for each in done if each.contender == side] for side in sides}
-    return Confirmation(finalists, winner, by_side[present.name], by_side[winner.name])
+    _check_none([each for each in done if isinstance(each, Failure)])
+    return {
+        side.name: [each for each in done if isinstance(each, Training) and each.contender == side] for side in sides
+    }
+
+
+def _check_none(failed: Sequence[Failure]) -> None:
+    for each in failed:
+        raise InputError(
+            f"a training in full must succeed. Received: {each.contender.name}: {each.reason}. See {each.log}. "
+            "When that is mended, the same command goes on."
+        )
 
 
 def _best(plan: Plan, trainings: Sequence[Training]) -> Training:
@@ -104,9 +125,9 @@ def _best(plan: Plan, trainings: Sequence[Training]) -> Training:
 Job = tuple[Contender, int, tuple[str, ...]]
 
 
-def _train(plan: Plan, jobs: Sequence[Job], run: tracking.Run) -> list[Training]:
-    """Returns one training for each job, in their order; those that are kept are not made again."""
-    found: dict[int, Training] = {}
+def _train(plan: Plan, jobs: Sequence[Job], run: tracking.Run) -> list[Training | Failure]:
+    """Returns what came of each job, in their order; trainings that are kept are not made again."""
+    found: dict[int, Training | Failure] = {}
     queue: SimpleQueue[int] = SimpleQueue()
     for place, job in enumerate(jobs):
         kept = _read(plan, job)
@@ -133,7 +154,7 @@ def _train(plan: Plan, jobs: Sequence[Job], run: tracking.Run) -> list[Training]
     return [found[place] for place in range(len(jobs))]
 
 
-def _run(plan: Plan, job: Job, run: tracking.Run, slot: int, stop: threading.Event) -> Training | None:
+def _run(plan: Plan, job: Job, run: tracking.Run, slot: int, stop: threading.Event) -> Training | Failure | None:
     contender, index, splits = job
     name = f"{contender.name} in full, seed {plan.params.seed + index}{', test' if 'test' in splits else ''}"
     share, pictures = (slot, plan.params.search.workers), _path(plan, job).with_suffix("")
@@ -143,10 +164,7 @@ def _run(plan: Plan, job: Job, run: tracking.Run, slot: int, stop: threading.Eve
         return None
     if outcome.state == "failed":
         tracking.end_training(order.training_id, "FAILED", outcome.reason)
-        raise InputError(
-            f"a training in full must succeed. Received: {name}: {outcome.reason}. See {order.log}. "
-            "When that is mended, the same command goes on."
-        )
+        return Failure(contender, f"{outcome.reason}", order.log)
     done = Training(contender, index, splits, outcome.values or {}, outcome.train_key or "")
     with replacing(_path(plan, job)) as building:
         building.write_text(json.dumps(asdict(done), indent=2) + "\n")

@@ -4,6 +4,7 @@ import json
 import shlex
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from genlab import pages
 from genlab.files import replacing
 from genlab.pages import Picture, duration, significant
 from genlab.stages.tune import drawing, figures, sampling, study, words
-from genlab.stages.tune.confirm import PRESENT, Confirmation, Training, pictures
+from genlab.stages.tune.confirm import PRESENT, Confirmation, Contender, Training, pictures
 from genlab.stages.tune.loop import SECONDS, SETTINGS
 from genlab.stages.tune.plan import Plan
 from genlab.stages.tune.study import REASON, Study
@@ -102,6 +103,7 @@ def render(plan: Plan, searched: Study, found: Confirmation) -> str:
             settings=_settings(plan, found),
             numbers=[(each, judged, words.plus_minus) for each, judged in words.in_full(plan, found)],
             finalists=_finalists(plan, found),
+            settings_of=partial(_settings_of, plan),
             strips=_strips(plan, found),
             figures=[each for each in drawn if each.drawing],
             missing=[each for each in drawn if not each.drawing],
@@ -124,15 +126,19 @@ def _settings(plan: Plan, found: Confirmation) -> list[tuple[str, str, str, str]
 
 def _finalists(plan: Plan, found: Confirmation) -> list[tuple[str, str, list[str]]]:
     """Returns per finalist its name, the objective that it was chosen by, and its settings."""
-    by, searched = plan.objectives[0], plan.space.distributions
+    by = plan.objectives[0]
     return [
         (
             each.contender.name,
             significant(by.of(each.values), 4),
-            [_text(each.contender.settings[key]) for key in searched],
+            _settings_of(plan, each.contender),
         )
         for each in found.finalists
     ]
+
+
+def _settings_of(plan: Plan, contender: Contender) -> list[str]:
+    return [_text(contender.settings[key]) for key in plan.space.distributions]
 
 
 def _text(value: Any) -> str:

@@ -40,6 +40,7 @@ def write(plan: Plan, study: Study, found: Confirmation, folder: Path) -> None:
         "seeds": [plan.params.seed + index for index in range(plan.params.search.num_seeds)],
         "trials": [_trial(each) for each in study.trials],
         "finalists": [asdict(each) for each in found.finalists],
+        "failed": [{"contender": asdict(each.contender), "reason": each.reason} for each in found.failed],
         "winner": asdict(found.winner),
         "trainings": {
             "present": [asdict(each) for each in found.present],

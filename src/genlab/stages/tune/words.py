@@ -48,6 +48,8 @@ def shown(plan: Plan, found: Confirmation) -> list[Difference]:
 
 def _nothing_better(plan: Plan, found: Confirmation) -> Statement:
     others = [each.contender.name for each in found.finalists if each.contender.name != PRESENT]
+    if not others and found.failed:
+        return Statement("Nothing better", "No other finalist could be trained in full: the present settings stay.")
     if not others:
         return Statement("Nothing better", "No other trial is complete: nothing was found beside the present settings.")
     objective = plan.objectives[0]
@@ -143,6 +145,8 @@ def _limits(plan: Plan, trials: Sequence[FrozenTrial], found: Confirmation) -> l
         texts.append(f"Little was searched: {len(complete)} complete trial{'s' if len(complete) != 1 else ''}.")
     if len(failed) > MANY_FAILED * len(trials):
         texts.append(f"{len(failed)} of {len(trials)} trials failed; their reasons are in the table.")
+    for each in found.failed:
+        texts.append(f"{each.contender.name} could not be trained in full ({each.reason}) and was left out.")
     if plan.params.search.num_seeds <= FEW_SEEDS and found.winner.name != PRESENT:
         number = plan.params.search.num_seeds
         texts.append(f"With {number} trainings on each side the standard deviations are rough themselves.")
