@@ -16,6 +16,8 @@ BUILD := $(if $(filter 1,$(GPU)),gpu,cpu)
 LOCK := $(if $(filter 1,$(GPU)),requirements-gpu.lock,requirements.lock)
 STAMP := .venv/.installed-$(BUILD)
 OVERRIDES := $(if $(DATA)$(PROFILE),-S profile=$(or $(PROFILE),default) $(if $(DATA),-S data.name=$(DATA)))
+# A file of tests stays in one process: what it has made once, it uses again.
+PARALLEL ?= --numprocesses 2 --dist loadfile
 REPORT := dvc repro --force --single-item report
 
 # What is on PATH is what `python`, `dvc` and `mlflow` mean in every stage.
@@ -52,10 +54,10 @@ tune: $(STAMP)  ## Search better settings of one model (MODEL=vae TRIALS=50); th
 	genlab tune $(MODEL) --trials $(TRIALS) $(if $(WORKERS),--workers $(WORKERS))
 
 test: $(STAMP) lint  ## Check the code, then run the tests that take under 10 minutes
-	pytest -m 'not slow'
+	pytest -m 'not slow' $(PARALLEL)
 
 test-all: $(STAMP) lint  ## Run all tests
-	pytest
+	pytest $(PARALLEL)
 
 lint: $(STAMP)  ## Check style, types and the floors
 	ruff check .

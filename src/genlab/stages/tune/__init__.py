@@ -20,13 +20,15 @@ apply        the winner into params.yaml
 
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from genlab import tracking
 from genlab.params import Params
-from genlab.stages.tune import loop, page, plan, record, storage, study
-from genlab.stages.tune.apply import apply
-from genlab.stages.tune.confirm import Confirmation, confirm, differences
-from genlab.stages.tune.record import read_best
+from genlab.stages.tune.apply import apply, read_best
+
+if TYPE_CHECKING:
+    from genlab.stages.tune.confirm import Confirmation
+    from genlab.stages.tune.plan import Plan
 
 __all__ = ["apply", "read_best", "run"]
 
@@ -53,6 +55,9 @@ def run(
     Raises:
         InputError: The search cannot be run as it is written; the message is one line.
     """
+    from genlab.stages.tune import loop, page, plan, record, storage, study
+    from genlab.stages.tune.confirm import confirm
+
     search = plan.make(params, name, study_name, images, features)
     with ExitStack() as stack:
         stack.enter_context(storage.storage_errors())
@@ -81,11 +86,13 @@ def run(
     return _verdict(search, confirmation)
 
 
-def _verdict(search: plan.Plan, found: Confirmation) -> str:
+def _verdict(search: "Plan", found: "Confirmation") -> str:
+    from genlab.stages.tune import words
+
     if found.winner.name == "present":
         return f"{search.study_name}: nothing better than the present settings was found."
     lines = [f"{search.study_name}: the winner is {found.winner.name}: {found.winner.settings}"]
-    for each in differences(search, found):
+    for each in words.shown(search, found):
         larger = "larger" if each.is_larger_than_spread else "NOT larger"
         lines.append(
             f"{each.name}: {each.present:.5g} ± {each.present_deviation:.2g} before, {each.winner:.5g} ± "

@@ -1,4 +1,4 @@
-"""Writes settings into params.yaml, where they are read for this data set; comments and order stay."""
+"""Takes the settings that a search has found into params.yaml; comments and order stay."""
 
 import difflib
 import io
@@ -11,6 +11,26 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from genlab.errors import InputError
 from genlab.files import replacing
+from genlab.overlays import read_yaml
+
+BEST = "best_params.yaml"
+
+
+def read_best(folder: Path, name: str) -> tuple[str, dict[str, Any]]:
+    """Returns the data set that the best settings were found on, and these.
+
+    Raises:
+        InputError: No search of the model has ended, or the one there was of another model.
+    """
+    path = folder / BEST
+    if not path.is_file():
+        raise InputError(f"{path} must be there. Received: none. Run: genlab tune {name} --trials 30.")
+    values = read_yaml(path)
+    if name not in values["models"]:
+        raise InputError(
+            f"{path} must be of a search of {name}. Received: {', '.join(values['models'])}. Give --study another name."
+        )
+    return str(values["data"]), dict(values["models"][name])
 
 
 def apply(path: Path, data: str, model: str, settings: Mapping[str, Any]) -> str:

@@ -9,15 +9,14 @@ from typing import Any
 from optuna.trial import FrozenTrial
 from ruamel.yaml import YAML
 
-from genlab.errors import InputError
 from genlab.files import replacing
-from genlab.overlays import read_yaml
+from genlab.stages.tune.apply import BEST
 from genlab.stages.tune.confirm import Confirmation, differences
 from genlab.stages.tune.loop import SECONDS, SETTINGS
 from genlab.stages.tune.plan import Plan
 from genlab.stages.tune.study import REASON, VALUES, Study
 
-BEST, STUDY = "best_params.yaml", "study.json"
+STUDY = "study.json"
 
 
 def write(plan: Plan, study: Study, found: Confirmation, folder: Path) -> None:
@@ -72,20 +71,3 @@ def _trial(trial: FrozenTrial) -> dict[str, Any]:
         "seconds": attributes.get(SECONDS),
         "reason": attributes.get(REASON),
     }
-
-
-def read_best(folder: Path, name: str) -> tuple[str, dict[str, Any]]:
-    """Returns the data set that the best settings were found on, and these.
-
-    Raises:
-        InputError: No search of the model has ended, or the one there was of another model.
-    """
-    path = folder / BEST
-    if not path.is_file():
-        raise InputError(f"{path} must be there. Received: none. Run: genlab tune {name} --trials 30.")
-    values = read_yaml(path)
-    if name not in values["models"]:
-        raise InputError(
-            f"{path} must be of a search of {name}. Received: {', '.join(values['models'])}. Give --study another name."
-        )
-    return str(values["data"]), dict(values["models"][name])
