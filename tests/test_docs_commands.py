@@ -1,6 +1,6 @@
 """Every command in the documents is known: it is run here, on a small copy of the project, or it is said why not.
 
-A block of commands is fenced as `bash` or `sh`. Above it may stand `<!-- not run: reason -->`; else each of its commands
+A block of commands is fenced as `bash` or `sh`. Above it may stand `<!-- not run: reason -->`; else each command
 is in `RUN`, or in `NOT_RUN` with a reason. What is in neither is a failure; so is a line of them that no document has.
 """
 
