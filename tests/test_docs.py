@@ -64,7 +64,9 @@ def test_stored_notebook_was_run_as_it_is(tutorial: NotebookNode) -> None:
     """Every cell of code has its number, and their text is that which the output belongs to."""
     cells = [cell for cell in tutorial.cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
-    assert tutorial.metadata["genlab_code_sha256"] == module("run_tutorial").code_sha256(tutorial), "run: make docs"
+    assert tutorial.metadata["genlab_code_sha256"] == module("run_tutorial").code_sha256(tutorial), (
+        "run: python docs/run_tutorial.py"
+    )
 
 
 def test_stored_notebook_is_small_and_of_no_place(tutorial: NotebookNode) -> None:

@@ -56,6 +56,7 @@ def test_data_set_is_split_as_the_pipeline_splits_it(place: Path) -> None:
     assert not (place / "data").exists()
 
 
+@pytest.mark.slow
 def test_training_is_a_model_and_equal_ones_are_made_once(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = genlab.train("vae", "digits", latent_dim=2, steps=10)
     assert model.latent_dim == 2
