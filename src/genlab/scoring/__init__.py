@@ -83,7 +83,8 @@ def score(request: Request) -> dict[str, Any]:
         extractor = _extractor(request, settings, sets, Path(folder))
     _check_numbers(sets, extractor, request.allow_few)
     kept = request.cache / "features" if request.cache else None
-    found = {name: feature_cache.extract(extractor, each.images, kept) for name, each in sets.items()}
+    parts = progress.bar(sets.items(), "features", len(sets), "set")
+    found = {name: feature_cache.extract(extractor, each.images, kept) for name, each in parts}
     scores = Scores(Panel(settings.evaluation.metrics, f"{request.params}: evaluation.metrics"), request.seed)
     return _measured(scores, found, extractor.num_classes) | {"protocol": _protocol(request, sets, found, extractor)}
 
