@@ -215,6 +215,15 @@ def test_exit_code_and_json(states: list[str], code: int, monkeypatch: pytest.Mo
     assert "\x1b[" not in plain.output
 
 
+@pytest.mark.parametrize(("no_color", "codes"), [("", 2), ("1", 0)])
+def test_colours_obey_no_color(no_color: str, codes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "examine", lambda: iter([Finding("disk", "ok", "10 GB free")]))
+    monkeypatch.setattr(cli.group.signal, "signal", lambda *values: None)
+    monkeypatch.setattr(cli.group, "_voices", lambda *values: {})
+    terminal = CliRunner(env={"NO_COLOR": no_color})
+    assert terminal.invoke(cli.main, ["doctor"], color=True).output.count("\x1b[") == codes
+
+
 def test_all_checks_here(place: Path) -> None:
     """The real thing, offline, as a process: no check is missing, and it is over in time."""
     start = time.monotonic()
