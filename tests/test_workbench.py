@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 import genlab
+import tracking_workspace as lab
+from fixtures_models import tiny_model, write_trained_model
 from genlab.errors import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -67,6 +69,19 @@ def test_training_is_a_model_and_equal_ones_are_made_once(place: Path, capsys: p
     assert "this very training is finished" in capsys.readouterr().out
     np.testing.assert_array_equal(again.sample(3, seed=1), genlab.load(again.folder).sample(3, seed=1))
     np.testing.assert_array_equal(again.sample(3, seed=1), model.sample(3, seed=1))
+
+
+def test_registered_model_is_loaded_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = lab.enter(monkeypatch, tmp_path)
+    folder = write_trained_model(root / "models" / "vae", tiny_model("vae"), "vae", (8, 8, 1))
+    with lab.training() as run:
+        run.log_model(folder)
+    (logged,) = lab.runs()[0].outputs.model_outputs
+    lab.client().create_registered_model("vae")
+    version = lab.client().create_model_version("vae", f"models:/{logged.model_id}", model_id=logged.model_id)
+    lab.client().set_registered_model_alias("vae", "champion", version.version)
+    expected = genlab.load(folder).sample(3, seed=5)
+    np.testing.assert_array_equal(genlab.load("models:/vae@champion").sample(3, seed=5), expected)
 
 
 def test_mistakes_are_one_line(place: Path) -> None:
