@@ -78,7 +78,7 @@ report: $(STAMP)  ## Write reports/index.html anew (after dvc checkout or dvc ex
 ui: $(STAMP)  ## Open the MLflow UI on this machine (PORT=5000)
 	genlab ui --port $(PORT)
 
-docs: $(STAMP)  ## Write docs/parameters.md anew from params.yaml and the code
+docs: $(STAMP)  ## Write the generated pages of docs/ anew from params.yaml, dvc.yaml and the code
 	PYTHONPATH=src python docs/build.py
 
 sync: $(STAMP)  ## Send to MLflow what could not be sent while it was out of reach

@@ -1,10 +1,14 @@
-"""`make docs`: writes docs/parameters.md from params.yaml and the code that checks it."""
+"""`make docs`: writes docs/parameters.md from params.yaml and the code that checks it; docs/pipeline.md."""
 
 import json
+import re
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import networkx as nx
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 
@@ -13,6 +17,7 @@ from genlab.params import Params
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "parameters.md"
+PIPELINE = ROOT / "docs" / "pipeline.md"
 OVERLAYS = ("datasets", "profiles")
 HEAD = """# Every parameter
 
@@ -121,6 +126,39 @@ def _table(rows: Any) -> str:
     return "\n".join(lines) + "\n"
 
 
+PIPELINE_HEAD = """# The pipeline
+
+Made by `make docs` from `dvc dag`; do not edit. An arrow leads from a stage to one that needs what it makes; what is
+reached through others has none of its own. `dvc.yaml` says which files each stage reads and writes.
+"""
+PIPELINE_TAIL = """`train` and `evaluate` are one stage per model: `train@vae`. `report` compares all models.
+
+```bash
+dvc dag                             # the same with every model and every arrow
+dvc status                          # which stages are stale, and why
+dvc repro evaluate@vae              # one stage and what it needs
+```
+"""
+
+
+def pipeline_page() -> str:
+    """Returns the page of the pipeline: the stages, and the fewest arrows that say what needs what."""
+    dvc = [sys.executable, "-m", "dvc", "dag", "--mermaid"]
+    said = subprocess.run(dvc, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    names = {node: name.partition("@")[0] for node, name in re.findall(r'(node\d+)\["(.+?)"\]', said)}
+    graph = nx.DiGraph()
+    for first, second in re.findall(r"(node\d+)-->(node\d+)", said):
+        graph.add_edge(names[first], names[second])
+    order = {name: place for place, name in enumerate(YAML().load(ROOT / "dvc.yaml")["stages"])}
+    edges = sorted(nx.transitive_reduction(graph).edges, key=lambda edge: [order[name] for name in edge])
+    per_model = {name for node, name in names.items() if f'{node}["{name}@' in said}
+    boxes = [f'    {name}["{name}{" per model" if name in per_model else ""}"]' for name in order]
+    arrows = [f"    {first} --> {second}" for first, second in edges]
+    picture = "\n".join(["```mermaid", "flowchart LR", *boxes, *arrows, "```"])
+    return "\n".join([PIPELINE_HEAD, picture, "", PIPELINE_TAIL])
+
+
 if __name__ == "__main__":
-    PAGE.write_text(page())
-    print(PAGE.relative_to(ROOT))
+    for path, text in ((PAGE, page()), (PIPELINE, pipeline_page())):
+        path.write_text(text)
+        print(path.relative_to(ROOT))

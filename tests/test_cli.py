@@ -2,12 +2,15 @@
 
 import errno
 import os
+import pty
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import termios
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -46,6 +49,72 @@ def test_help_lists_every_subcommand(place: Path) -> None:
     code, out, _ = genlab(place, "--help")
     assert code == 0
     assert set(SUBCOMMANDS) <= set(re.findall(r"^  ([a-z]+) ", out, re.MULTILINE))
+
+
+def test_help_is_by_topic_and_short(place: Path) -> None:
+    code, out, _ = genlab(place)
+    assert code == 0
+    assert out == genlab(place, "--help")[1]
+    topics = re.findall(r"^([A-Z].*):$", out, re.MULTILINE)
+    assert topics[:2] == ["Options", "The stages, one after the other: dvc.yaml gives them their paths"]
+    assert "More" not in topics, "give the module of the subcommand a TOPIC"
+    assert len(out.splitlines()) < 70
+    assert "Exit codes: 0 done" in out
+
+
+@pytest.mark.parametrize(("arguments", "code"), [(["chekc"], 2), (["check", "--no"], 2), (["-q", "-v", "check"], 1)])
+def test_exit_codes(place: Path, arguments: list[str], code: int) -> None:
+    assert genlab(place, *arguments)[0] == code
+
+
+def test_quiet_leaves_out_notes_and_keeps_results(place: Path) -> None:
+    code, out, error = genlab(place, "--quiet", "fetch", "--out", "quiet")
+    assert (code, out, error) == (0, "", "")
+    assert (
+        genlab(place, "--quiet", "check")[1]
+        == "data set digits, profile default, seed 0, models autoencoder, vae, gan\n"
+    )
+    _, _, error = genlab(place, "fetch", "--out", "images")
+    assert error == "fetch: digits: 1298 train, 139 validation, 360 test\n"  # and no bar: there is no terminal
+
+
+@pytest.mark.parametrize(
+    ("quiet", "verbose", "is_terminal", "expected"),
+    [
+        (False, False, True, {}),
+        (False, False, False, {"TQDM_DISABLE": "1"}),
+        (True, False, True, {"TQDM_DISABLE": "1", "GENLAB_QUIET": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}),
+        (False, True, True, {"GENLAB_VERBOSE": "1", "TF_CPP_MIN_LOG_LEVEL": "0"}),
+    ],
+)
+def test_what_is_said_is_set_for_child_processes(
+    quiet: bool, verbose: bool, is_terminal: bool, expected: dict[str, str]
+) -> None:
+    found = cli.group._voices(quiet, verbose, is_terminal)
+    assert {name: value for name, value in found.items() if not name.startswith("MLFLOW")} == expected
+
+
+def in_terminal(folder: Path, *arguments: str) -> str:
+    """Returns what a command writes to a terminal of 80 columns."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "GENLAB_", "TQDM_"))}
+    environment = kept | {"PYTHONPATH": str(ROOT / "src"), "DVC_ROOT": str(folder)}
+    leader, follower = pty.openpty()
+    termios.tcsetwinsize(follower, (24, 80))
+    command = [sys.executable, "-m", "genlab", *arguments]
+    process = subprocess.Popen(command, cwd=folder, env=environment, stdout=follower, stderr=follower)
+    os.close(follower)
+    written = b""
+    with suppress(OSError):  # Linux says so that the other end is closed
+        while chunk := os.read(leader, 4096):
+            written += chunk
+    os.close(leader)
+    assert process.wait(60) == 0
+    return written.decode()
+
+
+def test_bars_are_in_a_terminal_alone(place: Path) -> None:
+    assert "/1437" in in_terminal(place, "fetch", "--out", "images")
+    assert "/1437" not in in_terminal(place, "--quiet", "fetch", "--out", "images")
 
 
 def test_help_imports_nothing_heavy(place: Path) -> None:

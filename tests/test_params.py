@@ -117,7 +117,7 @@ NO_RATE = without(BASE["evaluation"]["inversion"], "learning_rate")
         (changed("training", density_images=float("inf")), "density_images must be a finite number. "),
         (
             {"profile": "smok"},
-            "profile must be one of default, likelihood, smoke (nearest: 'smoke'). Received: 'smok'. ",
+            "profile must be one of best, default, likelihood, smoke (nearest: 'smoke'). Received: 'smok'. ",
         ),
         (
             changed("data", binarisation="static"),

@@ -168,7 +168,7 @@ def test_temporary_experiment_runs_its_own_code_and_logs_into_the_repository(cop
     ("change", "message"),
     [
         ({"data": {"name": "mnits"}}, "data.name must be one of cifar10, digits"),
-        ({"profile": "smok"}, "profile must be one of default, likelihood, smoke"),
+        ({"profile": "smok"}, "profile must be one of default, best, likelihood, smoke"),
         ({"datasets": {"digits": {"trainig": {}}}}, "datasets.digits has no key 'trainig' (nearest: 'training')"),
     ],
 )

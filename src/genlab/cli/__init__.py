@@ -5,9 +5,10 @@ stages    one subcommand per stage of dvc.yaml
 models    what one does with a trained model afterwards
 pictures  scores of pictures from any project
 tuning    the search for better settings
+doctor    the check of the environment
 """
 
-from genlab.cli import group, models, pictures, stages, tuning
+from genlab.cli import group, stages, models, pictures, tuning, doctor  # isort: skip - the order of the help
 from genlab.cli.group import main
 
-__all__ = ["group", "main", "models", "pictures", "stages", "tuning"]
+__all__ = ["doctor", "group", "main", "models", "pictures", "stages", "tuning"]

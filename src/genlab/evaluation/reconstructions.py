@@ -19,6 +19,7 @@ def score(task: Task, scores: Scores) -> None:
     """Scores all test images where the model encodes, a subset for every model, and PCA."""
     number = task.settings.inversion.num_images
     subset = task.floats[:number]
+    rebuilt: np.ndarray
     if task.model.can("encode"):
         rebuilt, method = task.model.reconstruct(task.floats), "encoder"
         scores.add("reconstruction", Reconstructions(task.floats, rebuilt), task.protocol(len(rebuilt)), method)

@@ -95,6 +95,12 @@ def _database(uri: str) -> Path | None:
     return Path(match[1]) if match else None
 
 
+def is_there(uri: str) -> bool:
+    """Says whether a local store was made already; of another one, that it may be there."""
+    database = _database(uri)
+    return database is None or database.is_file()
+
+
 def _artifacts(uri: str) -> Path:
     database = _database(uri)
     return (database.parent if database else workspace.root()) / "mlartifacts"
