@@ -89,8 +89,11 @@ def evaluate(model: Path, images: Path, features: Path, floor: Path, scores: Pat
 @path_option("--images", "The fetched data set.")
 @path_option("--validation", "The summary of the validation.")
 @path_option("--timings", "Folder of seconds and speed.")
+@path_option("--rate-distortion", "Folder of the rate-distortion curve, if there is one.")
+@path_option("--data-docs", "Folder of the Data Docs, if there are any.")
 @path_option("--plots", "Folder of curves and pictures for `dvc plots`.")
-@path_option("--out", "The page, HTML.")
+@path_option("--pages", "Folder for a page and a card per model.")
+@path_option("--out", "The page of all models, HTML.")
 def report(**paths: Path) -> None:
     """Write the page that compares all models."""
     from genlab.stages import report as stage

@@ -48,6 +48,41 @@ def summary(laboratory: Laboratory) -> list[Statement]:
     return [statement for statement in statements if statement is not None]
 
 
+def about(laboratory: Laboratory, model: Model) -> list[Statement]:
+    """Returns the findings on one model: its place among the others, and what is weak."""
+    statements = []
+    for topic, metric in (
+        ("Prior samples", table.PRIOR),
+        ("Fitted-density samples", table.FITTED),
+    ):
+        if model.value(metric) is not None:
+            text = f"Fréchet distance {_distance(model, metric)}{_rank(laboratory, model, metric)}."
+            statements.append(Statement(topic, text))
+    if model.value(table.MSE) is not None:
+        relation = table.against_pca(model)
+        beside = "" if relation is None else f" ({table.percent(relation, 'PCA of the same latent size')})"
+        text = f"Error {table.significant(model.value(table.MSE) or 0.0)} per pixel{beside}"
+        statements.append(Statement("Reconstruction", f"{text}{_rank(laboratory, model, table.MSE)}."))
+    return statements + [each for each in _weak(laboratory) if each.topic == f"Weak: {model.name}"]
+
+
+def _rank(laboratory: Laboratory, model: Model, metric: str) -> str:
+    """Returns the model's place among those that may be compared: `", the best of 3 models"`."""
+    best, unranked = ranking.rank(laboratory, metric)
+    count = len(_measured(laboratory, metric))
+    if unranked:
+        return f"; not ranked, because {unranked}"
+    if model.name not in best:
+        return f"; {join(best)} is better" if len(best) == 1 else f"; {join(best)} are better" if best else ""
+    return f", the best of {count} models" if len(best) == 1 else f", not told apart from the best of {count} models"
+
+
+def _distance(model: Model, metric: str) -> str:
+    ratio = table.times_floor(model, metric)
+    value = table.significant(model.value(metric) or 0.0)
+    return value if ratio is None else f"{value} ({table.significant(ratio, 2)} times the floor{_judge(ratio)})"
+
+
 def join(parts: list[str]) -> str:
     """Returns `"a, b and c"`."""
     return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
@@ -85,12 +120,7 @@ def _frechet(laboratory: Laboratory, topic: str, metric: str) -> Statement | Non
     if not _measured(laboratory, metric):
         return None
 
-    def describe(model: Model) -> str:
-        ratio = table.times_floor(model, metric)
-        value = table.significant(model.value(metric) or 0.0)
-        return value if ratio is None else f"{value} ({table.significant(ratio, 2)} times the floor{_judge(ratio)})"
-
-    text = _lead(laboratory, metric, "smallest Fréchet distance", describe)
+    text = _lead(laboratory, metric, "smallest Fréchet distance", lambda model: _distance(model, metric))
     lowest = {model.floor(metric) for model in laboratory.models} - {None}
     known = sorted(table.significant(value) for value in lowest if value is not None)
     floors = f" The floor, real images against real images, is {join(known)}." if known else ""

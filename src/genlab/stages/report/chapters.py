@@ -1,0 +1,65 @@
+"""What the pages draw of each model: growth, latents, classes, curves, paths."""
+
+from dataclasses import dataclass, field
+
+from genlab.pages import Picture
+from genlab.stages.report import curves, latents, paths, pictures, table
+from genlab.stages.report.collect import Laboratory, Model
+from genlab.stages.report.drawing import Chart
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """What the page draws of one model."""
+
+    name: str
+    kind: str
+    accent: str
+    how: str
+    growth: list[tuple[str, list[Picture]]]
+    paths: paths.Paths | None
+    scatter: Chart | None = None
+    shares: Chart | None = None
+    activations: list[Chart] = field(default_factory=list)
+    kls: Chart | None = None
+    curves: list[Chart] = field(default_factory=list)
+
+
+def chapter(laboratory: Laboratory, model: Model) -> Chapter:
+    """Returns what the page of all models draws of one."""
+    accent, names = laboratory.accent(model), laboratory.dataset["class_names"]
+    return Chapter(
+        name=model.name,
+        kind=model.kind,
+        accent=accent,
+        how=table.made_by(model),
+        growth=growth(laboratory, model),
+        paths=paths.paths(model),
+        scatter=latents.latents(model, names) if model.encodes else None,
+        shares=latents.class_shares(model, names, accent) if model.class_histogram else None,
+        activations=latents.activations(model, accent) if model.histograms else [],
+        kls=latents.kl_per_dimension(model, accent) if model.kl_per_dimension else None,
+        curves=curves.curves(model, accent),
+    )
+
+
+def alone(laboratory: Laboratory, model: Model) -> Chapter:
+    """Returns what a model's own page draws with matplotlib: its scatter and its curves can be moved there."""
+    accent, names = laboratory.accent(model), laboratory.dataset["class_names"]
+    return Chapter(
+        name=model.name,
+        kind=model.kind,
+        accent=accent,
+        how=table.made_by(model),
+        growth=growth(laboratory, model),
+        paths=paths.paths(model),
+        shares=latents.class_shares(model, names, accent) if model.class_histogram else None,
+        activations=latents.activations(model, accent) if model.histograms else [],
+        kls=latents.kl_per_dimension(model, accent) if model.kl_per_dimension else None,
+    )
+
+
+def growth(laboratory: Laboratory, model: Model) -> list[tuple[str, list[Picture]]]:
+    """Returns the grids of each kind over the training."""
+    budget = pictures.PROGRESS_BYTES / max(1, sum(len(each.progress) for each in laboratory.models))
+    return [(kind, pictures.progress(grids, budget)) for kind, grids in model.progress.items()]

@@ -1,0 +1,34 @@
+"""The page of one model: all that is known of it, in one HTML text that needs nothing from outside."""
+
+from genlab import pages
+from genlab.pages import plotly
+from genlab.stages.report import chapters, lines, page, scatter, strips, table, traversals, words
+from genlab.stages.report.collect import Laboratory, Model
+from genlab.stages.report.reproduction import Revision
+
+
+def render(laboratory: Laboratory, model: Model, revision: Revision, links: dict[str, str]) -> str:
+    """Returns the page of `model`, one of the laboratory's; the other arguments are those of `page.render`."""
+    alone = laboratory.alone(model)
+    groups = table.groups(alone, {})
+    return (
+        pages.environment(page.FOLDER)
+        .get_template("model.html.j2")
+        .render(
+            **page.facts(alone, revision, links),
+            model=model,
+            warning=words.warning(laboratory),
+            statements=words.about(laboratory, model),
+            groups=groups,
+            measured=table.measured(model),
+            skipped=sorted(model.scores.get("skipped", {}).items()),
+            originals=strips.originals(alone),
+            strips=strips.strips(alone),
+            chapters=[chapters.alone(alone, model)],
+            walks=traversals.traversals(model),
+            scatter=scatter.scatter(laboratory, model),
+            panels=lines.panels({model.name: model}, {model.name: laboratory.accent(model)}),
+            library=plotly.library(),
+            as_json=plotly.as_json,
+        )
+    )
