@@ -16,6 +16,7 @@ class Chapter:
     kind: str
     accent: str
     how: str
+    encodes: bool
     growth: list[tuple[str, list[Picture]]]
     paths: paths.Paths | None
     scatter: Chart | None = None
@@ -33,6 +34,7 @@ def chapter(laboratory: Laboratory, model: Model) -> Chapter:
         kind=model.kind,
         accent=accent,
         how=table.made_by(model),
+        encodes=model.encodes,
         growth=growth(laboratory, model),
         paths=paths.paths(model),
         scatter=latents.latents(model, names) if model.encodes else None,
@@ -51,6 +53,7 @@ def alone(laboratory: Laboratory, model: Model) -> Chapter:
         kind=model.kind,
         accent=accent,
         how=table.made_by(model),
+        encodes=model.encodes,
         growth=growth(laboratory, model),
         paths=paths.paths(model),
         shares=latents.class_shares(model, names, accent) if model.class_histogram else None,

@@ -34,7 +34,6 @@ def render(laboratory: Laboratory, revision: Revision, links: dict[str, str]) ->
             originals=strips.originals(laboratory),
             strips=strips.strips(laboratory),
             chapters=[chapters.chapter(laboratory, model) for model in laboratory.models],
-            class_numbers=_class_numbers(laboratory),
             rate_distortion=rate_distortion.figure(laboratory.rate_distortion),
         )
     )
@@ -50,6 +49,8 @@ def facts(laboratory: Laboratory, revision: Revision, links: dict[str, str]) -> 
         "num_images": sum(laboratory.dataset["num_images"].values()),
         "class_counts": laboratory.validation.get("class_counts", {}),
         "checks": sorted(checks, key=lambda check: bool(check.get("success"))),
+        "class_numbers": _class_numbers(laboratory),
+        "validation": words.validation(checks),
         "accuracy": _share(laboratory.features_metrics.get("test/accuracy")),
         "protocols": protocols.protocols(laboratory),
         "commands": reproduction.commands(laboratory, revision),

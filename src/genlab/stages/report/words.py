@@ -1,7 +1,8 @@
 """The comparison in sentences, computed from the numbers alone; weak results are called weak."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from genlab.stages.report import ranking, table
 from genlab.stages.report.collect import Laboratory, Model
@@ -34,6 +35,14 @@ def warning(laboratory: Laboratory) -> str:
         f"{laboratory.feature_dim} feature dimensions. A covariance estimated from so few images is so uncertain that "
         "bias dominates the distance: read it as a smoke test, and compare models on a larger data set."
     )
+
+
+def validation(checks: Sequence[Mapping[str, Any]]) -> str:
+    """Returns how many checks of the data passed, warned and failed."""
+    failed = [check for check in checks if not check.get("success")]
+    warned = sum(check.get("severity") == "warning" for check in failed)
+    parts = [f"{number} {what}" for number, what in ((warned, "warned"), (len(failed) - warned, "failed")) if number]
+    return "; ".join([f"{len(checks) - len(failed)} of {len(checks)} checks passed", *parts]) + "."
 
 
 def summary(laboratory: Laboratory) -> list[Statement]:
