@@ -84,7 +84,7 @@ def write_pages(
     Raises:
         InputError: A file of a listed model is missing or unreadable.
     """
-    from genlab.stages.report import collect, model_page, page, reproduction
+    from genlab.stages.report import card, collect, model_page, page, reproduction
     from genlab.stages.report import plots as dvc_plots
 
     laboratory = collect.read(
@@ -98,7 +98,9 @@ def write_pages(
     with replacing(pages) as building:
         building.mkdir()
         for model in laboratory.models:
-            _write(building / f"{model.name}.html", model_page.render(laboratory, model, revision, _links(targets, pages)))
+            own = model_page.render(laboratory, model, revision, _links(targets, pages))
+            _write(building / f"{model.name}.html", own)
+            _write(building / f"{model.name}.md", card.render(laboratory, model, revision))
     dvc_plots.write(laboratory, plots)
     out.parent.mkdir(parents=True, exist_ok=True)
     _write(out, text)

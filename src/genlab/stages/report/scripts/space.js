@@ -58,6 +58,12 @@ for (const space of document.querySelectorAll(".space")) whenSeen(space, async (
   });
   space.on("plotly_unhover", () => { tip.hidden = true; });
 
+  // The wheel scrolls the page until the figure was clicked.
+  space.addEventListener("pointerdown", () => space.focus({preventScroll: true}), true);
+  space.addEventListener("wheel", event => {
+    if (!space.contains(document.activeElement)) event.stopImmediatePropagation();
+  }, {capture: true, passive: true});
+
   const keys = {
     ArrowLeft: () => { turned.angle -= 0.1; }, ArrowRight: () => { turned.angle += 0.1; },
     ArrowUp: () => { turned.height = Math.min(1.5, turned.height + 0.1); },
