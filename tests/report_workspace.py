@@ -140,7 +140,14 @@ def write_outputs(root: Path) -> None:
     )
     write_json(root / "features" / "metrics.json", {"test/accuracy": 0.98765})
     check = {"name": "class balance", "severity": "warning", "success": False, "expected": "<= 3", "observed": "3.4"}
-    write_json(root / "validation.json", {"dataset": "toy", "class_counts": {"train": [1, 2, 3], "test": [4, 5, 6]}, "checks": [check, check | {"success": True}]})
+    write_json(
+        root / "validation.json",
+        {
+            "dataset": "toy",
+            "class_counts": {"train": [1, 2, 3], "test": [4, 5, 6]},
+            "checks": [check, check | {"success": True}],
+        },
+    )
     rng = np.random.default_rng(0)
     np.save(root / "images" / "test_images.npy", rng.integers(0, 256, (NUM_TEST, 8, 8, 1), np.uint8))
     np.save(root / "images" / "test_labels.npy", np.arange(NUM_TEST) % 3)

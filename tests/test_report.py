@@ -7,14 +7,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from genlab import images
 from genlab.errors import InputError
-from genlab.stages import report
 from genlab.stages.report import collect, curves, pictures, table
 from report_workspace import (
     INVERSION,
@@ -22,8 +20,6 @@ from report_workspace import (
     NO_ENCODER,
     NO_PRIOR,
     Page,
-    metric,
-    params_of,
     read_json,
     render,
     row,
@@ -31,6 +27,7 @@ from report_workspace import (
     write_json,
     write_outputs,
 )
+
 
 @pytest.fixture
 def laboratory(tmp_path: Path) -> Path:

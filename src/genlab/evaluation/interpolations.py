@@ -16,7 +16,7 @@ PATHS = {"normal": spherical}
 
 
 def draw(task: Task, scores: Scores) -> None:
-    """Keeps `interpolations`: images (pairs, steps, height, width, channels), names (pairs, 2), and how they came about.
+    """Keeps `interpolations`: images (pairs, steps, height, width, channels), names (pairs, 2), and the kind of path.
 
     Where the ends are test images, also `originals` (pairs, 2, height, width, channels).
     """

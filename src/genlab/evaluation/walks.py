@@ -28,7 +28,7 @@ class Range(NamedTuple):
 
 
 class Named(NamedTuple):
-    """A test image: its row among the test images of the classes that train has, and its class, -1 where it has none."""
+    """A test image: its row among those of the classes that train has, and its class, -1 where it has none."""
 
     row: int
     label: int

@@ -4,6 +4,7 @@ Every run has a journal on disk; what MLflow has not got yet is sent later (`gen
 something is sent, not when this package is.
 """
 
+from genlab.tracking.fetching import Fetched, fetch
 from genlab.tracking.provenance import children_of
 from genlab.tracking.run import one_line
 from genlab.tracking.runs import Dataset, Run, end_training, scoring_run, study_run, training_run
@@ -12,12 +13,14 @@ from genlab.tracking.sync import Summary, sync
 
 __all__ = [
     "Dataset",
+    "Fetched",
     "Run",
     "Summary",
     "address",
     "children_of",
     "end_training",
     "experiment_name",
+    "fetch",
     "one_line",
     "scoring_run",
     "serve_ui",

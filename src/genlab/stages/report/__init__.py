@@ -3,6 +3,7 @@
 collect          what the other stages wrote, checked, for the models that `params.yaml` lists
 page             the page of all models
 model_page       the page of one
+comparison       the page of any runs, from MLflow
 card             the same as a model card, Markdown
 
 table, ranking   rows of numbers; which may stand in one row, and which is best, if that may be said
@@ -18,7 +19,7 @@ lines            training curves, as numbers
 curves, latents, rate_distortion    figures                  [matplotlib]
 drawing, pictures                   what figures and grids share
 
-index, model, card .j2; parts/, macros    templates of what `page`, `model_page` and `card` render
+index, model, comparison, card .j2; parts/, macros    templates of what these render
 scripts/                                  what moves on the pages
 plots            curves and grids as files for `dvc plots`
 """
@@ -44,6 +45,21 @@ def run(params: Params, **paths: Path) -> None:
             run.log_artifact(paths["out"], "report")
             for ending in (".html", ".md"):
                 run.log_artifact(paths["pages"] / f"{model.name}{ending}", "report/models")
+
+
+def compare(names: list[str], out: Path) -> None:
+    """Writes the page that compares runs of MLflow, HTML.
+
+    Args:
+        names: Of each run its id, its name, or its model's, then the newest; each once.
+        out: The HTML file.
+
+    Raises:
+        InputError: MLflow does not answer, or has no such run.
+    """
+    from genlab.stages.report import comparison
+
+    comparison.write(tracking.fetch(names), out)
 
 
 def write_pages(

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -89,6 +89,18 @@ class Model:
         if metric in self.scores["metrics"]:
             return "the value is not finite"
         return str(self.scores.get("skipped", {}).get(metric, NOT_MEASURED))
+
+
+class Compared(Protocol):
+    """Models that stand beside each other in one table."""
+
+    @property
+    def models(self) -> list[Model]:
+        """The columns."""
+
+    @property
+    def num_real(self) -> int:
+        """The number of real test images that samples are compared with."""
 
 
 @dataclass(frozen=True)

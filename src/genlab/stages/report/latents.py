@@ -52,7 +52,10 @@ def principal(points: np.ndarray, count: int) -> tuple[np.ndarray, float]:
 
 def _in_plane(points: np.ndarray) -> tuple[np.ndarray, str]:
     shown, share = principal(points, 2)
-    return shown, f"First two principal components of {points.shape[1]} latent dimensions, {share:.0%} of their variance"
+    return (
+        shown,
+        f"First two principal components of {points.shape[1]} latent dimensions, {share:.0%} of their variance",
+    )
 
 
 def _without_stragglers(points: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -34,6 +34,7 @@ def _panel(quantity: str, lines: dict[tuple[str, str], Series], accents: dict[st
         "scale": scale,
         "range": list(limits) if limits else None,
         "many": is_many,
+        "compared": len(names) > 1,
         "text": f"Curves of {curves.readable(quantity)}: {'; '.join(curves.from_to(*each) for each in _first(lines))}.",
         "lines": [
             {"name": _name(key, len(names), is_many), "split": key[1].partition("/")[0], "colour": accents[key[0]]}

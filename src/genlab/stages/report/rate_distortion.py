@@ -41,7 +41,9 @@ def figure(curve: RateDistortion | None) -> Chart | None:
     )
     title = f"{facts.get('model')} on {facts.get('data')}, {facts.get('steps'):,} steps each"
     note = f"{facts.get('num_real'):,} {facts.get('split')} images, {facts.get('intervals')}"
-    return Chart(**draw(paint, 5.2, 3.6), title=title, text=f"Rate-distortion curve, nats per image. {ends}.", note=note)
+    return Chart(
+        **draw(paint, 5.2, 3.6), title=title, text=f"Rate-distortion curve, nats per image. {ends}.", note=note
+    )
 
 
 def _arms(points: dict[str, list[float]], name: str) -> list[list[float]]:

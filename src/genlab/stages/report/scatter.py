@@ -71,7 +71,11 @@ def _in_space(points: np.ndarray) -> tuple[np.ndarray, list[str], str]:
     if size > 3:
         shown, share = principal(points, 3)
         axes = [f"component {index}" for index in (1, 2, 3)]
-        return shown, axes, f"First three principal components of {size} latent dimensions, {share:.0%} of their variance"
+        return (
+            shown,
+            axes,
+            f"First three principal components of {size} latent dimensions, {share:.0%} of their variance",
+        )
     flat = np.zeros((len(points), 3 - size))
     axes = [f"dimension {index}" if index < size else "" for index in range(3)]
     return np.column_stack([points, flat]), axes, "The latent dimensions as they are"

@@ -6,12 +6,13 @@ from typing import Any
 
 from genlab.pages import duration, significant
 from genlab.stages.report import ranking
-from genlab.stages.report.collect import Laboratory, Model
+from genlab.stages.report.collect import Compared, Laboratory, Model
 
 PRIOR, FITTED = "test/prior/frechet_distance", "test/fitted/frechet_distance"
 MSE, SUBSET_MSE, PCA_MSE = "test/reconstruction/mse", "test/reconstruction_subset/mse", "test/pca/mse"
 NEGATIVE_ELBO, LIKELIHOOD = "test/reconstruction/negative_elbo", "test/likelihood/negative_log_likelihood"
 SIMILARITY = "test/reconstruction/structural_similarity"
+ACTIVE = "test/reconstruction/active_units"
 PROBE, PROBE_BARS = "linear_probe_accuracy", {"latent_pca": "PCA", "pixels": "pixels"}
 INCEPTION, COLOUR = "_inception", 3
 ENCODER, INVERSION = "encoder", "latent optimised (inversion)"
@@ -115,7 +116,7 @@ def groups(laboratory: Laboratory, links: Mapping[str, str]) -> list[Group]:
     return [group for group in found if group.rows]
 
 
-def everything(laboratory: Laboratory) -> list[Group]:
+def everything(laboratory: Compared) -> list[Group]:
     """Returns every number that was measured, by where it comes from; rows follow from the files alone."""
     found: dict[str, dict[str, None]] = {}
     for model in laboratory.models:
@@ -130,7 +131,12 @@ def everything(laboratory: Laboratory) -> list[Group]:
 def measured(model: Model) -> list[tuple[str, Cell, str, str]]:
     """Returns of one model per metric its name, value, unit and direction, and method."""
     return [
-        (metric, _cell(model, metric, _four, against_floor(model, metric)), unit([model], metric), _method(model, metric))
+        (
+            metric,
+            _cell(model, metric, _four, against_floor(model, metric)),
+            unit([model], metric),
+            _method(model, metric),
+        )
         for metric in sorted(model.scores["metrics"])
     ]
 
@@ -245,7 +251,7 @@ def _training(laboratory: Laboratory) -> list[Row]:
 
 
 def _metric(
-    laboratory: Laboratory,
+    laboratory: Compared,
     label: str,
     metric: str,
     text: Callable[[float], str],

@@ -170,7 +170,10 @@ def _subset(laboratory: Laboratory) -> Statement | None:
 
 def _weak(laboratory: Laboratory) -> list[Statement]:
     """Names results that a reader should not be proud of, whatever the ranking says."""
-    found = {model.name: [*_weak_samples(laboratory, model), *_weak_pca(model)] for model in laboratory.models}
+    found = {
+        model.name: [*_weak_samples(laboratory, model), *_weak_pca(model), *_unused(model)]
+        for model in laboratory.models
+    }
     return [Statement(f"Weak: {name}", _sentence(join(texts)), "weak") for name, texts in found.items() if texts]
 
 
@@ -197,3 +200,10 @@ def _weak_pca(model: Model) -> list[str]:
     return [
         f"reconstructions are no better than those of PCA of the same latent size ({table.percent(relation, 'it')})"
     ]
+
+
+def _unused(model: Model) -> list[str]:
+    active, latent_dim = model.value(table.ACTIVE), model.setting("latent_dim")
+    if active is None or not isinstance(latent_dim, int) or active >= latent_dim * FEWEST:
+        return []
+    return [f"only {active:.0f} of {latent_dim} latent dimensions are in use"]

@@ -12,12 +12,11 @@
       return last / (1 - power);
     });
   };
-  const traces = ({lines, many}) => {
+  const traces = ({lines, many, compared}) => {
     const {ink} = look(), seen = new Set();
     return lines.flatMap(({name, split, colour, steps, values}) => {
-      const isOwn = split === "train" || panels.some(panel => panel.compared);
       const common = {x: steps, mode: steps.length < 3 ? "markers+lines" : "lines", name, legendgroup: name};
-      const line = {color: isOwn || many ? colour : ink, width: many ? 1 : 1.7, dash: split === "train" || many ? "solid" : "dash"};
+      const line = {color: split === "train" || many || compared ? colour : ink, width: many ? 1 : 1.7, dash: split === "train" || many ? "solid" : "dash"};
       const shown = !seen.has(name);
       seen.add(name);
       return [
