@@ -7,12 +7,17 @@ import json
 from typing import Any
 
 
+def source() -> str:
+    """Returns plotly.js."""
+    from plotly.offline import get_plotlyjs
+
+    return str(get_plotlyjs())
+
+
 @functools.cache
 def library() -> str:
     """Returns plotly.js, compressed, as base64: `plotly.js` of this folder unpacks it. Equal versions, equal text."""
-    from plotly.offline import get_plotlyjs
-
-    return base64.b64encode(gzip.compress(get_plotlyjs().encode(), mtime=0)).decode("ascii")
+    return base64.b64encode(gzip.compress(source().encode(), mtime=0)).decode("ascii")
 
 
 def as_json(values: Any) -> str:

@@ -1,0 +1,206 @@
+"""The report in headless Chromium: what moves does move, nothing is fetched, and it can be read on any screen."""
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from report_workspace import KINDS, render, write_outputs
+
+CHROMIUM = Path("/usr/bin/chromium")
+ARGUMENTS = ["--no-sandbox", "--enable-unsafe-swiftshader"]
+PAGES = ("index.html", *(f"models/{name}.html" for name in KINDS))
+DRAWN = 60_000  # milliseconds; a busy machine draws WebGL slowly
+
+CONTRASTS = """() => {
+  const parse = text => text.match(/[\\d.]+/g).map(Number);
+  const luminance = ([red, green, blue]) => [red, green, blue].map(part => part / 255)
+    .map(part => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, part, index) => sum + part * [0.2126, 0.7152, 0.0722][index], 0);
+  const paper = element => {
+    for (let each = element; each; each = each.parentElement) {
+      const colour = parse(getComputedStyle(each).backgroundColor);
+      if (colour.length < 4 || colour[3] === 1) return colour;
+    }
+    return [255, 255, 255];
+  };
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), found = [];
+  while (walker.nextNode()) {
+    const element = walker.currentNode.parentElement;
+    if (!walker.currentNode.textContent.trim() || element.closest("script, style, template, noscript, svg, option")) continue;
+    const [one, other] = [luminance(parse(getComputedStyle(element).color)), luminance(paper(element))];
+    found.push([(Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05), element.tagName + " " + element.textContent.trim().slice(0, 40)]);
+  }
+  return found.sort((one, other) => one[0] - other[0]);
+}"""
+
+PLACES = """space => {
+  const {glplot, dataScale, container} = space._fullLayout.scene._scene, {model, view, projection} = glplot.cameraParams;
+  const times = (matrix, vector) => [0, 1, 2, 3].map(row => [0, 1, 2, 3].reduce((sum, at) => sum + matrix[at * 4 + row] * vector[at], 0));
+  const box = container.getBoundingClientRect();
+  return space.data.flatMap(trace => trace.x.map((x, index) => {
+    const point = [x * dataScale[0], trace.y[index] * dataScale[1], trace.z[index] * dataScale[2], 1];
+    const [left, top, , depth] = times(projection, times(view, times(model, point)));
+    return {row: trace.customdata[index], x: box.left + box.width * (1 + left / depth) / 2, y: box.top + box.height * (1 - top / depth) / 2};
+  }));
+}"""
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of three models' outputs, with the pages in `reports`."""
+    folder = tmp_path_factory.mktemp("browser")
+    write_outputs(folder)
+    render(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A headless browser."""
+    if not CHROMIUM.is_file():
+        pytest.skip(f"needs {CHROMIUM}: apt install chromium")
+    from playwright.sync_api import sync_playwright
+
+    environment = os.environ.get("NO_AT_BRIDGE", "1")
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(
+            executable_path=str(CHROMIUM), args=ARGUMENTS, env={**os.environ, "NO_AT_BRIDGE": environment}
+        )
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def visit(browser: Any, root: Path) -> Iterator[Callable[..., Any]]:
+    """Returns a function that opens a page; at the end there was no error, and no request left the machine."""
+    complaints: list[str] = []
+    contexts: list[Any] = []
+
+    def note_request(request: Any) -> None:
+        if not request.url.startswith(("file://", "data:", "blob:")):
+            complaints.append(f"request: {request.url}")
+
+    def note_console(message: Any) -> None:
+        if message.type == "error":
+            complaints.append(f"console: {message.text}")
+
+    def open_page(name: str, width: int = 1280, scheme: Any = "light") -> Any:
+        context = browser.new_context(
+            viewport={"width": width, "height": 800}, color_scheme=scheme, reduced_motion="reduce"
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.on("request", note_request)
+        page.on("console", note_console)
+        page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
+        page.goto((root / "reports" / name).as_uri())
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def picture(page: Any, selector: str) -> Any:
+    """Returns the grey values of a canvas, (height, width)."""
+    width, height, values = page.eval_on_selector(
+        selector,
+        "canvas => [canvas.width, canvas.height, [...canvas.getContext('2d')"
+        ".getImageData(0, 0, canvas.width, canvas.height).data].filter((_, index) => index % 4 === 0)]",
+    )
+    return np.array(values).reshape(height, width)
+
+
+def wait_until_drawn(page: Any, selector: str) -> Any:
+    element = page.locator(selector).first
+    element.scroll_into_view_if_needed()
+    page.locator(f"{selector}[data-drawn]").first.wait_for(state="attached", timeout=DRAWN)
+    return element
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_pages_fit_a_phone_and_can_be_read_in_both_schemes(visit: Callable[..., Any], name: str) -> None:
+    for scheme in ("light", "dark"):
+        page = visit(name, 390, scheme)
+        assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+        page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
+        assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+        contrasts = page.evaluate(CONTRASTS)
+        assert len(contrasts) > 100
+        assert [each for each in contrasts if each[0] < 4.5] == []  # WCAG 2.1, AA
+
+
+def test_motion_follows_what_the_reader_wants(visit: Callable[..., Any]) -> None:
+    assert visit("index.html").evaluate("getComputedStyle(document.documentElement).scrollBehavior") == "auto"
+
+
+def test_growth_slider_shows_another_step(visit: Callable[..., Any]) -> None:
+    page = visit("index.html")
+    slider = page.locator(".growth input").first
+    shown = page.locator(".growth").first.locator("li:visible img").first
+    last, text = shown.get_attribute("src"), page.locator(".growth output").first
+    assert text.inner_text() == "step 100"
+    slider.press("Home")
+    assert text.inner_text() == "step 1"
+    assert page.locator(".growth").first.locator("li:visible figcaption").count() == 0
+    assert last is not None
+
+
+def test_traversal_slider_walks_by_keyboard(visit: Callable[..., Any], root: Path) -> None:
+    page, images = visit("models/vae.html"), np.load(root / "evaluation" / "vae" / "traversals.npz")["images"]
+    page.wait_for_function("document.querySelector('.tiles canvas').hasAttribute('aria-label')")
+    slider = page.locator(".tiles input").first
+    np.testing.assert_array_equal(picture(page, ".tiles canvas"), images[0, 0, 2, ..., 0])  # at the middle
+    slider.press("ArrowRight")
+    assert slider.get_attribute("aria-valuetext") == "+1.5 deviations"
+    np.testing.assert_array_equal(picture(page, ".tiles canvas"), images[0, 0, 3, ..., 0])
+    slider.press("Home")
+    np.testing.assert_array_equal(picture(page, ".tiles canvas"), images[0, 0, 0, ..., 0])
+    np.testing.assert_array_equal(picture(page, ".tiles li:nth-child(2) canvas"), images[0, 1, 2, ..., 0])  # stayed
+    page.locator(".starts input").nth(1).check()
+    page.wait_for_function("document.querySelector('.tiles input').value === '3'")  # nearest to 1.4
+    np.testing.assert_array_equal(picture(page, ".tiles canvas"), images[1, 0, 3, ..., 0])
+
+
+def test_smoothing_moves_the_curve_and_leaves_the_values(visit: Callable[..., Any]) -> None:
+    page = visit("models/vae.html")
+    wait_until_drawn(page, ".plot[data-panel]")
+    page.eval_on_selector(".smoothing input", "input => { input.value = 0.5; input.dispatchEvent(new Event('input')); }")
+    page.wait_for_function("document.querySelector('.plot[data-panel]').data[1].y[1] !== 120")
+    raw, smoothed = page.eval_on_selector(".plot[data-panel]", "plot => plot.data.slice(0, 2).map(line => [...line.y])")
+    assert raw == [900, 120, 90.5]
+    # By hand: 450 / 0.5, (225 + 60) / 0.75, (142.5 + 45.25) / 0.875
+    np.testing.assert_allclose(smoothed, [900, 380, 214.571429], rtol=1e-6)
+    assert page.locator(".smoothing output").inner_text() == "0.50"
+
+
+def test_space_shows_the_image_under_the_cursor_and_turns(visit: Callable[..., Any], root: Path) -> None:
+    page, images = visit("models/vae.html"), np.load(root / "images" / "test_images.npy")
+    space = wait_until_drawn(page, ".space")
+    space.scroll_into_view_if_needed()
+    tip = page.locator(".tip")
+    for place in page.eval_on_selector(".space", PLACES)[:8]:  # one may lie behind another
+        page.mouse.move(place["x"] + 1, place["y"])
+        page.mouse.move(place["x"], place["y"])
+        page.wait_for_timeout(200)
+        if tip.is_visible():
+            break
+    row = int(re.findall(r"test image (\d+)", tip.inner_text())[0])
+    np.testing.assert_array_equal(picture(page, ".tip canvas"), images[row, ..., 0])
+    before = page.eval_on_selector(".space", "space => space.layout.scene.camera.eye.x")
+    space.press("ArrowLeft")
+    page.wait_for_function(
+        "before => document.querySelector('.space').layout.scene.camera.eye.x !== before", arg=before, timeout=DRAWN
+    )
+
+
+def test_library_is_unpacked_when_it_is_looked_at(visit: Callable[..., Any]) -> None:
+    page = visit("models/vae.html")
+    assert page.evaluate("typeof window.Plotly") == "undefined"
+    wait_until_drawn(page, ".plot[data-panel]")
+    assert page.evaluate("typeof window.Plotly") == "object"
