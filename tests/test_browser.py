@@ -1,6 +1,5 @@
 """The report in headless Chromium: what moves does move, nothing is fetched, and it can be read on any screen."""
 
-import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -65,11 +64,8 @@ def browser() -> Iterator[Any]:
         pytest.skip(f"needs {CHROMIUM}: apt install chromium")
     from playwright.sync_api import sync_playwright
 
-    environment = os.environ.get("NO_AT_BRIDGE", "1")
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(
-            executable_path=str(CHROMIUM), args=ARGUMENTS, env={**os.environ, "NO_AT_BRIDGE": environment}
-        )
+        launched = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
         yield launched
         launched.close()
 
@@ -142,13 +138,10 @@ def test_motion_follows_what_the_reader_wants(visit: Callable[..., Any]) -> None
 def test_growth_slider_shows_another_step(visit: Callable[..., Any]) -> None:
     page = visit("index.html")
     slider = page.locator(".growth input").first
-    shown = page.locator(".growth").first.locator("li:visible img").first
-    last, text = shown.get_attribute("src"), page.locator(".growth output").first
-    assert text.inner_text() == "step 100"
+    shown, text = page.locator(".growth").first.locator("li:visible"), page.locator(".growth output").first
+    assert (shown.first.get_attribute("data-step"), text.inner_text()) == ("100", "step 100")
     slider.press("Home")
-    assert text.inner_text() == "step 1"
-    assert page.locator(".growth").first.locator("li:visible figcaption").count() == 0
-    assert last is not None
+    assert (shown.first.get_attribute("data-step"), text.inner_text()) == ("1", "step 1")
 
 
 def test_traversal_slider_walks_by_keyboard(visit: Callable[..., Any], root: Path) -> None:

@@ -52,14 +52,14 @@ def draw(task: Task, scores: Scores) -> None:
 
 
 def _starts(task: Task, around: walks.Range) -> tuple[np.ndarray, list[str]]:
-    """Returns latents (n, latent_dim) and their names: the middle, and test images or else draws from the prior."""
+    """Returns latents (n, latent_dim) and their names: test images, or else draws from the prior; and the middle."""
     if task.model.can("encode"):
         images = walks.first_of_each_class(task)
         images = images[3::5][:NUM_IMAGES] or images[:NUM_IMAGES]
         more, names = walks.encode(task, images), [walks.name(task, image) for image in images]
     else:
         more, names = walks.draw(task, NUM_IMAGES, "traversals"), [f"prior draw {i + 1}" for i in range(NUM_IMAGES)]
-    return np.concatenate([around.middle[None], more]), [around.origin, *names]
+    return np.concatenate([more, around.middle[None]]), [*names, around.origin]
 
 
 def _strengths(task: Task, scores: Scores, around: walks.Range, offsets: np.ndarray) -> tuple[np.ndarray, str]:

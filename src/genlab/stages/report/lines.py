@@ -13,7 +13,7 @@ def panels(models: dict[str, Model], accents: dict[str, str]) -> list[dict[str, 
     """Returns one panel per quantity: title, note, scale, range of the heights, and its lines.
 
     Args:
-        models: By the name that a line has in the legend; where there is one, lines are named by their split.
+        models: By the name that their lines have in the legend; those of a single one are named by their split alone.
         accents: The colour of each.
     """
     found: dict[str, dict[tuple[str, str], Series]] = {}
@@ -27,6 +27,7 @@ def panels(models: dict[str, Model], accents: dict[str, str]) -> list[dict[str, 
 def _panel(quantity: str, lines: dict[tuple[str, str], Series], accents: dict[str, str]) -> dict[str, Any]:
     note, scale, limits = curves.scale(list(lines.values()))
     splits, names = {column.partition("/")[0] for _, column in lines}, {name for name, _ in lines}
+    is_compared = len(accents) > 1
     is_many = len(lines) > len(splits) * len(names)
     return {
         "title": curves.readable(quantity),
@@ -34,10 +35,10 @@ def _panel(quantity: str, lines: dict[tuple[str, str], Series], accents: dict[st
         "scale": scale,
         "range": list(limits) if limits else None,
         "many": is_many,
-        "compared": len(names) > 1,
+        "compared": is_compared,
         "text": f"Curves of {curves.readable(quantity)}: {'; '.join(curves.from_to(*each) for each in _first(lines))}.",
         "lines": [
-            {"name": _name(key, len(names), is_many), "split": key[1].partition("/")[0], "colour": accents[key[0]]}
+            {"name": _name(key, is_compared, is_many), "split": key[1].partition("/")[0], "colour": accents[key[0]]}
             | _points(series)
             for key, series in lines.items()
         ],
@@ -48,10 +49,10 @@ def _first(lines: dict[tuple[str, str], Series]) -> list[tuple[str, Series]]:
     return [(f"{name} {column}", series) for (name, column), series in list(lines.items())[:4]]
 
 
-def _name(key: tuple[str, str], num_models: int, is_many: bool) -> str:
+def _name(key: tuple[str, str], is_compared: bool, is_many: bool) -> str:
     name, column = key
     split, _, quantity = column.partition("/")
-    parts = [name] if num_models > 1 else []
+    parts = [name] if is_compared else []
     parts.append(curves.readable(quantity) if is_many else split)
     return ", ".join(parts)
 
