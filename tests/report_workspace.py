@@ -102,7 +102,13 @@ def write_model(root: Path, name: str) -> None:
     skipped |= {"test/fitted/frechet_distance": NO_ENCODER} if name == "gan" else {}
     write_json(
         root / "scores" / name / "scores.json",
-        {"metrics": SCORES[name], "skipped": skipped, "train_key": f"key-{name}", "num_parameters": 1234567, "protocol": "ef" * 16},
+        {
+            "metrics": SCORES[name],
+            "skipped": skipped,
+            "train_key": f"key-{name}",
+            "num_parameters": 1234567,
+            "protocol": "ef" * 16,
+        },
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from report_workspace import KINDS, render, write_outputs
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -14,38 +15,7 @@ ARGUMENTS = ["--no-sandbox", "--enable-unsafe-swiftshader"]
 PAGES = ("index.html", *(f"models/{name}.html" for name in KINDS))
 DRAWN = 60_000  # milliseconds; a busy machine draws WebGL slowly
 
-CONTRASTS = """() => {
-  const parse = text => text.match(/[\\d.]+/g).map(Number);
-  const luminance = ([red, green, blue]) => [red, green, blue].map(part => part / 255)
-    .map(part => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4)
-    .reduce((sum, part, index) => sum + part * [0.2126, 0.7152, 0.0722][index], 0);
-  const paper = element => {
-    for (let each = element; each; each = each.parentElement) {
-      const colour = parse(getComputedStyle(each).backgroundColor);
-      if (colour.length < 4 || colour[3] === 1) return colour;
-    }
-    return [255, 255, 255];
-  };
-  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), found = [];
-  while (walker.nextNode()) {
-    const element = walker.currentNode.parentElement;
-    if (!walker.currentNode.textContent.trim() || element.closest("script, style, template, noscript, svg, option")) continue;
-    const [one, other] = [luminance(parse(getComputedStyle(element).color)), luminance(paper(element))];
-    found.push([(Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05), element.tagName + " " + element.textContent.trim().slice(0, 40)]);
-  }
-  return found.sort((one, other) => one[0] - other[0]);
-}"""
-
-PLACES = """space => {
-  const {glplot, dataScale, container} = space._fullLayout.scene._scene, {model, view, projection} = glplot.cameraParams;
-  const times = (matrix, vector) => [0, 1, 2, 3].map(row => [0, 1, 2, 3].reduce((sum, at) => sum + matrix[at * 4 + row] * vector[at], 0));
-  const box = container.getBoundingClientRect();
-  return space.data.flatMap(trace => trace.x.map((x, index) => {
-    const point = [x * dataScale[0], trace.y[index] * dataScale[1], trace.z[index] * dataScale[2], 1];
-    const [left, top, , depth] = times(projection, times(view, times(model, point)));
-    return {row: trace.customdata[index], x: box.left + box.width * (1 + left / depth) / 2, y: box.top + box.height * (1 - top / depth) / 2};
-  }));
-}"""
+SCRIPTS = Path(__file__).parent / "browser"
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +96,7 @@ def test_pages_fit_a_phone_and_can_be_read_in_both_schemes(visit: Callable[..., 
         assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
         page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
         assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
-        contrasts = page.evaluate(CONTRASTS)
+        contrasts = page.evaluate((SCRIPTS / "contrasts.js").read_text())
         assert len(contrasts) > 100
         assert [each for each in contrasts if each[0] < 4.5] == []  # WCAG 2.1, AA
 
@@ -163,7 +133,9 @@ def test_traversal_slider_walks_by_keyboard(visit: Callable[..., Any], root: Pat
 def test_smoothing_moves_the_curve_and_leaves_the_values(visit: Callable[..., Any]) -> None:
     page = visit("models/vae.html")
     wait_until_drawn(page, ".plot[data-panel]")
-    page.eval_on_selector(".smoothing input", "input => { input.value = 0.5; input.dispatchEvent(new Event('input')); }")
+    page.eval_on_selector(
+        ".smoothing input", "input => { input.value = 0.5; input.dispatchEvent(new Event('input')); }"
+    )
     page.wait_for_function("document.querySelector('.plot[data-panel]').data[1].y[1] !== 120")
     raw, smoothed = page.eval_on_selector(".plot[data-panel]", "plot => plot.data.slice(0, 2).map(line => [...line.y])")
     assert raw == [900, 120, 90.5]
@@ -177,7 +149,7 @@ def test_space_shows_the_image_under_the_cursor_and_turns(visit: Callable[..., A
     space = wait_until_drawn(page, ".space")
     space.scroll_into_view_if_needed()
     tip = page.locator(".tip")
-    for place in page.eval_on_selector(".space", PLACES)[:8]:  # one may lie behind another
+    for place in page.eval_on_selector(".space", (SCRIPTS / "places.js").read_text())[:8]:  # one may lie behind another
         page.mouse.move(place["x"] + 1, place["y"])
         page.mouse.move(place["x"], place["y"])
         page.wait_for_timeout(200)

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tracking_workspace
-from report_workspace import KINDS, Page, places, read_json, render, row, set_score, write_json, write_outputs
 
+import tracking_workspace
 from genlab import cli, images, tracking
 from genlab.errors import InputError
 from genlab.stages import report
 from genlab.stages.report import card, comparison, pictures, reproduction, scatter, words
 from genlab.tracking import Fetched
+from report_workspace import KINDS, Page, places, read_json, render, row, set_score, write_json, write_outputs
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -115,16 +115,19 @@ def test_paths_say_what_they_lead_from_and_how(unchanged: Path) -> None:
     index = Page((unchanged / "index.html").read_text(encoding="utf-8"))
     alts = [image["alt"] or "" for image in index.all("img")]
     assert (
-        "4 images by vae from one & only, test image 0 to お, test image 2, spherical. Outermost: the originals." in alts
+        "4 images by vae from one & only, test image 0 to お, test image 2, spherical. Outermost: the originals."
+        in alts
     )
-    assert "Spherical, on the arc between both, since the prior is normal; test images stand at both ends." in index.text
+    assert (
+        "Spherical, on the arc between both, since the prior is normal; test images stand at both ends." in index.text
+    )
     assert "Linear, on the straight line between both; no encoder: between two draws from the prior." in index.text
 
 
 def test_traversals_are_by_strength_and_say_of_how_many(unchanged: Path) -> None:
     text = page_of(unchanged, "vae")
     assert "All 5 dimensions, by KL, nats per image, the largest first." in Page(text).text
-    dimensions = [line for line in text.split("<li><canvas")[1:]]
+    dimensions = text.split("<li><canvas")[1:]
     assert ["Dimension 4" in dimensions[0], "Dimension 0" in dimensions[4]] == [True, True]
 
 

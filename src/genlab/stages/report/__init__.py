@@ -100,21 +100,21 @@ def write_pages(
     Raises:
         InputError: A file of a listed model is missing or unreadable.
     """
-    from genlab.stages.report import card, collect, model_page, page, reproduction
+    from genlab.stages.report import card, chapters, collect, model_page, page, reproduction
     from genlab.stages.report import plots as dvc_plots
 
     laboratory = collect.read(
         params, models, scores, evaluation, features, images, validation, timings, rate_distortion
     )
-    revision = reproduction.revision()
-    docs = data_docs / "index.html"
+    revision, docs = reproduction.revision(), data_docs / "index.html"
+    drawn = [chapters.chapter(laboratory, model) for model in laboratory.models]
     targets = {model.name: pages / f"{model.name}.html" for model in laboratory.models}
     targets |= {"index": out} | ({"data_docs": docs} if docs.is_file() else {})
-    text = page.render(laboratory, revision, _links(targets, out.parent))
+    text = page.render(laboratory, drawn, revision, _links(targets, out.parent))
     with replacing(pages) as building:
         building.mkdir()
-        for model in laboratory.models:
-            own = model_page.render(laboratory, model, revision, _links(targets, pages))
+        for model, chapter in zip(laboratory.models, drawn, strict=True):
+            own = model_page.render(laboratory, model, chapter, revision, _links(targets, pages))
             _write(building / f"{model.name}.html", own)
             _write(building / f"{model.name}.md", card.render(laboratory, model, revision))
     dvc_plots.write(laboratory, plots)

@@ -1,6 +1,6 @@
 """What the pages draw of each model: growth, latents, classes, curves, paths."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from genlab.pages import Picture
 from genlab.stages.report import curves, latents, paths, pictures, table
@@ -19,15 +19,15 @@ class Chapter:
     encodes: bool
     growth: list[tuple[str, list[Picture]]]
     paths: paths.Paths | None
-    scatter: Chart | None = None
-    shares: Chart | None = None
-    activations: list[Chart] = field(default_factory=list)
-    kls: Chart | None = None
-    curves: list[Chart] = field(default_factory=list)
+    scatter: Chart | None
+    shares: Chart | None
+    activations: list[Chart]
+    kls: Chart | None
+    curves: list[Chart]
 
 
 def chapter(laboratory: Laboratory, model: Model) -> Chapter:
-    """Returns what the page of all models draws of one."""
+    """Returns all that is drawn of one model."""
     accent, names = laboratory.accent(model), laboratory.dataset["class_names"]
     return Chapter(
         name=model.name,
@@ -35,7 +35,7 @@ def chapter(laboratory: Laboratory, model: Model) -> Chapter:
         accent=accent,
         how=table.made_by(model),
         encodes=model.encodes,
-        growth=growth(laboratory, model),
+        growth=_growth(laboratory, model),
         paths=paths.paths(model),
         scatter=latents.latents(model, names) if model.encodes else None,
         shares=latents.class_shares(model, names, accent) if model.class_histogram else None,
@@ -45,24 +45,7 @@ def chapter(laboratory: Laboratory, model: Model) -> Chapter:
     )
 
 
-def alone(laboratory: Laboratory, model: Model) -> Chapter:
-    """Returns what a model's own page draws with matplotlib: its scatter and its curves can be moved there."""
-    accent, names = laboratory.accent(model), laboratory.dataset["class_names"]
-    return Chapter(
-        name=model.name,
-        kind=model.kind,
-        accent=accent,
-        how=table.made_by(model),
-        encodes=model.encodes,
-        growth=growth(laboratory, model),
-        paths=paths.paths(model),
-        shares=latents.class_shares(model, names, accent) if model.class_histogram else None,
-        activations=latents.activations(model, accent) if model.histograms else [],
-        kls=latents.kl_per_dimension(model, accent) if model.kl_per_dimension else None,
-    )
-
-
-def growth(laboratory: Laboratory, model: Model) -> list[tuple[str, list[Picture]]]:
+def _growth(laboratory: Laboratory, model: Model) -> list[tuple[str, list[Picture]]]:
     """Returns the grids of each kind over the training."""
     budget = pictures.PROGRESS_BYTES / max(1, sum(len(each.progress) for each in laboratory.models))
     return [(kind, pictures.progress(grids, budget)) for kind, grids in model.progress.items()]

@@ -4,18 +4,20 @@ from pathlib import Path
 from typing import Any
 
 from genlab import pages
-from genlab.stages.report import chapters, drawing, protocols, rate_distortion, reproduction, strips, table, words
+from genlab.stages.report import drawing, protocols, rate_distortion, reproduction, strips, table, words
+from genlab.stages.report.chapters import Chapter
 from genlab.stages.report.collect import Laboratory
 from genlab.stages.report.reproduction import Revision
 
 FOLDER = Path(__file__).parent
 
 
-def render(laboratory: Laboratory, revision: Revision, links: dict[str, str]) -> str:
+def render(laboratory: Laboratory, drawn: list[Chapter], revision: Revision, links: dict[str, str]) -> str:
     """Returns the page. Names and texts are escaped; nothing is loaded from outside.
 
     Args:
         laboratory: What is shown.
+        drawn: What is drawn of each model, in their order.
         revision: Of the code.
         links: Addresses relative to the page: `data_docs`, empty where there are none; and of each model's page.
     """
@@ -33,7 +35,7 @@ def render(laboratory: Laboratory, revision: Revision, links: dict[str, str]) ->
             missing=_missing(laboratory, groups),
             originals=strips.originals(laboratory),
             strips=strips.strips(laboratory),
-            chapters=[chapters.chapter(laboratory, model) for model in laboratory.models],
+            chapters=drawn,
             rate_distortion=rate_distortion.figure(laboratory.rate_distortion),
         )
     )

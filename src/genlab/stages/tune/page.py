@@ -14,7 +14,7 @@ import genlab
 from genlab import pages
 from genlab.files import replacing
 from genlab.pages import Picture, duration, plotly, significant
-from genlab.stages.tune import drawing, figures, sampling, study, words
+from genlab.stages.tune import figures, sampling, study, words
 from genlab.stages.tune.confirm import PRESENT, Confirmation, Training, pictures
 from genlab.stages.tune.loop import SECONDS, SETTINGS
 from genlab.stages.tune.plan import Plan
