@@ -21,7 +21,7 @@ ONLY_IN = {
     "pooch": ("downloads.py",),
     "matplotlib": ("stages/report/", "rate_distortion.py"),
     "jinja2": ("pages/",),
-    "plotly": ("stages/tune/",),
+    "plotly": ("pages/", "stages/tune/"),
 }
 NOT_WATCHED = {"genlab", "genlab.cli", "genlab.__main__"}
 """The command line only hands paths over: a new help text retrains nothing."""

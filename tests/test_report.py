@@ -2,140 +2,31 @@
 
 import base64
 import html
-import json
 import re
 import subprocess
 import sys
 from collections.abc import Callable
-from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from genlab import images
 from genlab.errors import InputError
-from genlab.params import Params
-from genlab.stages import report
 from genlab.stages.report import collect, curves, pictures, table
-
-NUM_TEST = 2000
-CLASS_NAMES = ["one & only", "<b>two</b>", "お"]
-NO_PRIOR, NO_ENCODER = "an autoencoder has no prior", "a GAN has no <encoder>"
-INVERSION = "latent optimised, 200 steps (inversion)"
-KINDS = {"ae": "autoencoder", "vae": "vae", "gan": "gan"}
-LATENT_DIMS = {"ae": 3, "vae": 5, "gan": 8}
-
-
-def write_json(path: Path, values: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(values))
-
-
-def read_json(path: Path) -> Any:
-    return json.loads(path.read_text())
-
-
-def metric(value: float, direction: str = "lower", unit: str = "", method: str = "encoder") -> dict[str, Any]:
-    return {
-        "value": value,
-        "interval": [value, value],
-        "unit": unit,
-        "direction": direction,
-        "method": method,
-        "protocol": {"split": "test", "seed": 7},
-    }
-
-
-def distance(value: float) -> dict[str, Any]:
-    floors = {"floor": {"value": 2.5, "interval": [2.4, 2.6]}, "floor_halves": {"value": 2.7, "interval": [2.6, 2.8]}}
-    return metric(value, method="samples") | {"interval": [value - 0.5, value + 0.5], "floor": floors}
-
-
-SCORES: dict[str, dict[str, Any]] = {
-    "ae": {
-        "test/fitted/frechet_distance": distance(18.24),
-        "test/reconstruction/mse": metric(0.03126, unit="per pixel"),
-        "test/reconstruction_subset/mse": metric(0.0311, method="encoder"),
-        "test/pca/mse": metric(0.0521),
-    },
-    "vae": {
-        "test/prior/frechet_distance": distance(31.27),
-        "test/fitted/frechet_distance": distance(21.5),
-        "test/reconstruction/mse": metric(0.0094, unit="per pixel"),
-        "test/reconstruction/psnr": metric(20.268, "higher", "dB"),
-        "test/reconstruction/negative_elbo": metric(101.26, unit="nats per image"),
-        "test/reconstruction_subset/mse": metric(0.0095, method="encoder"),
-        "test/pca/mse": metric(0.0235),
-    },
-    "gan": {
-        "test/prior/frechet_distance": distance(12.345),
-        "test/reconstruction_subset/mse": metric(0.0412, method=INVERSION),
-        "test/prior/smallest_class_share": metric(0.42, "higher"),
-    },
-}
-
-
-KEPT = {
-    "ae": {"rule": "last", "step": 5000, "stopped_at": 5000},
-    "vae": {"rule": "best", "monitor": "negative_elbo", "value": 101.26, "step": 3500, "stopped_at": 5000},
-    "gan": {"rule": "last", "monitor": "frechet_distance", "value": 4.0, "step": 1500, "stopped_at": 1500},
-}
-
-
-def write_model(root: Path, name: str) -> None:
-    rng, encodes = np.random.default_rng(len(name)), name != "gan"
-    latent_dim, some = LATENT_DIMS[name], rng.integers(0, 256, (64, 8, 8, 1), np.uint8)
-    settings = {"kind": KINDS[name], "latent_dim": latent_dim, "steps": 5000}
-    folder = root / "models" / name
-    about = {"kind": KINDS[name], "settings": settings, "train_key": f"key-{name}", "precision": "float32"}
-    write_json(folder / "settings.json", about | {"kept": KEPT[name]})
-    (folder / "history.csv").write_text("step,train/loss,validation/loss\n1,900,\n50,120,130\n100,90.5,\n150,nan,95\n")
-    for step, kind in ((100, "samples"), (1, "samples"), (100, "reconstructions")):
-        if encodes or kind == "samples":
-            images.write_png(folder / "progress" / f"{kind}_{step:06d}.png", images.grid(some))
-    drawn = {"originals": some, "reconstructions": some // 2}
-    drawn |= {"prior_samples": 255 - some} if name != "ae" else {}
-    drawn |= {"fitted_samples": some // 3} if encodes else {}
-    folder = root / "evaluation" / name
-    folder.mkdir(parents=True)
-    np.savez(folder / "pictures.npz", **drawn)  # type: ignore[arg-type]
-    np.savez(folder / "class_histogram.npz", real=np.array([5, 5, 6]), prior=np.array([1, 9, 6]))
-    if encodes:
-        points = rng.standard_normal((40, latent_dim)).astype(np.float32)
-        np.savez(folder / "latents.npz", latents=points, labels=np.arange(40) % 3)
-    skipped = {"test/prior/frechet_distance": NO_PRIOR} if name == "ae" else {}
-    skipped |= {"test/fitted/frechet_distance": NO_ENCODER} if name == "gan" else {}
-    write_json(
-        root / "scores" / name / "scores.json",
-        {"metrics": SCORES[name], "skipped": skipped, "train_key": f"key-{name}", "num_parameters": 1234567},
-    )
-
-
-def write_outputs(root: Path) -> None:
-    write_json(
-        root / "images" / "dataset.json",
-        {"name": "toy <&> set", "image_shape": [8, 8, 1], "class_names": CLASS_NAMES, "sha256": "ab" * 32,
-         "num_images": {"train": 9000, "validation": 1000, "test": NUM_TEST},
-         "licence": "CC0, https://example.org/licence", "citation": "Someone, 1998"},
-    )  # fmt: skip
-    write_json(
-        root / "features" / "settings.json",
-        {"task": "classes", "settings": {"feature_dim": 16}, "weights_sha256": "cd" * 32, "pinned": "toy-v1"},
-    )
-    write_json(root / "features" / "metrics.json", {"test/accuracy": 0.98765})
-    check = {"name": "class balance", "severity": "warning", "success": False, "expected": "<= 3", "observed": "3.4"}
-    write_json(root / "validation.json", {"dataset": "toy", "counts": {}, "checks": [check, check | {"success": True}]})
-    for name in KINDS:
-        write_model(root, name)
-    vae = root / "models" / "vae" / "histograms.npz"
-    counts = np.array([[0, 4, 1], [2, 2, 1]])
-    np.savez(vae, step=np.array([1, 100]), edges=np.linspace(-1, 1, 4), mean=counts, log_variance=counts)
-    write_json(
-        root / "timings" / "vae.json",
-        {"train_seconds": 125.3, "images_per_second": 25312.7, "device": "CPU", "train_key": "key-vae"},
-    )
+from report_workspace import (
+    INVERSION,
+    KINDS,
+    NO_ENCODER,
+    NO_PRIOR,
+    Page,
+    read_json,
+    render,
+    row,
+    set_score,
+    write_json,
+    write_outputs,
+)
 
 
 @pytest.fixture
@@ -153,69 +44,6 @@ def unchanged(tmp_path_factory: pytest.TempPathFactory) -> str:
     return render(root)
 
 
-def params_of(*names: str) -> Params:
-    """Only what the report reads, so that new parameters do not concern these tests."""
-    from genlab.params import Data, Evaluation, Features, Inversion
-
-    inversion = Inversion.model_construct(num_images=512, steps=200)
-    return Params.model_construct(
-        seed=7,
-        profile="default",
-        data=Data.model_construct(name="toy"),
-        features=Features.model_construct(feature_dim=16),
-        evaluation=Evaluation.model_construct(num_images=10000, num_repeats=5, inversion=inversion),
-        models={name: {"kind": KINDS[name]} for name in names},
-    )
-
-
-def render(root: Path, *names: str) -> str:
-    places = {key: root / key for key in ("models", "scores", "evaluation", "features", "images", "timings")}
-    places |= {"validation": root / "validation.json", "plots": root / "plots", "out": root / "reports" / "index.html"}
-    report.write_page(params_of(*(names or KINDS)), **places)
-    return (root / "reports" / "index.html").read_text(encoding="utf-8")
-
-
-def set_score(root: Path, name: str, key: str, **changes: Any) -> None:
-    path = root / "scores" / name / "scores.json"
-    scores = read_json(path)
-    scores["metrics"].setdefault(key, metric(0.0)).update(changes)
-    write_json(path, scores)
-
-
-class Page(HTMLParser):
-    """Collects tags with their attributes, and the text of everything but style and script."""
-
-    def __init__(self, text: str):
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.words: list[str] = []
-        self._open: list[str] = []
-        self.feed(text)
-        self.text = " ".join(" ".join(self.words).split())
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in ("meta", "link", "img", "input", "br"):
-            self._open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self._open.pop() == tag, f"</{tag}> closes nothing"
-
-    def handle_data(self, data: str) -> None:
-        if self._open and self._open[-1] not in ("style", "script"):
-            self.words.append(data)
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.tags if name == tag]
-
-
-def row(page: str, label: str) -> list[str]:
-    """Returns the texts of a row's cells."""
-    body = next(part for part in page.split("<tr>") if part.startswith(f'<th scope="row">{label}'))
-    cells = re.findall(r"<td[^>]*>(.*?)</td>", body.split("</tr>")[0], re.S)
-    return [" ".join(re.sub(r"<[^>]+>", " ", cell).split()) for cell in cells]
-
-
 def test_page_needs_nothing_from_outside(unchanged: str) -> None:
     page = Page(unchanged)
     assert all((image["src"] or "").startswith("data:image/png;base64,") for image in page.all("img"))
@@ -225,7 +53,8 @@ def test_page_needs_nothing_from_outside(unchanged: str) -> None:
     assert "url(" not in unchanged
     assert "@import" not in unchanged
     outside = [link["href"] for link in page.all("a") if not (link["href"] or "").startswith("#")]
-    assert outside == ["https://example.org/licence"]
+    own = [f"models/{name}.html" for name in KINDS]
+    assert [link for link in outside if link not in own] == ["https://example.org/licence"]
     assert "/unchanged0" not in unchanged  # the folder that the page was made from
 
 
@@ -535,14 +364,14 @@ def test_bad_files_give_one_line(laboratory: Path, change: Callable[[Path], None
 def test_first_steps_do_not_squash_the_curves() -> None:
     steps = np.arange(1, 1001)
     spiked = np.where(steps < 5, 50.0, 10 + np.sin(steps))
-    note, scale, limits = curves._scale([(steps, spiked)])
+    note, scale, limits = curves.scale([(steps, spiked)])
     assert (note, scale) == ("4 of 1,000 values lie off the scale", "linear")
     assert limits is not None
     assert 8 < limits[0] < 9.1
     assert 10.9 < limits[1] < 12
-    assert curves._scale([(steps, 1e-3 * steps.astype(float))])[1] == "log"
-    assert curves._scale([(steps, np.sin(steps / 300))]) == ("", "linear", None)
-    assert curves._scale([(steps[:1], np.array([0.0]))]) == ("", "linear", None)
+    assert curves.scale([(steps, 1e-3 * steps.astype(float))])[1] == "log"
+    assert curves.scale([(steps, np.sin(steps / 300))]) == ("", "linear", None)
+    assert curves.scale([(steps[:1], np.array([0.0]))]) == ("", "linear", None)
 
 
 def test_curves_join_splits_and_numbered_columns(laboratory: Path) -> None:
@@ -570,12 +399,9 @@ def test_scatter_says_which_axes_it_shows(laboratory: Path, latent_dim: int, tit
 
 
 def test_plots_for_dvc(laboratory: Path) -> None:
-    places = {key: laboratory / key for key in ("models", "scores", "evaluation", "features", "images", "timings")}
-    out, plots = laboratory / "index.html", laboratory / "plots"
+    plots = laboratory / "plots"
     (plots / "pictures" / "removed").mkdir(parents=True)
-    report.write_page(
-        params_of("gan", "vae"), **places, validation=laboratory / "validation.json", out=out, plots=plots
-    )
+    render(laboratory, "gan", "vae")
     lines = (plots / "curves.csv").read_text().splitlines()
     assert lines[:2] == ["model,quantity,split,step,value", "gan,loss,train,1,900.0"]
     assert len(lines) == 1 + 2 * 5
@@ -598,8 +424,8 @@ def test_data_without_labels(laboratory: Path) -> None:
 
 def test_tensorflow_is_not_imported(laboratory: Path) -> None:
     code = (
-        "import sys; sys.path.insert(0, sys.argv[1]); import test_report; from pathlib import Path;"
-        "test_report.render(Path(sys.argv[2]), 'gan');"
+        "import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path; import report_workspace;"
+        "report_workspace.render(Path(sys.argv[2]), 'gan');"
         "heavy = {'tensorflow', 'keras', 'mlflow', 'great_expectations', 'matplotlib.pyplot'} & set(sys.modules);"
         "sys.exit(f'imported: {heavy}' if heavy else 0)"
     )

@@ -1,10 +1,12 @@
 """One subcommand per stage, in the order of dvc.yaml, which gives them their paths; and the check of params.yaml."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 
-from genlab.cli.group import load_params, main, model_argument, path_option
+from genlab.cli.group import FOLDER, load_params, main, model_argument, path_option
+from genlab.errors import InputError
 from genlab.quiet import import_tensorflow
 
 TOPIC = "The stages, one after the other: dvc.yaml gives them their paths"
@@ -83,21 +85,46 @@ def evaluate(model: Path, images: Path, features: Path, floor: Path, scores: Pat
     stage.run(load_params(), model, images, features, floor, scores, pictures)
 
 
+REPORT = {
+    "--models": "Folder of all trained models.",
+    "--scores": "Folder of all scores.",
+    "--evaluation": "Folder of all pictures.",
+    "--features": "Folder of the feature extractor.",
+    "--images": "The fetched data set.",
+    "--validation": "The summary of the validation.",
+    "--timings": "Folder of seconds and speed.",
+    "--rate-distortion": "Folder of the rate-distortion curve, if there is one.",
+    "--data-docs": "Folder of the Data Docs, if there are any.",
+    "--plots": "Folder of curves and pictures for `dvc plots`.",
+    "--pages": "Folder for a page and a card per model.",
+}
+"""What the stage is given, by dvc.yaml; `--runs` needs none of it."""
+
+
+def _report_options(command: Callable[..., None]) -> Callable[..., None]:
+    for name, description in reversed(REPORT.items()):
+        command = click.option(name, type=FOLDER, help=description)(command)
+    return command
+
+
 @main.command()
-@path_option("--models", "Folder of all trained models.")
-@path_option("--scores", "Folder of all scores.")
-@path_option("--evaluation", "Folder of all pictures.")
-@path_option("--features", "Folder of the feature extractor.")
-@path_option("--images", "The fetched data set.")
-@path_option("--validation", "The summary of the validation.")
-@path_option("--timings", "Folder of seconds and speed.")
-@path_option("--plots", "Folder of curves and pictures for `dvc plots`.")
+@click.option("--runs", help="Compare these runs of MLflow instead: ids, names or models, with commas.")
+@_report_options
 @path_option("--out", "The page, HTML.")
-def report(**paths: Path) -> None:
-    """Write the page that compares all models."""
+def report(runs: str | None, out: Path, **paths: Path | None) -> None:
+    """Write the page that compares all models, and one for each; or, with --runs, any runs of MLflow."""
     from genlab.stages import report as stage
 
-    stage.run(load_params(), **paths)
+    if runs is not None:
+        names = [name.strip() for name in runs.split(",") if name.strip()]
+        if not names:
+            raise InputError(f"--runs must name runs with commas. Received: {runs!r}. See: make ui.")
+        stage.compare(names, out)
+        click.echo(f"the comparison: {out}")
+        return
+    if missing := next((name for name, path in paths.items() if path is None), None):
+        raise click.UsageError(f"Missing option '--{missing.replace('_', '-')}'; dvc repro report gives them all.")
+    stage.run(load_params(), **{name: path for name, path in paths.items() if path}, out=out)
 
 
 @main.command()

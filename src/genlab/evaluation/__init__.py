@@ -8,6 +8,9 @@ likelihood       by importance sampling
 representations  latents beside PCA and pixels, for a classifier
 few_labels       the encoder fine-tuned on few labels
 outliers         images of another kind
+interpolations   paths between images, for a look
+traversals       one latent dimension at a time, for a look
+walks            where both begin, and how far they go
 panel            the metrics that params.yaml lists
 scores           numbers with interval, unit, reference and protocol
 intervals        how intervals are made
@@ -19,11 +22,13 @@ from genlab import progress
 from genlab.evaluation import (
     evidence_bound,
     few_labels,
+    interpolations,
     likelihood,
     outliers,
     reconstructions,
     representations,
     samples,
+    traversals,
 )
 from genlab.evaluation.panel import Panel
 from genlab.evaluation.scores import Scores
@@ -35,6 +40,8 @@ from genlab.trained_model import TrainedModel
 __all__ = ["Panel", "Scores", "Task", "evaluate", "measure", "samples"]
 
 PARTS = (samples, reconstructions, evidence_bound, likelihood, representations, few_labels, outliers)
+LOOKS = (interpolations, traversals)
+"""What measures nothing: pictures for the page."""
 
 
 def evaluate(
@@ -55,6 +62,8 @@ def evaluate(
     scores.pictures["originals"] = model.as_seen(task.real.images[: samples.NUM_PICTURES])
     for part in progress.bar(PARTS, "evaluate"):
         part.score(task, scores)
+    for look in LOOKS:
+        look.draw(task, scores)
     return scores
 
 

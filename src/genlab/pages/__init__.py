@@ -45,21 +45,21 @@ class Picture:
     step: int = 0
 
 
-def data_uri(png: bytes) -> str:
-    """Returns PNG bytes as an address that holds them."""
-    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+def data_uri(picture: bytes, kind: str = "png") -> str:
+    """Returns the bytes of a picture as an address that holds them."""
+    return f"data:image/{kind};base64," + base64.b64encode(picture).decode("ascii")
 
 
-def picture(png: bytes, count: int = 0, step: int = 0) -> Picture:
-    """Returns a PNG at the size that it is shown at."""
+def picture(png: bytes, count: int = 0, step: int = 0, width: int = GRID_WIDTH) -> Picture:
+    """Returns a PNG at the size that it is shown at: about `width` CSS pixels."""
     from PIL import Image
 
     with Image.open(io.BytesIO(png)) as image:
-        width, height = image.size
-    scale = max(1, (GRID_WIDTH + width // 8) // width)
-    crisp = width * scale <= GRID_WIDTH * 1.25
-    shown = width * scale if crisp else GRID_WIDTH
-    return Picture(data_uri(png), shown, round(height * shown / width), crisp, count, step)
+        own, height = image.size
+    scale = max(1, (width + own // 8) // own)
+    crisp = own * scale <= width * 1.25
+    shown = own * scale if crisp else width
+    return Picture(data_uri(png), shown, round(height * shown / own), crisp, count, step)
 
 
 def significant(value: float, digits: int = 3) -> str:

@@ -5,6 +5,7 @@ something is sent, not when this package is.
 """
 
 from genlab.tracking.addresses import model_folder
+from genlab.tracking.fetching import Fetched, fetch
 from genlab.tracking.provenance import children_of
 from genlab.tracking.run import one_line
 from genlab.tracking.runs import Dataset, Run, end_training, scoring_run, study_run, training_run
@@ -13,12 +14,14 @@ from genlab.tracking.sync import Summary, sync
 
 __all__ = [
     "Dataset",
+    "Fetched",
     "Run",
     "Summary",
     "address",
     "children_of",
     "end_training",
     "experiment_name",
+    "fetch",
     "model_folder",
     "one_line",
     "scoring_run",

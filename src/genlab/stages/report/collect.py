@@ -1,13 +1,14 @@
 """What the other stages wrote, read and checked for every model that `params.yaml` lists."""
 
 import csv
+import dataclasses
 import json
 import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from genlab.errors import InputError
 from genlab.files import DAMAGED
 from genlab.images import read_description
 from genlab.params import Params
+from genlab.stages.report import drawing
 
 NOT_MEASURED = "not measured"
 Series = tuple[np.ndarray, np.ndarray]
@@ -36,6 +38,7 @@ class Model:
         class_histogram: Counts per class (c,): real, prior, fitted; empty without labels.
         kl_per_dimension: kl (latent_dim,), nats per image; empty where there is no posterior.
         histograms: step (t,), edges (b+1,), mean and log_variance (t, b); empty where there are none.
+        interpolations, traversals: What `genlab.evaluation` wrote under these names; empty where it did not.
         timings: train_seconds, images_per_second, device, run_url; those that there are.
     """
 
@@ -49,6 +52,8 @@ class Model:
     class_histogram: Arrays
     kl_per_dimension: Arrays
     histograms: Arrays
+    interpolations: Arrays
+    traversals: Arrays
     timings: dict[str, Any]
 
     @property
@@ -86,6 +91,26 @@ class Model:
         return str(self.scores.get("skipped", {}).get(metric, NOT_MEASURED))
 
 
+class Compared(Protocol):
+    """Models that stand beside each other in one table."""
+
+    @property
+    def models(self) -> list[Model]:
+        """The columns."""
+
+    @property
+    def num_real(self) -> int:
+        """The number of real test images that samples are compared with."""
+
+
+@dataclass(frozen=True)
+class RateDistortion:
+    """The curve of a VAE over the weight of its KL: per column the numbers of all points, and how they came about."""
+
+    points: dict[str, list[float]]
+    protocol: dict[str, Any]
+
+
 @dataclass(frozen=True)
 class Laboratory:
     """All that the page shows."""
@@ -96,6 +121,16 @@ class Laboratory:
     features_settings: dict[str, Any]
     features_metrics: dict[str, Any]
     models: list[Model]
+    images: Path
+    rate_distortion: RateDistortion | None = None
+
+    def accent(self, model: Model) -> str:
+        """Returns the model's colour, the same on every page."""
+        return drawing.accent([*self.params.models].index(model.name))
+
+    def alone(self, model: Model) -> "Laboratory":
+        """Returns the same with this model only."""
+        return dataclasses.replace(self, models=[model])
 
     @property
     def num_real(self) -> int:
@@ -117,6 +152,7 @@ def read(
     images: Path,
     validation: Path,
     timings: Path,
+    rate_distortion: Path,
 ) -> Laboratory:
     """Reads all that the page shows; see `genlab.stages.report.run`.
 
@@ -132,7 +168,22 @@ def read(
         models=[
             _read_model(name, Path(models), Path(scores), Path(evaluation), Path(timings)) for name in params.models
         ],
+        images=Path(images),
+        rate_distortion=_read_rate_distortion(Path(rate_distortion)),
     )
+
+
+def _read_rate_distortion(folder: Path) -> RateDistortion | None:
+    """Returns what the command `rate-distortion` wrote, if it was run."""
+    table, command = folder / "rate_distortion.csv", "genlab rate-distortion vae"
+    if not table.is_file():
+        return None
+    rows = list(csv.DictReader(_read_text(table, "written by genlab rate-distortion", "").splitlines()))
+    try:
+        points = {name: [float(row[name]) for row in rows] for name in rows[0]}
+    except (IndexError, TypeError, ValueError) as error:
+        raise InputError(f"{table} must be a table of numbers. Received: {error}. Run: {command}.") from None
+    return RateDistortion(points, _read_json(folder / "rate_distortion.json", ""))
 
 
 def _read_model(name: str, models: Path, scores: Path, evaluation: Path, timings: Path) -> Model:
@@ -149,6 +200,8 @@ def _read_model(name: str, models: Path, scores: Path, evaluation: Path, timings
         class_histogram=_read_arrays_if_any(evaluation / name / "class_histogram.npz", evaluate),
         kl_per_dimension=_read_arrays_if_any(evaluation / name / "kl_per_dimension.npz", evaluate),
         histograms=_read_arrays_if_any(models / name / "histograms.npz", train),
+        interpolations=_read_arrays_if_any(evaluation / name / "interpolations.npz", evaluate),
+        traversals=_read_arrays_if_any(evaluation / name / "traversals.npz", evaluate),
         timings=_read_timings(timings / f"{name}.json", settings, train),
     )
     trained, scored = model.settings.get("train_key"), model.scores.get("train_key")

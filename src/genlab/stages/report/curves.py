@@ -16,19 +16,24 @@ LOG_DECADES = 2.0
 
 def curves(model: Model, colour: str) -> list[Chart]:
     """Returns one panel per quantity of the history: train and validation of the same quantity together."""
-    panels: dict[str, dict[str, Series]] = {}
+    return [_curve(quantity, columns, model.name, colour) for quantity, columns in panels(model).items()]
+
+
+def panels(model: Model) -> dict[str, dict[str, Series]]:
+    """Returns per quantity its columns, `<split>/<quantity>`; numbered ones of one quantity stand together."""
+    found: dict[str, dict[str, Series]] = {}
     for column, series in model.history.items():
         split, _, quantity = column.partition("/")
         if not quantity:
             split, quantity = "train", column
-        panels.setdefault(re.sub(r"[/_]\d+$", "", quantity), {})[f"{split}/{quantity}"] = series
-    return [_curve(quantity, columns, model.name, colour) for quantity, columns in panels.items()]
+        found.setdefault(re.sub(r"[/_]\d+$", "", quantity), {})[f"{split}/{quantity}"] = series
+    return found
 
 
 def _curve(quantity: str, columns: dict[str, Series], name: str, colour: str) -> Chart:
-    title = _readable(quantity)
+    title = readable(quantity)
     many = len(columns) > 2
-    note, scale, limits = _scale(list(columns.values()))
+    note, how, limits = scale(list(columns.values()))
     note = ", ".join(part for part in (f"{len(columns)} lines" if many else "", note) if part)
 
     def paint(figure: Figure) -> None:
@@ -42,20 +47,21 @@ def _curve(quantity: str, columns: dict[str, Series], name: str, colour: str) ->
             if split != "train" and not many:
                 look = {"color": INK, "linewidth": 1.4, "linestyle": (0, (4, 1.5))}
             axes.plot(steps, values, label=label, marker="o" if len(steps) < 3 else None, markersize=3, **look)
-        axes.set_yscale(scale)
-        if scale == "log":
+        axes.set_yscale(how)
+        if how == "log":
             axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
             axes.yaxis.set_minor_formatter(ticker.NullFormatter())
         if limits:
             axes.set_ylim(*limits)
         _finish_curve(axes)
 
-    summary = ", ".join(_from_to(column, series) for column, series in list(columns.items())[:4])
+    summary = ", ".join(from_to(column, series) for column, series in list(columns.items())[:4])
     text = f"Curves of {name}, {title}: {summary}."
     return Chart(**draw(paint, 3.4, 2.1), title=title, text=text, note=note)
 
 
-def _readable(quantity: str) -> str:
+def readable(quantity: str) -> str:
+    """Returns a column's name as words: `"KL of dimension"`."""
     words = quantity.replace("/", ", ").split("_")
     return " ".join(word.upper() if word in ("kl", "elbo", "mse", "psnr") else word for word in words)
 
@@ -68,12 +74,13 @@ def _finish_curve(axes: Axes) -> None:
     axes.legend(loc="best", fontsize=8)
 
 
-def _from_to(column: str, series: Series) -> str:
+def from_to(column: str, series: Series) -> str:
+    """Returns a line's first and last value in words."""
     (steps, values), split = series, column.partition("/")[0]
     return f"{split} from {values[0]:.4g} at step {steps[0]:,} to {values[-1]:.4g} at step {steps[-1]:,}"
 
 
-def _scale(lines: list[Series]) -> tuple[str, str, tuple[float, float] | None]:
+def scale(lines: list[Series]) -> tuple[str, str, tuple[float, float] | None]:
     """Returns note, scale and limits: logarithmic over wide ranges, else limits that the first steps cannot stretch."""
     every = np.concatenate([values for _, values in lines])
     if every.min() > 0 and np.log10(every.max() / every.min()) > LOG_DECADES:

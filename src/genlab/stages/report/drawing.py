@@ -3,6 +3,7 @@
 Figures are drawn on white; in a dark colour scheme the page inverts their lightness.
 """
 
+import colorsys
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -80,6 +81,18 @@ class Chart:
 def accent(index: int) -> str:
     """Returns the colour of the model at this place of the page."""
     return ACCENTS[index % len(ACCENTS)]
+
+
+def class_colour(label: int) -> str:
+    """Returns the colour of a class; grey where there is none."""
+    return GREY if label < 0 else CLASSES[label % len(CLASSES)]
+
+
+def on_dark(colour: str) -> str:
+    """Returns a colour of the same hue that can be told from dark paper."""
+    hue, lightness, saturation = colorsys.rgb_to_hls(*(int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)))
+    parts = colorsys.hls_to_rgb(hue, max(1 - lightness, 0.6), saturation)
+    return "#" + "".join(f"{round(part * 255):02x}" for part in parts)
 
 
 def draw(paint: Callable[[Figure], None], width: float, height: float) -> dict[str, Any]:

@@ -9,14 +9,14 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
 from genlab.stages.report.collect import Model
-from genlab.stages.report.drawing import CLASSES, GREY, Chart, class_labels, draw
+from genlab.stages.report.drawing import Chart, class_colour, class_labels, draw
 
 
 def latents(model: Model, names: list[str]) -> Chart:
     """Returns the latents of test images by class: all three axes, two, or the first two principal components."""
     points, labels = model.latents["latents"].astype(np.float64), model.latents["labels"]
     size = points.shape[1]
-    shown, how = (points, "all axes") if size in (2, 3) else _principal(points)
+    shown, how = (points, "all axes") if size in (2, 3) else _in_plane(points)
     shown = np.column_stack([shown, np.zeros(len(shown))]) if shown.shape[1] == 1 else shown
 
     def paint(figure: Figure) -> None:
@@ -39,15 +39,23 @@ def latents(model: Model, names: list[str]) -> Chart:
     return Chart(**draw(paint, 4.0, 4.2), title=title, text=text)
 
 
-def _principal(points: np.ndarray) -> tuple[np.ndarray, str]:
+def principal(points: np.ndarray, count: int) -> tuple[np.ndarray, float]:
+    """Returns the first principal components (n, count) of points (n, d), and their share of the variance."""
     centred = points - points.mean(axis=0)
     _, strengths, directions = np.linalg.svd(centred, full_matrices=False)
     directions *= np.where(directions[np.arange(len(directions)), np.abs(directions).argmax(axis=1)] < 0, -1, 1)[
         :, None
     ]
-    share = (strengths[:2] ** 2).sum() / max((strengths**2).sum(), 1e-12)
-    how = f"First two principal components of {points.shape[1]} latent dimensions, {share:.0%} of their variance"
-    return centred @ directions[:2].T, how
+    share = (strengths[:count] ** 2).sum() / max((strengths**2).sum(), 1e-12)
+    return centred @ directions[:count].T, float(share)
+
+
+def _in_plane(points: np.ndarray) -> tuple[np.ndarray, str]:
+    shown, share = principal(points, 2)
+    return (
+        shown,
+        f"First two principal components of {points.shape[1]} latent dimensions, {share:.0%} of their variance",
+    )
 
 
 def _without_stragglers(points: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -63,12 +71,12 @@ def _scatter(axes: Any, points: np.ndarray, labels: np.ndarray, names: list[str]
     texts = class_labels(names, max(classes, default=0) + 1)
     for label in classes:
         of_class = points[labels == label]
-        colour = GREY if label < 0 else CLASSES[label % len(CLASSES)]
+        colour = class_colour(label)
         axes.scatter(*of_class.T, s=5, color=colour, alpha=0.55, linewidths=0, rasterized=True)
     for label in (label for label in classes if label >= 0):
         centre = np.median(points[labels == label], axis=0)
         axes.text(*centre, texts[label], fontsize=11, fontweight="bold", ha="center", va="center", path_effects=halo,
-                  color=CLASSES[label % len(CLASSES)], zorder=1000)  # fmt: skip
+                  color=class_colour(label), zorder=1000)  # fmt: skip
 
 
 def class_shares(model: Model, names: list[str], colour: str) -> Chart:

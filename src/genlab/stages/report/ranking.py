@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Any
 
-from genlab.stages.report.collect import Laboratory, differing
+from genlab.stages.report.collect import Compared, differing
 
 FEW_IMAGES = 1000
 """With fewer real images models are not ranked by a Fréchet distance."""
@@ -12,7 +12,7 @@ REFERENCES = {"pca", "latent_pca", "pixels"}
 """What is measured beside a model and is none of its merits."""
 
 
-def rank(laboratory: Laboratory, metric: str) -> tuple[list[str], str]:
+def rank(laboratory: Compared, metric: str) -> tuple[list[str], str]:
     """Returns the models with the best value of a metric, and why there is no ranking where there is none.
 
     Values are ranked only where at least two models have one, by one and the same protocol. Whose interval overlaps
@@ -33,7 +33,7 @@ def rank(laboratory: Laboratory, metric: str) -> tuple[list[str], str]:
     return [name for name, span in spans.items() if span[0] <= high and span[1] >= low], ""
 
 
-def refused(laboratory: Laboratory, metric: str) -> dict[str, str]:
+def refused(laboratory: Compared, metric: str) -> dict[str, str]:
     """Returns the models whose value does not belong in one row with the others', each with the reason.
 
     A row has one protocol: that of most models, of the first ones where as many have another.

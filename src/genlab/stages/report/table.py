@@ -1,17 +1,18 @@
 """The rows of the comparison: one per quantity, one cell per model, and the best value where that may be said."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from genlab.pages import duration, significant
 from genlab.stages.report import ranking
-from genlab.stages.report.collect import Laboratory, Model
+from genlab.stages.report.collect import Compared, Laboratory, Model
 
 PRIOR, FITTED = "test/prior/frechet_distance", "test/fitted/frechet_distance"
 MSE, SUBSET_MSE, PCA_MSE = "test/reconstruction/mse", "test/reconstruction_subset/mse", "test/pca/mse"
 NEGATIVE_ELBO, LIKELIHOOD = "test/reconstruction/negative_elbo", "test/likelihood/negative_log_likelihood"
 SIMILARITY = "test/reconstruction/structural_similarity"
+ACTIVE = "test/reconstruction/active_units"
 PROBE, PROBE_BARS = "linear_probe_accuracy", {"latent_pca": "PCA", "pixels": "pixels"}
 INCEPTION, COLOUR = "_inception", 3
 ENCODER, INVERSION = "encoder", "latent optimised (inversion)"
@@ -103,19 +104,19 @@ def made_by(model: Model) -> str:
     return next((str(method) for method in noted if method), ENCODER if model.encodes else INVERSION)
 
 
-def groups(laboratory: Laboratory) -> list[Group]:
-    """Returns the whole table."""
+def groups(laboratory: Laboratory, links: Mapping[str, str]) -> list[Group]:
+    """Returns the whole table; `links` has the address of each model's page, where there are pages."""
     found = [
         Group("Samples", _samples(laboratory)),
         Group("Reconstruction", _reconstruction(laboratory)),
         Group("Representation", _representation(laboratory)),
-        Group("Model", _model(laboratory)),
+        Group("Model", _model(laboratory, links)),
         Group("Training", _training(laboratory)),
     ]
     return [group for group in found if group.rows]
 
 
-def everything(laboratory: Laboratory) -> list[Group]:
+def everything(laboratory: Compared) -> list[Group]:
     """Returns every number that was measured, by where it comes from; rows follow from the files alone."""
     found: dict[str, dict[str, None]] = {}
     for model in laboratory.models:
@@ -125,6 +126,23 @@ def everything(laboratory: Laboratory) -> list[Group]:
         Group(_words(source), [_metric(laboratory, _words(metric.split("/")[2]), metric, _four) for metric in metrics])
         for source, metrics in found.items()
     ]
+
+
+def measured(model: Model) -> list[tuple[str, Cell, str, str]]:
+    """Returns of one model per metric its name, value, unit and direction, and method."""
+    return [
+        (
+            metric,
+            _cell(model, metric, _four, against_floor(model, metric)),
+            unit([model], metric),
+            _method(model, metric),
+        )
+        for metric in sorted(model.scores["metrics"])
+    ]
+
+
+def _method(model: Model, metric: str) -> str:
+    return str(model.about(metric, "method") or "")
 
 
 def _words(name: str) -> str:
@@ -184,9 +202,11 @@ def _percent(value: float) -> str:
     return f"{value:.1%}"
 
 
-def _model(laboratory: Laboratory) -> list[Row]:
+def _model(laboratory: Laboratory, links: Mapping[str, str]) -> list[Row]:
     models = laboratory.models
+    pages = [Row("Page", "", [Cell(model.name, link=links[model.name]) for model in models])] if links else []
     return [
+        *pages,
         Row("Kind", "", [Cell(model.kind) for model in models]),
         Row("Latent size", "dimensions", [_count(model.setting("latent_dim")) for model in models]),
         Row("Parameters", "", [_count(model.scores.get("num_parameters")) for model in models]),
@@ -231,7 +251,7 @@ def _training(laboratory: Laboratory) -> list[Row]:
 
 
 def _metric(
-    laboratory: Laboratory,
+    laboratory: Compared,
     label: str,
     metric: str,
     text: Callable[[float], str],
@@ -241,15 +261,20 @@ def _metric(
     foreign = ranking.refused(laboratory, metric)
     cells = []
     for model in laboratory.models:
-        value = model.value(metric)
-        if value is None or model.name in foreign:
+        if model.value(metric) is None or model.name in foreign:
             cells.append(Cell(reason=foreign.get(model.name) or model.reason(metric)))
             continue
-        interval = model.about(metric, "interval")
-        span = " to ".join(map(text, interval)) if interval and interval[0] < interval[1] else ""
         said = note(model) if note else against_floor(model, metric)
-        cells.append(Cell(text(value), span, said, best=model.name in best))
-    return Row(label, _unit(laboratory, metric), cells, unranked)
+        cells.append(_cell(model, metric, text, said, best=model.name in best))
+    return Row(label, unit(laboratory.models, metric), cells, unranked)
+
+
+def _cell(model: Model, metric: str, text: Callable[[float], str], note: str, best: bool = False) -> Cell:
+    value, interval = model.value(metric), model.about(metric, "interval")
+    if value is None:
+        return Cell(reason=model.reason(metric))
+    span = " to ".join(map(text, interval)) if interval and interval[0] < interval[1] else ""
+    return Cell(text(value), span, note, best=best)
 
 
 def against_floor(model: Model, metric: str) -> str:
@@ -267,14 +292,15 @@ def against_floor(model: Model, metric: str) -> str:
     return f"real images: {both}"
 
 
-def _unit(laboratory: Laboratory, metric: str) -> str:
-    known = [model for model in laboratory.models if model.about(metric, "unit") is not None]
-    unit = str(known[0].about(metric, "unit")) if known else ""
+def unit(models: Sequence[Model], metric: str) -> str:
+    """Returns the metric's unit, and which direction is better."""
+    known = [model for model in models if model.about(metric, "unit") is not None]
+    name = str(known[0].about(metric, "unit")) if known else ""
     direction = known[0].about(metric, "direction") if known else None
     better = {"lower": "↓ lower is better", "higher": "↑ higher is better"}.get(direction or "", "")
     if metric.split("/")[1] in ranking.REFERENCES:
         better = "reference"
-    return ", ".join(part for part in (unit, better) if part)
+    return ", ".join(part for part in (name, better) if part)
 
 
 def _count(value: object) -> Cell:

@@ -1,7 +1,8 @@
 """The comparison in sentences, computed from the numbers alone; weak results are called weak."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from genlab.stages.report import ranking, table
 from genlab.stages.report.collect import Laboratory, Model
@@ -36,6 +37,14 @@ def warning(laboratory: Laboratory) -> str:
     )
 
 
+def validation(checks: Sequence[Mapping[str, Any]]) -> str:
+    """Returns how many checks of the data passed, warned and failed."""
+    failed = [check for check in checks if not check.get("success")]
+    warned = sum(check.get("severity") == "warning" for check in failed)
+    parts = [f"{number} {what}" for number, what in ((warned, "warned"), (len(failed) - warned, "failed")) if number]
+    return "; ".join([f"{len(checks) - len(failed)} of {len(checks)} checks passed", *parts]) + "."
+
+
 def summary(laboratory: Laboratory) -> list[Statement]:
     """Returns the findings: samples, reconstructions, weak results, what is missing."""
     statements = [
@@ -46,6 +55,41 @@ def summary(laboratory: Laboratory) -> list[Statement]:
         *_weak(laboratory),
     ]
     return [statement for statement in statements if statement is not None]
+
+
+def about(laboratory: Laboratory, model: Model) -> list[Statement]:
+    """Returns the findings on one model: its place among the others, and what is weak."""
+    statements = []
+    for topic, metric in (
+        ("Prior samples", table.PRIOR),
+        ("Fitted-density samples", table.FITTED),
+    ):
+        if model.value(metric) is not None:
+            text = f"Fréchet distance {_distance(model, metric)}{_rank(laboratory, model, metric)}."
+            statements.append(Statement(topic, text))
+    if model.value(table.MSE) is not None:
+        relation = table.against_pca(model)
+        beside = "" if relation is None else f" ({table.percent(relation, 'PCA of the same latent size')})"
+        text = f"Error {table.significant(model.value(table.MSE) or 0.0)} per pixel{beside}"
+        statements.append(Statement("Reconstruction", f"{text}{_rank(laboratory, model, table.MSE)}."))
+    return statements + [each for each in _weak(laboratory) if each.topic == f"Weak: {model.name}"]
+
+
+def _rank(laboratory: Laboratory, model: Model, metric: str) -> str:
+    """Returns the model's place among those that may be compared: `", the best of 3 models"`."""
+    best, unranked = ranking.rank(laboratory, metric)
+    count = len(_measured(laboratory, metric))
+    if unranked:
+        return f"; not ranked, because {unranked}"
+    if model.name not in best:
+        return f"; {join(best)} is better" if len(best) == 1 else f"; {join(best)} are better" if best else ""
+    return f", the best of {count} models" if len(best) == 1 else f", not told apart from the best of {count} models"
+
+
+def _distance(model: Model, metric: str) -> str:
+    ratio = table.times_floor(model, metric)
+    value = table.significant(model.value(metric) or 0.0)
+    return value if ratio is None else f"{value} ({table.significant(ratio, 2)} times the floor{_judge(ratio)})"
 
 
 def join(parts: list[str]) -> str:
@@ -85,12 +129,7 @@ def _frechet(laboratory: Laboratory, topic: str, metric: str) -> Statement | Non
     if not _measured(laboratory, metric):
         return None
 
-    def describe(model: Model) -> str:
-        ratio = table.times_floor(model, metric)
-        value = table.significant(model.value(metric) or 0.0)
-        return value if ratio is None else f"{value} ({table.significant(ratio, 2)} times the floor{_judge(ratio)})"
-
-    text = _lead(laboratory, metric, "smallest Fréchet distance", describe)
+    text = _lead(laboratory, metric, "smallest Fréchet distance", lambda model: _distance(model, metric))
     lowest = {model.floor(metric) for model in laboratory.models} - {None}
     known = sorted(table.significant(value) for value in lowest if value is not None)
     floors = f" The floor, real images against real images, is {join(known)}." if known else ""
@@ -131,7 +170,10 @@ def _subset(laboratory: Laboratory) -> Statement | None:
 
 def _weak(laboratory: Laboratory) -> list[Statement]:
     """Names results that a reader should not be proud of, whatever the ranking says."""
-    found = {model.name: [*_weak_samples(laboratory, model), *_weak_pca(model)] for model in laboratory.models}
+    found = {
+        model.name: [*_weak_samples(laboratory, model), *_weak_pca(model), *_unused(model)]
+        for model in laboratory.models
+    }
     return [Statement(f"Weak: {name}", _sentence(join(texts)), "weak") for name, texts in found.items() if texts]
 
 
@@ -158,3 +200,10 @@ def _weak_pca(model: Model) -> list[str]:
     return [
         f"reconstructions are no better than those of PCA of the same latent size ({table.percent(relation, 'it')})"
     ]
+
+
+def _unused(model: Model) -> list[str]:
+    active, latent_dim = model.value(table.ACTIVE), model.setting("latent_dim")
+    if active is None or not isinstance(latent_dim, int) or active >= latent_dim * FEWEST:
+        return []
+    return [f"only {active:.0f} of {latent_dim} latent dimensions are in use"]

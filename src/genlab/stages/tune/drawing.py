@@ -11,8 +11,8 @@ from typing import Any
 from optuna import visualization
 from plotly.colors import sample_colorscale, sequential, unlabel_rgb
 from plotly.graph_objects import Figure as Drawing
-from plotly.offline import get_plotlyjs
 
+from genlab.pages import plotly
 from genlab.stages.tune.study import Study
 
 FONT = "ui-sans-serif, system-ui, -apple-system, Segoe UI, Roboto, Helvetica Neue, Arial, sans-serif"
@@ -26,11 +26,6 @@ MOST_NAMED = 8
 """Lines that a legend still names."""
 LOG_RATIO = 20
 """How far the values of an axis must lie apart to be drawn on a logarithmic one."""
-
-
-def library() -> str:
-    """Returns plotly.js."""
-    return str(get_plotlyjs())
 
 
 def as_json(drawing: Drawing) -> str:
@@ -55,8 +50,7 @@ def as_json(drawing: Drawing) -> str:
         plot_bgcolor="white",
     )
     axes = {"automargin": True, "gridcolor": GRID, "linecolor": GRID, "zeroline": False, "exponentformat": "none"}
-    text = str(drawing.update_xaxes(**axes).update_yaxes(**axes).to_json())
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    return plotly.in_script(str(drawing.update_xaxes(**axes).update_yaxes(**axes).to_json()))
 
 
 def history(study: Study, asked: dict[str, Any]) -> Drawing:

@@ -14,8 +14,8 @@ from optuna.trial import FrozenTrial, TrialState
 import genlab
 from genlab import pages
 from genlab.files import replacing
-from genlab.pages import Picture, duration, significant
-from genlab.stages.tune import drawing, figures, sampling, study, words
+from genlab.pages import Picture, duration, plotly, significant
+from genlab.stages.tune import figures, sampling, study, words
 from genlab.stages.tune.confirm import PRESENT, Confirmation, Contender, Training, pictures
 from genlab.stages.tune.loop import SECONDS, SETTINGS
 from genlab.stages.tune.plan import Plan
@@ -107,7 +107,7 @@ def render(plan: Plan, searched: Study, found: Confirmation) -> str:
             strips=_strips(plan, found),
             figures=[each for each in drawn if each.drawing],
             missing=[each for each in drawn if not each.drawing],
-            library=drawing.library() if any(each.drawing for each in drawn) else "",
+            library=plotly.source() if any(each.drawing for each in drawn) else "",
             trials=[_row(plan, trial, found) for trial in trials],
             how=_how(plan, searched),
             commands=_commands(plan, len(study.settled(trials))),
