@@ -78,7 +78,7 @@ def test_what_a_model_cannot_do_is_refused(folders: dict[str, Path]) -> None:
     models: dict[str, TrainedModel] = {kind: trained_model.load(folder) for kind, folder in folders.items()}
     picture = np.zeros((1, *SHAPE))
     assert refusal(models["autoencoder"].sample, 3, 0, "prior") == (
-        "source must be one of fitted for autoencoder (kind autoencoder). Received: 'prior'. See --source."
+        "source must be one of fitted for autoencoder (kind autoencoder). Received: 'prior'. See source."
     )
     assert refusal(models["gan"].encode, picture).startswith(
         "encode must be asked of a model with an encoder. Received: gan"
@@ -90,6 +90,60 @@ def test_what_a_model_cannot_do_is_refused(folders: dict[str, Path]) -> None:
         assert "images must have the shape (n, 8, 8, 3). Received: (" in refusal(models["vae"].encode, wrong)
     for latents in (np.zeros(3), np.zeros((2, 4))):
         assert "latents must have the shape (n, 3). Received: (" in refusal(models["vae"].decode, latents)
+
+
+def test_images_are_taken_as_uint8_or_floats(folders: dict[str, Path]) -> None:
+    model = trained_model.load(folders["vae"])
+    pictures = np.random.default_rng(0).integers(0, 256, (4, *SHAPE), np.uint8)
+    for verb in (model.encode, model.reconstruct):
+        np.testing.assert_array_equal(verb(pictures), verb(pictures.astype(np.float64) / 255))
+    wrong = {"float32 from 0 to 255": [0, 255], "float32 from -1 to 1": [-1, 1], "float32 from nan to nan": [np.nan, 1]}
+    for received, ends in wrong.items():
+        values = np.full((1, *SHAPE), ends[1], np.float32)
+        values[0, 0, 0, 0] = ends[0]
+        assert f"images must be uint8, or floats in [0, 1]. Received: {received}." in refusal(model.encode, values)
+    assert "Received: int64 from 0 to 0." in refusal(model.encode, np.zeros((1, *SHAPE), np.int64))
+
+
+def test_interpolation_keeps_the_length_under_a_normal_prior_alone(folders: dict[str, Path]) -> None:
+    first, last = np.array([2.0, 0.0, 0.0]), np.array([0.0, 2.0, 0.0])
+    middles = {"vae": [2**0.5, 2**0.5, 0.0], "gan": [2**0.5, 2**0.5, 0.0], "autoencoder": [1.0, 1.0, 0.0]}
+    for kind, middle in middles.items():
+        model = trained_model.load(folders[kind])
+        expected = model.decode(np.array([first, middle, last]))
+        np.testing.assert_allclose(model.interpolate(first, last, 3), expected, atol=1e-6)
+    gan = trained_model.load(folders["gan"])
+    gan.settings["settings"]["prior"] = "uniform"
+    np.testing.assert_allclose(
+        gan.interpolate(first, last, 3)[1], gan.decode(np.array([[1.0, 1.0, 0.0]]))[0], atol=1e-6
+    )
+
+
+def test_interpolation_between_images_begins_and_ends_with_their_reconstructions(folders: dict[str, Path]) -> None:
+    model = trained_model.load(folders["autoencoder"])
+    pair = np.random.default_rng(0).integers(0, 256, (2, *SHAPE), np.uint8)
+    path = model.interpolate(*pair, num_steps=5)
+    np.testing.assert_allclose(path[[0, 4]], model.reconstruct(pair), atol=1e-6)
+    assert "model with an encoder" in refusal(trained_model.load(folders["gan"]).interpolate, *pair)
+    assert "num_steps must be at least 2. Received: 1." in refusal(model.interpolate, *pair, 1)
+    assert "or latents (3,). Received: (4,)." in refusal(model.interpolate, np.zeros(4), np.zeros(4))
+
+
+def test_what_a_training_left_is_read(folders: dict[str, Path], tmp_path: Path) -> None:
+    model = trained_model.load(folders["vae"])
+    model.folder = tmp_path
+    (tmp_path / "history.csv").write_text("step,train/loss,validation/loss\n5,3.5,\n10,2.5,4\n")
+    history = model.history()
+    assert {name: [part.tolist() for part in pair] for name, pair in history.items()} == {
+        "train/loss": [[5, 10], [3.5, 2.5]],
+        "validation/loss": [[10], [4.0]],
+    }
+    for step, grey in ((1, 10), (30, 20)):
+        images.write_png(tmp_path / "progress" / f"samples_{step:06d}.png", np.full((4, 4, 1), grey, np.uint8))
+    steps, grids = model.progress()
+    assert steps == [1, 30]
+    assert grids[:, 0, 0, 0].tolist() == [10, 20]
+    assert "key must be one of samples. Received: 'reconstructions'." in refusal(model.progress, "reconstructions")
 
 
 def test_folder_without_a_model_is_refused(folders: dict[str, Path], tmp_path: Path) -> None:

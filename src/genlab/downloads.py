@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from filelock import FileLock
 
+from genlab import progress
 from genlab.datasets import RemoteFile
 from genlab.errors import InputError
 
@@ -110,7 +111,7 @@ def _try_source(source: str, partial: Path, probe: "_Probe") -> str:
 
 def _download(address: str, partial: Path) -> str:
     """Downloads one file, again where that may help; returns why it failed, or nothing."""
-    print(f"fetch: {address}", file=sys.stderr)
+    progress.note(f"fetch: {address}")
     for attempt in range(ATTEMPTS):
         reason, is_final = _attempt(address, partial)
         if not reason or is_final:
@@ -126,7 +127,9 @@ def _attempt(address: str, partial: Path) -> tuple[str, bool]:
     from pooch import HTTPDownloader
 
     timeout = (CONNECT_SECONDS, READ_SECONDS)
-    download = HTTPDownloader(progressbar=sys.stderr.isatty(), chunk_size=CHUNK_BYTES, timeout=timeout)
+    download = HTTPDownloader(
+        progressbar=sys.stderr.isatty() and not os.environ.get(progress.QUIET), chunk_size=CHUNK_BYTES, timeout=timeout
+    )
     try:
         download(address, str(partial), None)
     except requests.HTTPError as error:

@@ -7,6 +7,9 @@ import tempfile
 
 def import_tensorflow() -> None:
     """Imports TensorFlow without its notes on this build, which no log level silences; keeps them if it fails."""
+    if os.environ.get("GENLAB_VERBOSE"):
+        importlib.import_module("tensorflow")
+        return
     with tempfile.TemporaryFile() as notes:
         stderr = os.dup(2)
         os.dup2(notes.fileno(), 2)

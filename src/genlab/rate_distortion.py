@@ -15,7 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 import genlab
-from genlab import devices, seeds, tracking, trained_model, training
+from genlab import devices, progress, seeds, tracking, trained_model, training
 from genlab.errors import InputError
 from genlab.evaluation import intervals
 from genlab.evaluation.evidence_bound import evidence_bound
@@ -91,6 +91,7 @@ def _with_weight(params: Params, name: str, weight: float, steps: int | None) ->
 
 
 def _measure(params: Params, name: str, weight: float, images: Path, features: Path, out: Path) -> Point:
+    progress.note(f"rate-distortion: {WEIGHT} {weight:g}")
     folder = out / "models" / f"{weight:g}"
     train.run(params, name, images, features, folder, out / "timings" / f"{weight:g}")
     devices.configure("float32", params.training.deterministic)

@@ -1,5 +1,6 @@
 """A trained model, rebuilt from its folder as what was trained, whatever `params.yaml` says today."""
 
+import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -8,10 +9,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from genlab import binarisation, density, devices, plugins
+from genlab import binarisation, density, devices, interpolation, plugins
 from genlab.errors import InputError
 from genlab.extraction import in_batches
+from genlab.images import to_float
 from genlab.params import build_section
+from genlab.pictures import Pictures, read_png
 
 BATCH_SIZE = 100
 """Every batch is filled up to this size: equal shapes give equal bits, whatever the number of images."""
@@ -20,16 +23,27 @@ Function = Callable[..., Any]
 
 
 class TrainedModel:
-    """Samples, reconstructs, encodes and decodes in batches; images are float32 NHWC in [0, 1].
+    """Samples, reconstructs, encodes and decodes in batches.
 
-    What a model cannot do raises an InputError that says why.
+    Images are taken as uint8 or as floats in [0, 1], (n, height, width, channels), and returned as float32 in [0, 1]
+    that a notebook shows as a grid. What a model cannot do raises an InputError that says why.
     """
 
-    def __init__(self, model: Any, settings: dict[str, Any], mixture: density.GaussianMixture | None):
+    def __init__(
+        self, model: Any, settings: dict[str, Any], mixture: density.GaussianMixture | None, folder: Path = Path()
+    ):
         self.model = model
         self.settings = settings
+        self.folder = folder
         self._mixture: Any = mixture
         self._compiled: dict[str, Function] = {}
+
+    def __repr__(self) -> str:
+        can = ["sample", *(verb for verb in ("encode", "reconstruct") if self.can(verb)), "decode", "interpolate"]
+        return (
+            f"<{self.settings['name']} (kind {self.settings['kind']}): images {self.image_shape}, latent_dim "
+            f"{self.latent_dim}, sources {', '.join(self.sources()) or 'none'}; {', '.join(can)}>"
+        )
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -60,11 +74,11 @@ class TrainedModel:
         if source not in self.sources():
             raise InputError(
                 f"source must be one of {', '.join(self.sources())} for {self.settings['name']} "
-                f"(kind {self.settings['kind']}). Received: {source!r}. See --source."
+                f"(kind {self.settings['kind']}). Received: {source!r}. See source."
             )
         return (self.model if source == "prior" else self._mixture).draw_latents(num_images, seed)
 
-    def sample(self, num_images: int, seed: int, source: str = "prior") -> np.ndarray:
+    def sample(self, num_images: int, seed: int, source: str = "prior") -> Pictures:
         """Returns `num_images` images; same seed, same images, and the first ones do not depend on the number."""
         return self.decode(self.draw_latents(num_images, seed, source))
 
@@ -72,31 +86,97 @@ class TrainedModel:
         """Returns whether the model can `encode` or `reconstruct`."""
         return hasattr(self.model, verb)
 
-    def reconstruct(self, images: np.ndarray) -> np.ndarray:
+    def reconstruct(self, images: np.ndarray) -> Pictures:
         """Returns the images rebuilt from their latents."""
-        return self._map("reconstruct", self._checked(images))
+        return Pictures(self._map("reconstruct", self._checked(images)))
 
     def encode(self, images: np.ndarray) -> np.ndarray:
         """Returns the latents, float32 (n, latent_dim); of a VAE the posterior means."""
         return self._map("encode", self._checked(images))
 
-    def decode(self, latents: np.ndarray) -> np.ndarray:
+    def decode(self, latents: np.ndarray) -> Pictures:
         """Returns the images of latents (n, latent_dim)."""
         latents = np.asarray(latents, np.float32)
         if latents.ndim != 2 or latents.shape[1] != self.latent_dim:
             raise InputError(
                 f"latents must have the shape (n, {self.latent_dim}). Received: {latents.shape}. See the latents given."
             )
-        return self._map("decode", latents)
+        return Pictures(self._map("decode", latents))
+
+    def interpolate(self, first: np.ndarray, last: np.ndarray, num_steps: int = 8) -> Pictures:
+        """Returns the images along a path between two images, or two latents, both included.
+
+        Under a normal prior the path keeps the length of latents (see `interpolation`), else it is straight.
+
+        Args:
+            first: An image (height, width, channels), which needs an encoder, or a latent (latent_dim,).
+            last: Another one, of the same form.
+            num_steps: How many images, at least 2.
+
+        Raises:
+            InputError: The ends have another shape, the model has no encoder, or there are too few steps.
+        """
+        if num_steps < 2:
+            raise InputError(f"num_steps must be at least 2. Received: {num_steps}. See num_steps.")
+        latents = [self._as_latent(np.asarray(end)) for end in (first, last)]
+        return self.decode(self.path(*latents, num_steps)).in_columns(num_steps)
+
+    @property
+    def path(self) -> Function:
+        """How latents are interpolated: on an arc under a normal prior, else on a straight line."""
+        has_prior = hasattr(self.model, "draw_latents")
+        is_normal = has_prior and self.settings["settings"].get("prior", "normal") == "normal"
+        return interpolation.spherical if is_normal else interpolation.linear
+
+    def _as_latent(self, end: np.ndarray) -> np.ndarray:
+        if end.ndim == 3:
+            return self.encode(end[None])[0]
+        if end.shape != (self.latent_dim,):
+            raise InputError(
+                f"first and last must be images {self.image_shape} or latents ({self.latent_dim},). "
+                f"Received: {end.shape}. See first and last."
+            )
+        return end
+
+    def history(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Returns by metric name the steps (n,) at which it was measured in training, and its values (n,)."""
+        with (self.folder / "history.csv").open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        names = [name for name in rows[0] if name != "step"]
+        kept = {name: [(int(row["step"]), float(row[name])) for row in rows if row[name]] for name in names}
+        return {name: (np.array([s for s, _ in row]), np.array([v for _, v in row])) for name, row in kept.items()}
+
+    def progress(self, key: str = "samples") -> tuple[list[int], Pictures]:
+        """Returns steps of the training, and of each the grid of pictures that was drawn then.
+
+        Args:
+            key: `samples`, from latents that are the same at each step, or `reconstructions`.
+
+        Raises:
+            InputError: The training drew no such pictures.
+        """
+        paths = sorted((self.folder / "progress").glob(f"{key}_*.png"))
+        if not paths:
+            known = sorted({path.stem.rpartition("_")[0] for path in self.folder.glob("progress/*.png")})
+            raise InputError(f"key must be one of {', '.join(known) or 'none'}. Received: {key!r}. See {self.folder}.")
+        return [int(path.stem.rpartition("_")[2]) for path in paths], Pictures(np.stack(list(map(read_png, paths))))
 
     def _checked(self, images: np.ndarray) -> np.ndarray:
-        images = np.asarray(images, np.float32)
+        images = np.asarray(images)
         if images.ndim != 4 or images.shape[1:] != self.image_shape:
             expected = ", ".join(map(str, self.image_shape))
             raise InputError(
                 f"images must have the shape (n, {expected}). Received: {images.shape}. See the images given."
             )
-        return images
+        if images.dtype == np.uint8:
+            return to_float(images)
+        low, high = (float(images.min()), float(images.max())) if images.size else (0.0, 1.0)
+        if images.dtype.kind != "f" or not (low >= 0 and high <= 1):
+            raise InputError(
+                f"images must be uint8, or floats in [0, 1]. Received: {images.dtype} from {low:g} to {high:g}. "
+                "See the images given."
+            )
+        return images.astype(np.float32)
 
     def compiled(self, name: str) -> Function:
         """Returns one of the model's own functions, compiled once."""
@@ -148,4 +228,4 @@ def _rebuild(folder: Path, settings: dict[str, Any]) -> TrainedModel:
         model = chapter.build(own, tuple(settings["image_shape"]))
     model.load_weights(folder / WEIGHTS)
     mixture = density.GaussianMixture.read(folder / "density.npz") if (folder / "density.npz").is_file() else None
-    return TrainedModel(model, settings, mixture)
+    return TrainedModel(model, settings, mixture, folder)

@@ -5,13 +5,15 @@ from pathlib import Path
 
 import click
 
-from genlab.cli.group import FOLDER, load_params, main
+from genlab.cli.group import FOLDER, load_params, main, model_argument
 from genlab.errors import InputError
 from genlab.quiet import import_tensorflow
 
+TOPIC = "With a trained model"
+
 
 @main.command()
-@click.argument("model")
+@model_argument
 @click.option("--num-images", type=click.IntRange(min=1), default=64, show_default=True)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same images.")
 @click.option("--source", type=click.Choice(["prior", "fitted"]), default="prior", show_default=True)
@@ -29,7 +31,7 @@ def generate(model: str, num_images: int, seed: int, source: str, models: Path, 
 
 
 @main.command()
-@click.argument("model")
+@model_argument
 @click.option("--split", type=click.Choice(["train", "validation", "test"]), default="test", show_default=True)
 @click.option("--models", type=FOLDER, default="models", show_default=True, help="Folder of all trained models.")
 @click.option("--images", type=FOLDER, default="data/images", show_default=True, help="The fetched data set.")
@@ -51,7 +53,7 @@ def _numbers(context: click.Context, option: click.Parameter, text: str) -> list
 
 
 @main.command("rate-distortion")
-@click.argument("model")
+@model_argument
 @click.option("--kl-weights", callback=_numbers, default="0.25,0.5,1,2,4", show_default=True)
 @click.option("--steps", type=click.IntRange(min=1), help="Of each training; the model's own when not given.")
 @click.option("--images", type=FOLDER, default="data/images", show_default=True, help="The fetched data set.")

@@ -7,6 +7,8 @@ import click
 from genlab.cli.group import FOLDER, main, path_option
 from genlab.quiet import import_tensorflow
 
+TOPIC = "Pictures of any project"
+
 
 @main.command()
 @path_option("--real", "Pictures that the generator was not trained on: a folder of PNG or JPEG files, .npz or .npy.")

@@ -5,14 +5,16 @@ from pathlib import Path
 
 import click
 
-from genlab.cli.group import FOLDER, main
+from genlab.cli.group import FOLDER, main, model_argument
+
+TOPIC = "Models in use"
 
 NOT_BETTER_EXIT_CODE = 3
 """Click's own for a wrong call is 2."""
 
 
 @main.command()
-@click.argument("model")
+@model_argument
 @click.option("--by", default="frechet_distance", show_default=True, help="The metric that decides; or its whole name.")
 @click.option("--force", "reason", default="", metavar="REASON", help="Promote whatever the scores say; it is kept.")
 @click.option("--models", type=FOLDER, default="models", show_default=True, help="Folder of all trained models.")

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import click
 
-from genlab.cli.group import load_params, main, path_option
+from genlab.cli.group import load_params, main, model_argument, path_option
 from genlab.quiet import import_tensorflow
+
+TOPIC = "The stages, one after the other: dvc.yaml gives them their paths"
 
 
 @main.command()
@@ -52,7 +54,7 @@ def floor(images: Path, features: Path, out: Path) -> None:
 
 
 @main.command()
-@click.argument("model")
+@model_argument
 @path_option("--images", "The fetched data set.")
 @path_option("--features", "Folder of the feature extractor, for `monitor: frechet_distance`.")
 @path_option("--out", "Folder of the trained model.")

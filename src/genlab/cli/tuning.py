@@ -4,13 +4,15 @@ from pathlib import Path
 
 import click
 
-from genlab.cli.group import FOLDER, load_params, main
+from genlab.cli.group import FOLDER, load_params, main, model_argument
 from genlab.errors import InputError
 from genlab.quiet import import_tensorflow
 
+TOPIC = "Better settings"
+
 
 @main.command()
-@click.argument("model")
+@model_argument
 @click.option("--trials", type=click.IntRange(min=1), help="Of the whole study; a study that has them is confirmed.")
 @click.option("--workers", type=click.IntRange(min=1), help="As if `search.workers` were this.")
 @click.option("--study", help="Its name; by default <model>-<data set>.")

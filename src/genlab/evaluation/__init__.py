@@ -15,6 +15,7 @@ intervals        how intervals are made
 
 from pathlib import Path
 
+from genlab import progress
 from genlab.evaluation import (
     evidence_bound,
     few_labels,
@@ -52,7 +53,7 @@ def evaluate(
     task = Task(model, extractor, data, params, seed, inception)
     scores = _begin(task)
     scores.pictures["originals"] = model.as_seen(task.real.images[: samples.NUM_PICTURES])
-    for part in PARTS:
+    for part in progress.bar(PARTS, "evaluate"):
         part.score(task, scores)
     return scores
 

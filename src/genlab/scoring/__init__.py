@@ -17,10 +17,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 import genlab
-from genlab import devices, feature_cache, feature_extractor, images, inception, params, pinned, seeds
+from genlab import devices, feature_cache, feature_extractor, images, inception, params, pinned, progress, seeds
 from genlab.errors import InputError
 from genlab.evaluation import Panel, Scores, intervals, samples
 from genlab.extraction import Extracted, Extractor
@@ -212,7 +211,7 @@ def _without_blocks(evidence: Samples) -> Iterable[Samples]:
         return []
     order = np.random.default_rng(seeds.derive(evidence.seed, "jackknife")).permutation(number)
     parts = (without_generated(evidence, order[block :: intervals.NUM_BLOCKS]) for block in range(intervals.NUM_BLOCKS))
-    return tqdm(parts, "intervals", intervals.NUM_BLOCKS, leave=False, unit="block", disable=None)
+    return progress.bar(parts, "intervals", intervals.NUM_BLOCKS, "block")
 
 
 def _protocol(

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from genlab import devices, evaluation, feature_extractor, inception, seeds, tracking, trained_model
+from genlab import devices, evaluation, feature_extractor, inception, progress, seeds, tracking, trained_model
 from genlab.evaluation import Scores
 from genlab.files import replacing
 from genlab.images import grid, write_npz, write_png
@@ -34,6 +34,7 @@ def run(params: Params, model: Path, images: Path, features: Path, floor: Path, 
     devices.configure("float32", deterministic=True)
     trained, extractor = trained_model.load(model), feature_extractor.load(features)
     seed = seeds.derive(params.seed, "evaluate")
+    progress.note(f"{trained.settings['name']}: scoring on the test images")
     published = inception.from_params(params.evaluation.inception)
     result = evaluation.evaluate(trained, extractor, images, params, seed, published)
     _add_floor(result, json.loads((floor / "scores.json").read_text())["metrics"])

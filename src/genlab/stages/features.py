@@ -1,10 +1,9 @@
 """The feature extractor that distances between sets of images are measured on: pinned, or trained here."""
 
 import json
-import sys
 from pathlib import Path
 
-from genlab import devices, feature_extractor, pinned, seeds
+from genlab import devices, feature_extractor, pinned, progress, seeds
 from genlab.files import replacing
 from genlab.images import part_outliers, read_description, read_split
 from genlab.params import Params
@@ -29,6 +28,7 @@ def _make(params: Params, images: Path, out: Path) -> None:
     test, _ = part_outliers(read_split(images, "test"), description)
     name = pinned.choose(params.features.extractor, description["name"], read_split(images, "test").images)
     if name is None:
+        progress.note(f"features: training an extractor, {params.features.steps} steps")
         seed = seeds.derive(params.seed, "features")
         feature_extractor.train(params.features, train, test, len(description["class_names"]), seed, out)
         feature_extractor.write_settings(out, {"pinned": None, **feature_extractor.read_settings(out)})
@@ -36,4 +36,4 @@ def _make(params: Params, images: Path, out: Path) -> None:
         pinned.copy(name, out)
     facts = feature_extractor.read_settings(out)
     kind = f"pinned {name}" if name else "trained by params.yaml: features"
-    print(f"features: {kind}, task {facts['task']}, test accuracy {facts['test_accuracy']:.4f}", file=sys.stderr)
+    progress.note(f"features: {kind}, task {facts['task']}, test accuracy {facts['test_accuracy']:.4f}")

@@ -6,7 +6,6 @@ test alone.
 """
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.format import write_array_header_1_0
 
-from genlab import downloads, plugins, seeds, splitting, workspace
+from genlab import downloads, plugins, progress, seeds, splitting, workspace
 from genlab.errors import InputError
 from genlab.files import replacing
 from genlab.images import SPLITS, Split, digest, read_split
@@ -59,7 +58,8 @@ def _choose_validation(train: Split, params: Params) -> np.ndarray:
     """Returns for each image of train whether it goes to validation."""
     seed = seeds.derive(params.seed, "fetch", "validation")
     share = params.data.validation_share
-    return np.fromiter((splitting.chosen(image, share, seed) for image in train.images), bool, len(train.labels))
+    images = progress.bar(train.images, "fetch: validation images", unit="image")
+    return np.fromiter((splitting.chosen(image, share, seed) for image in images), bool, len(train.labels))
 
 
 def _check_held_out(held_out: Sequence[str], class_names: Sequence[str], name: str) -> None:
@@ -120,4 +120,4 @@ def _write_description(directory: Path, names: Mapping[str, Any]) -> None:
         "sha256": digest(*(array for split in SPLITS for array in splits[split])),
     }
     (directory / "dataset.json").write_text(json.dumps({**names, **measured}, indent=2) + "\n")
-    print(f"fetch: {names['name']}: {', '.join(f'{n} {split}' for split, n in counts.items())}", file=sys.stderr)
+    progress.note(f"fetch: {names['name']}: {', '.join(f'{n} {split}' for split, n in counts.items())}")

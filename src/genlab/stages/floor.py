@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 import genlab
-from genlab import devices, feature_extractor, inception, seeds
+from genlab import devices, feature_extractor, inception, progress, seeds
 from genlab.evaluation import Panel, Scores, samples
 from genlab.extraction import Extracted, Extractor
 from genlab.files import replacing
@@ -36,13 +36,14 @@ def _score(settings: Evaluation, images: Path, extractor: Extractor, scores: Sco
     test = part_outliers(read_split(images, "test"), read_description(images))[0].images
     train = read_split(images, "train").images
     number = min(settings.num_images, len(test), len(train))
+    progress.note(f"floor: {number} real images against as many, {settings.num_repeats} times")
     real, others = samples.extract(extractor, test[:number]), samples.extract(extractor, train)
     draws = [seeds.derive(scores.seed, str(repeat)) for repeat in range(settings.num_repeats)]
     sets = {
         "floor": [(real, _draw(others, number, seeds.derive(draw, "train"))) for draw in draws],
         "floor_halves": [samples.halves(real, seeds.derive(draw, "halves")) for draw in draws],
     }
-    for source, pairs in sets.items():
+    for source, pairs in progress.bar(sets.items(), "floor", len(sets), "comparison"):
         dice = (seeds.derive(draw, "metrics") for draw in draws)
         found = [
             samples.evidence(*pair, None, extractor.num_classes, seed) for pair, seed in zip(pairs, dice, strict=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 from filelock import AcquireReturnProxy, FileLock, Timeout
 from tqdm import tqdm
 
-from genlab import devices, tracking, training
+from genlab import devices, progress, tracking, training
 from genlab.errors import InputError
 from genlab.files import replacing
 from genlab.params import Params
@@ -106,6 +106,7 @@ def _is_open(job: Job) -> bool:
 
 def _train(job: Job) -> None:
     """Trains, and records all of it; what a kill left undone is done when it is called again."""
+    progress.note(f"{job.name}: training, {job.settings.steps} steps of {job.settings.images_per_step} images")
     model, loop = job.settings.model_dump(mode="json"), job.training.model_dump(mode="json")
     with tracking.training_run(
         train_key=job.train_key,
@@ -116,6 +117,9 @@ def _train(job: Job) -> None:
         dataset=tracking.Dataset.of(job.description),
     ) as run:
         summary = training.fit(job, run)
+        progress.note(
+            f"{job.name}: trained in {summary.train_seconds:.0f} s, {summary.images_per_second:,.0f} images per second"
+        )
         run.set_tags({"genlab.device": summary.device})
         speed = {"time/train_seconds": summary.train_seconds, "time/images_per_second": summary.images_per_second}
         run.log_metrics(speed, step=0)
