@@ -7,7 +7,7 @@ import click
 
 from genlab.cli.group import FOLDER, main, model_argument
 
-TOPIC = "Models in use"
+TOPIC = "With a trained model"
 
 NOT_BETTER_EXIT_CODE = 3
 """Click's own for a wrong call is 2."""
