@@ -162,7 +162,7 @@ NAN = '{"dataframe_records": [{"latents": [NaN, 0, 0]}], "params": {"verb": "dec
         (
             None,
             {"verb": "fly"},
-            "verb must be one of sample, reconstruct, encode, decode, interpolate. Received: 'fly'",
+            "verb must be one of sample, reconstruct, encode, decode, interpolate. Received",
         ),
         (None, {"num_images": MAX_IMAGES + 1}, f"num_images must be from 1 to {MAX_IMAGES} in one request"),
         (None, {"num_images": 0}, "num_images must be from 1"),

@@ -97,10 +97,8 @@ def _objection(candidate: Candidate, name: str, present: Version | None) -> str:
     if dataset != candidate.settings["dataset"]:
         return f"it was trained on {candidate.settings['dataset']}, the champion {present.address} on {dataset}"
     found = verdict.objection(mine, theirs)
-    return (
-        found
-        and f"by {name} {found}; it has {verdict.told(mine)}, the champion {present.address} {verdict.told(theirs)}"
-    )
+    both = f"it has {verdict.told(mine)}, the champion {present.address} {verdict.told(theirs)}"
+    return found and f"by {name} {found}; {both}"
 
 
 def _register(candidate: Candidate, name: str, reason: str, present: Version | None) -> Version:

@@ -14,7 +14,7 @@ SOURCES = ("prior", "fitted")
 
 
 def deciding(metrics: Mapping[str, Metric], by: str = DECIDING) -> str | None:
-    """Returns the whole name of the metric that decides, as `test/prior/frechet_distance`; None where it was not measured.
+    """Returns the whole name of the metric that decides, `test/prior/frechet_distance`; None where there is none.
 
     Args:
         metrics: Of a model, by name.

@@ -1,1 +1,1 @@
-"""A trained model behind one call, in MLflow's form: what is asked (`requests`), and the file that MLflow runs (`script`)."""
+"""A trained model behind one call: what can be asked (`requests`), and the file that MLflow runs (`script`)."""
