@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from genlab.cli.group import FOLDER, main, model_argument
+from genlab.quiet import import_tensorflow
 
 TOPIC = "With a trained model"
 
@@ -29,3 +30,17 @@ def promote(model: str, by: str, reason: str, models: Path, scores: Path) -> Non
     outcome = promotion.promote(models / model, scores / model, by, reason)
     click.echo(outcome.words)
     sys.exit(0 if outcome.is_champion else NOT_BETTER_EXIT_CODE)
+
+
+@main.command()
+@model_argument
+@click.option("--format", "name", type=click.Choice(["savedmodel", "onnx"]), required=True)
+@click.option("--models", type=FOLDER, default="models", show_default=True, help="Folder of all trained models.")
+@click.option("--out", type=FOLDER, required=True, help="A new folder, or an earlier export.")
+def export(model: str, name: str, models: Path, out: Path) -> None:
+    """Write the trained MODEL for other programs, checked against itself: TensorFlow's SavedModel, or ONNX."""
+    import_tensorflow()
+    from genlab import export as writer
+
+    writer.export(models / model, name, out)
+    click.echo(f"{model} as {name}, with export.json: {out}")
