@@ -4,9 +4,13 @@ import base64
 import io
 import json
 import os
+import re
+import signal
 import socket
+import subprocess
 import sys
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -196,3 +200,54 @@ def test_wrong_request_is_400_with_one_line(vae: Ask, body: Any, params: dict[st
 def test_what_a_gan_cannot_is_400(gan: Ask) -> None:
     status, answer = gan(rows(random_images(1)), verb="encode")
     assert (status, "encode must be asked of a model with an encoder" in answer["message"]) == (400, True)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+def documented_requests() -> list[str]:
+    """Returns the JSON bodies of the `curl` commands in docs/serving.md, in their order."""
+    text = (ROOT / "docs" / "serving.md").read_text()
+    return re.findall(r"-d '(\{.*?\})'", text, re.DOTALL)
+
+
+@pytest.mark.slow
+def test_the_documented_commands_on_a_real_server(folder: Path, vae: Ask, tmp_path: Path) -> None:
+    port = free_port()
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", str(folder / "vae-pyfunc")]
+    command += ["--env-manager", "local", "--host", "127.0.0.1", "--port", str(port)]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
+    environment |= store.DEFAULTS | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(
+            command, cwd=tmp_path, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        try:
+            address = f"http://127.0.0.1:{port}"
+            wait_for(address, process, tmp_path / "log")
+            bodies = documented_requests()
+            assert len(bodies) == 6
+            for body in bodies:
+                body = body.replace('"\'"$PNG"\'"', json.dumps(to_png(IMAGES[0])))
+                expected = vae(body)
+                assert post(address, body) == expected
+                assert expected[0] == (400 if "fly" in body else 200)
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+
+
+def wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 240
+    while True:
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, log.read_text()
+        try:
+            with urllib.request.urlopen(f"{address}/ping", timeout=5):
+                return
+        except OSError:
+            time.sleep(0.3)
