@@ -8,7 +8,16 @@ from typing import Any
 
 import click
 
-from benchmarks import machine, part_metrics, part_overhead, part_scale, part_search, part_serving, part_table, workloads
+from benchmarks import (
+    machine,
+    part_metrics,
+    part_overhead,
+    part_scale,
+    part_search,
+    part_serving,
+    part_table,
+    workloads,
+)
 from benchmarks.contestant import PRECISIONS
 from benchmarks.runner import Plan, Runner
 from genlab.files import replacing

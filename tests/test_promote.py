@@ -121,7 +121,12 @@ def test_only_the_better_one_becomes_champion(root: Path) -> None:
     assert champion(root) == "f"
     version = lab.client().get_model_version_by_alias("vae", "champion")
     assert version.version == "2" or version.version == 2
-    kept = {"genlab.train_key": "f", "genlab.dataset": "digits", "genlab.decided_by": NAME, "genlab.score": "5 (4 to 6)"}
+    kept = {
+        "genlab.train_key": "f",
+        "genlab.dataset": "digits",
+        "genlab.decided_by": NAME,
+        "genlab.score": "5 (4 to 6)",
+    }
     assert version.tags | kept == version.tags
     assert "**5**" in version.description
     assert f"Better than version 1 by {NAME}: 10 (9 to 11) before." in version.description

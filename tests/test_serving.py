@@ -239,8 +239,6 @@ def test_the_documented_commands_on_a_real_server(folder: Path, vae: Ask, tmp_pa
             process.wait()
 
 
-
-
 def wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + 240
     while True:

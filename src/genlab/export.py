@@ -103,7 +103,9 @@ def _named(model: TrainedModel, function: Function) -> Callable[[tf.Tensor], dic
 
 def _write_savedmodel(model: TrainedModel, functions: list[Function], folder: Path) -> None:
     signatures = {
-        function.name: tf.function(_named(model, function), _signature(function), autograph=False).get_concrete_function()
+        function.name: tf.function(
+            _named(model, function), _signature(function), autograph=False
+        ).get_concrete_function()
         for function in functions
     }
     holder = tf.Module()

@@ -1,4 +1,4 @@
-"""What the MLflow UI shows without configuration: the columns of the table of runs, as a view that its address names."""
+"""What the MLflow UI shows without configuration: the columns of the table of runs, as a view named by an address."""
 
 import json
 from typing import TYPE_CHECKING
@@ -32,4 +32,6 @@ def share(client: "MlflowClient", experiment_id: str) -> None:
 
 def page(base: str, experiment_id: str) -> str:
     """Returns the address of the table of runs, with these columns, in the UI's mode *Model training*."""
-    return f"{base.rstrip('/')}/#/experiments/{experiment_id}/runs?workflowType=machine_learning&viewStateShareKey={KEY}"
+    return (
+        f"{base.rstrip('/')}/#/experiments/{experiment_id}/runs?workflowType=machine_learning&viewStateShareKey={KEY}"
+    )
