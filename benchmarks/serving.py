@@ -79,7 +79,7 @@ def _packed(model: str) -> Path:
     if not target.is_dir():
         folder.mkdir()
         chapter.build(settings, workloads.IMAGE_SHAPE).save_weights(folder / "model.weights.h5")
-        facts = {"name": model, "kind": settings.kind, "settings": settings.model_dump(mode="json")}
+        facts: dict[str, Any] = {"name": model, "kind": settings.kind, "settings": settings.model_dump(mode="json")}
         facts |= {"image_shape": list(workloads.IMAGE_SHAPE), "precision": "float32"}
         (folder / "settings.json").write_text(json.dumps(facts))
         packaging.save(folder, target)

@@ -21,6 +21,7 @@ import numpy as np
 
 from genlab.errors import InputError
 from genlab.images import to_uint8
+from genlab.serving import DEFAULTS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,14 +30,6 @@ if TYPE_CHECKING:
 
 MAX_IMAGES = 1000
 """In one request, in or out: what takes seconds, and megabytes as JSON."""
-DEFAULTS: dict[str, Any] = {
-    "verb": "sample",
-    "num_images": 64,
-    "seed": 0,
-    "source": "prior",
-    "num_steps": 8,
-    "format": "array",
-}
 FORMATS = ("array", "png")
 Answer = np.ndarray | list[str]
 
@@ -85,7 +78,8 @@ def _interpolate(model: "TrainedModel", table: "pd.DataFrame", values: Mapping[s
     ends = _latents(table) if "latents" in table else _images(table, model.image_shape)
     if len(ends) != 2:
         raise _wrong("interpolate", "asked with two rows, the first and the last", f"{len(ends)} rows")
-    return model.interpolate(*ends, int(values["num_steps"]))
+    first, last = ends
+    return model.interpolate(first, last, int(values["num_steps"]))
 
 
 VERBS: dict[str, Callable[..., np.ndarray]] = {

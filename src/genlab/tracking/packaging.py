@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import genlab
 from genlab.errors import InputError
-from genlab.serving import requests
+from genlab.serving import DEFAULTS
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
@@ -85,7 +85,7 @@ def signature(image_shape: list[int] | None) -> "ModelSignature":
 
     images = TensorSpec(np.dtype("float32"), (-1, *(image_shape or (-1, -1, -1))))
     types = {int: "long", str: "string"}
-    params = [ParamSpec(name, types[type(value)], value) for name, value in requests.DEFAULTS.items()]
+    params = [ParamSpec(name, types[type(value)], value) for name, value in DEFAULTS.items()]
     return ModelSignature(
         inputs=Schema([ColSpec(AnyType(), name, required=False) for name in ("images", "latents")]),
         outputs=Schema([images]),
