@@ -8,7 +8,16 @@ from typing import Any
 
 import click
 
-from benchmarks import machine, part_metrics, part_overhead, part_scale, part_search, part_table, workloads
+from benchmarks import (
+    machine,
+    part_metrics,
+    part_overhead,
+    part_scale,
+    part_search,
+    part_serving,
+    part_table,
+    workloads,
+)
 from benchmarks.contestant import PRECISIONS
 from benchmarks.runner import Plan, Runner
 from genlab.files import replacing
@@ -19,8 +28,9 @@ PARTS: dict[str, ModuleType] = {
     "scale": part_scale,
     "metrics": part_metrics,
     "search": part_search,
+    "serving": part_serving,
 }
-ROUNDS = {"table": 5, "overhead": 3, "scale": 3, "metrics": 3, "search": 2}
+ROUNDS = {"table": 5, "overhead": 3, "scale": 3, "metrics": 3, "search": 2, "serving": 3}
 MODELS = ("vae", "convolutional_vae", "gan")
 
 

@@ -13,7 +13,7 @@ SOURCE = ROOT / "src"
 STAGES = ["fetch", "validate", "features", "floor", "train", "evaluate", "report"]
 
 ONLY_IN = {
-    "mlflow": ("tracking/", "serving.py"),
+    "mlflow": ("tracking/", "serving/script.py"),
     "optuna": ("stages/tune",),
     "great_expectations": ("stages/validate",),
     "dvc": (),

@@ -16,6 +16,7 @@ from benchmarks import (
     part_metrics,
     part_overhead,
     part_scale,
+    part_serving,
     part_table,
     peak,
     runner,
@@ -263,3 +264,20 @@ if machine.has_torch():  # no dependency: where it is not installed there is not
         ours = peak.build(name)
         count = sum(math.prod(variable.shape) for variable in ours.trainable_variables)
         assert sum(value.numel() for value in theirs.parameters() if value.requires_grad) == count
+
+
+def test_serving_shows_the_median_round_and_judges_the_slow_tail() -> None:
+    def round_of(number: int, p95: float) -> dict[str, Any]:
+        case = {
+            "num_images": 1,
+            "format": "png",
+            "median_seconds": 0.02,
+            "p95_seconds": p95,
+            "samples_per_second": 40.0,
+        }
+        return {"contestant": "vae", "round": number, "cases": [case]}
+
+    found = part_serving.summarise([round_of(0, 0.05), round_of(1, 0.3), round_of(2, 0.09), {"error": "x"}], PLAN)
+    assert [(bar["value"], bar["passed"]) for bar in found["bars"]] == [(0.09, True), (None, None)]
+    (_, row) = part_serving.lines(found)
+    assert row.split() == ["vae,", "1", "as", "png", "20.0", "90.0", "40"]

@@ -79,7 +79,7 @@ def runs_in_store(folder: Path) -> list[tuple[str, set[str]]]:
     code = (
         "import json, mlflow; client = mlflow.MlflowClient('sqlite:///mlflow.db');"
         "runs = client.search_runs([e.experiment_id for e in client.search_experiments()]);"
-        "print(json.dumps([[r.info.run_name, r.info.status, sorted(r.data.metrics)] for r in runs]))"
+        "print(json.dumps([[r.data.tags['genlab.model'], r.info.status, sorted(r.data.metrics)] for r in runs]))"
     )
     runs = json.loads(run(folder, sys.executable, "-c", code).splitlines()[-1])
     assert {status for _, status, _ in runs} == {"FINISHED"}

@@ -1,5 +1,6 @@
 """Runs in the local store: what they hold, how they end, how they go on."""
 
+import json
 import math
 import os
 import signal
@@ -14,7 +15,7 @@ import pytest
 import tracking_workspace as lab
 from genlab import tracking
 from genlab.errors import InputError
-from genlab.tracking import provenance, store
+from genlab.tracking import provenance, store, view
 from genlab.tracking.journal import Journal
 from genlab.tracking.run import METRICS_PAUSE_SECONDS
 from genlab.tracking.writer import Writer
@@ -381,3 +382,57 @@ def test_old_interrupted_journals_are_tidied(root, monkeypatch):
     monkeypatch.setattr(time, "time_ns", lambda: later)
     tracking.sync()
     assert lab.journals(root) == []
+
+
+def test_description_is_ours_until_somebody_writes_another(root):
+    with lab.training() as run:
+        run.describe("first ![a]({artifacts}a.png)")
+    (found,) = lab.runs()
+    address = f"get-artifact?run_uuid={found.info.run_id}&path=a.png"
+    assert found.data.tags["mlflow.note.content"] == f"first ![a]({address})"
+    with lab.scoring() as run:
+        run.describe("second")
+    assert lab.runs()[0].data.tags["mlflow.note.content"] == "second"
+    lab.client().set_tag(found.info.run_id, "mlflow.note.content", "my own")
+    with lab.scoring() as run:
+        run.describe("third")
+    assert lab.runs()[0].data.tags["mlflow.note.content"] == "my own"
+
+
+def test_system_metrics_come_with_the_trainings_own(monkeypatch):
+    monkeypatch.setenv("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "true")
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.001")
+    with lab.training() as run:
+        for step in (10, 20):
+            time.sleep(0.01)
+            run.log_metrics({"loss": 1.0}, step)
+    with lab.scoring() as run:
+        time.sleep(0.01)
+        run.log_metrics({"score": 1.0}, 0)
+    (found,) = lab.runs()
+    memory = lab.points(found, "system/system_memory_usage_percentage")
+    assert [step for step, _ in memory] == [0, 1]
+    assert all(0 < value < 100 for _, value in memory)
+    assert len(lab.points(found, "system/cpu_utilization_percentage")) == 2
+
+
+def test_system_metrics_that_fail_stop_nothing(monkeypatch, caplog):
+    monkeypatch.setenv("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "true")
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0")
+    monkeypatch.setattr("psutil.cpu_percent", lambda: 1 / 0)
+    with lab.training() as run:
+        run.log_metrics({"loss": 1.0}, 1)
+        run.log_metrics({"loss": 1.0}, 2)
+    (found,) = lab.runs()
+    assert list(found.data.metrics) == ["loss"]
+    assert caplog.text.count("System metrics are off") == 1
+
+
+def test_ui_shows_the_columns_that_are_shared(root):
+    tracking.ui_command()
+    experiment = lab.client().get_experiment_by_name("genlab")
+    columns = json.loads(experiment.tags["mlflow.sharedViewState.genlab"])["selectedColumns"]
+    assert "metrics.`test/prior/frechet_distance`" in columns
+    assert view.page("http://a:1/", "7") == (
+        "http://a:1/#/experiments/7/runs?workflowType=machine_learning&viewStateShareKey=genlab"
+    )

@@ -141,5 +141,12 @@ def test_signature_says_what_goes_in_and_out():
     signature = packaging.signature([8, 8, 1])
     assert signature.inputs.input_names() == ["images", "latents"]
     assert not signature.inputs.required_input_names()
-    assert [spec.name for spec in signature.params.params] == ["verb", "num_images", "seed", "source"]
+    assert [spec.name for spec in signature.params.params] == [
+        "verb",
+        "num_images",
+        "seed",
+        "source",
+        "num_steps",
+        "format",
+    ]
     assert signature.outputs.inputs[0].shape == (-1, 8, 8, 1)

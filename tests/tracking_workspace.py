@@ -27,6 +27,7 @@ def enter(monkeypatch: pytest.MonkeyPatch, root: Path) -> Path:
         monkeypatch.delenv(name)
     for name, value in store.DEFAULTS.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setenv("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "false")  # no test sees more metrics where it is slow
     monkeypatch.setenv("DVC_ROOT", str(root))
     monkeypatch.chdir(root)
     shutil.copyfile(_empty_store(), root / "mlflow.db")

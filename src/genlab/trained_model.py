@@ -196,8 +196,12 @@ class TrainedModel:
         return found
 
 
-def load(folder: Path | str) -> TrainedModel:
+def load(folder: Path | str, precision: str | None = None) -> TrainedModel:
     """Returns the trained model in `folder`.
+
+    Args:
+        folder: With `settings.json` and weights.
+        precision: Of its computing; that of its training when not given.
 
     Raises:
         InputError: The folder holds no trained model.
@@ -211,7 +215,8 @@ def load(folder: Path | str) -> TrainedModel:
             )
             raise InputError(f"{folder} must be the folder of a trained model. Received: no {name} there. {there}")
     try:
-        return _rebuild(folder, json.loads((folder / "settings.json").read_text()))
+        settings = json.loads((folder / "settings.json").read_text())
+        return _rebuild(folder, settings, precision or settings["precision"])
     except InputError:
         raise
     except (OSError, KeyError, ValueError) as error:
@@ -221,10 +226,10 @@ def load(folder: Path | str) -> TrainedModel:
         ) from None
 
 
-def _rebuild(folder: Path, settings: dict[str, Any]) -> TrainedModel:
+def _rebuild(folder: Path, settings: dict[str, Any], precision: str) -> TrainedModel:
     chapter = plugins.find("models", settings["kind"], f"{folder}/settings.json: kind")
     own = build_section(chapter.Settings, settings["settings"], f"{folder}/settings.json: settings")
-    with devices.new_layers_in(settings["precision"]):
+    with devices.new_layers_in(precision):
         model = chapter.build(own, tuple(settings["image_shape"]))
     model.load_weights(folder / WEIGHTS)
     mixture = density.GaussianMixture.read(folder / "density.npz") if (folder / "density.npz").is_file() else None

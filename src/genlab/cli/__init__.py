@@ -4,11 +4,12 @@ group     what all subcommands share: errors in one line, signals
 stages    one subcommand per stage of dvc.yaml
 models    what one does with a trained model afterwards
 pictures  scores of pictures from any project
+registry  which trained model serves; export
 tuning    the search for better settings
 doctor    the check of the environment
 """
 
-from genlab.cli import group, stages, models, pictures, tuning, doctor  # isort: skip - the order of the help
+from genlab.cli import group, stages, models, pictures, registry, tuning, doctor  # isort: skip - the order of the help
 from genlab.cli.group import main
 
-__all__ = ["doctor", "group", "main", "models", "pictures", "stages", "tuning"]
+__all__ = ["doctor", "group", "main", "models", "pictures", "registry", "stages", "tuning"]

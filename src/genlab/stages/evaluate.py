@@ -2,19 +2,23 @@
 
 import hashlib
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from genlab import devices, evaluation, feature_extractor, inception, progress, seeds, tracking, trained_model
+from genlab import devices, evaluation, feature_extractor, inception, progress, seeds, tracking, trained_model, verdict
 from genlab.evaluation import Scores
 from genlab.files import replacing
 from genlab.images import grid, write_npz, write_png
 from genlab.params import Params
+from genlab.pictures import read_png
 from genlab.trained_model import TrainedModel
 
 SAME = ("num_real", "num_generated", "features", "quantisation", "resize", "metric")
+SHOWN_PIXELS = 400
+"""Width of the picture in a run's description, at least half of it."""
 KINDS = ("floor", "floor_halves")
 """Real images against real ones: train against test, and half of test against the other half."""
 
@@ -97,3 +101,21 @@ def _track(trained: TrainedModel, result: Scores, scores: Path, pictures: Path) 
         run.log_artifact(scores, "scores")
         for name in result.pictures:
             run.log_artifact(pictures / f"{name}.png", "evaluation")
+        with tempfile.TemporaryDirectory() as folder:
+            run.log_artifact(_enlarged(pictures, Path(folder)), "description")
+        run.describe(_description(settings, result))
+
+
+def _enlarged(pictures: Path, folder: Path) -> Path:
+    """Writes samples, else reconstructions, large enough to be looked at; returns the file's path."""
+    known = (f"{name}.png" for name in ("prior_samples", "fitted_samples", "reconstructions"))
+    image = read_png(next(pictures / name for name in known if (pictures / name).is_file()))
+    factor = max(1, SHOWN_PIXELS // image.shape[1])
+    write_png(folder / "pictures.png", image.repeat(factor, axis=0).repeat(factor, axis=1))
+    return folder / "pictures.png"
+
+
+def _description(settings: dict[str, Any], result: Scores) -> str:
+    """Returns the run's description: what the scores say in a sentence, and the picture."""
+    said = f"{settings['name']} (kind {settings['kind']}) on {settings['dataset']}. {verdict.sentence(result.metrics)}"
+    return f"{said}\n\n![samples]({{artifacts}}description/pictures.png)"

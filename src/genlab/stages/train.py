@@ -112,6 +112,7 @@ def _train(job: Job) -> None:
         train_key=job.train_key,
         training_id=_training_id(job),
         name=job.name,
+        run_name=f"{job.name} {job.description['name']} {job.train_key[:6]}",
         kind=job.settings.kind,
         params=model | {"training": loop, "seed": job.seed, "binarisation": job.binarisation},
         dataset=tracking.Dataset.of(job.description),

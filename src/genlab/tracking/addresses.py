@@ -18,14 +18,12 @@ ADDRESS = re.compile(r"models:/(?P<id>m-[0-9a-f]{32})|models:/(?P<name>[^/@]+)(@
 
 
 def open_store() -> "tuple[MlflowClient, str]":
-    """Returns a client for the store of runs and registered models, and the store's address.
+    """Returns a client for the store of runs and registered models, and the store's address; a local one is made.
 
     Raises:
-        InputError: There is no local store yet, or the server does not answer.
+        InputError: The server does not answer.
     """
     uri = store.explicit_uri() or store.default_uri()
-    if not store.is_there(uri):
-        raise InputError(f"MLflow's store must be at {store.address(uri)}. Received: no such file. Run: dvc repro.")
     try:
         return store.connect(uri), uri
     except OSError as error:
@@ -48,6 +46,9 @@ def model_folder(address: str) -> Path:
     match = ADDRESS.fullmatch(address)
     if match is None:
         raise InputError(f"a registered model's address must be {FORMS}. Received: {address!r}. See genlab promote.")
+    wanted = store.explicit_uri() or store.default_uri()
+    if not store.is_there(wanted):  # a question makes none
+        raise InputError(f"MLflow's store must be at {store.address(wanted)}. Received: no such file. Run: dvc repro.")
     client, uri = open_store()
     location = _location(client, uri, match)
     artifacts = _local(location, uri)

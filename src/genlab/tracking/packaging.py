@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import genlab
 from genlab.errors import InputError
+from genlab.serving import DEFAULTS
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
-SCRIPT = Path(genlab.__file__).parent / "serving.py"
+SCRIPT = Path(genlab.__file__).parent / "serving" / "script.py"
 # What loading a model imports; the one of the two TensorFlow builds that is installed.
 PACKAGES = ["mlflow", "numpy", "pandas", "tensorflow", "tensorflow-cpu", "keras", "h5py", "scipy", "scikit-learn"]
 PACKAGES += ["pydantic", "ruamel.yaml", "pillow"]
@@ -74,9 +75,8 @@ def requirements() -> list[str]:
 def signature(image_shape: list[int] | None) -> "ModelSignature":
     """Returns the model's signature.
 
-    Input: a table with one row per image in the column `images` (height, width, channels; whole numbers are grey values
-    0 to 255, others 0 to 1) for the verbs reconstruct and encode, or one row per latent vector in `latents` for decode;
-    empty for sample. Output: float32 images in [0, 1] (n, height, width, channels), latents (n, latent_dim) for encode.
+    Input: a table with the columns `images` and `latents`, each for some verbs; output: images, float32 in [0, 1]; both
+    as `serving.requests` says.
     """
     import numpy as np
     from mlflow.models import ModelSignature
@@ -84,8 +84,8 @@ def signature(image_shape: list[int] | None) -> "ModelSignature":
     from mlflow.types.schema import AnyType
 
     images = TensorSpec(np.dtype("float32"), (-1, *(image_shape or (-1, -1, -1))))
-    params = [ParamSpec("verb", "string", "sample"), ParamSpec("num_images", "long", 64)]
-    params += [ParamSpec("seed", "long", 0), ParamSpec("source", "string", "prior")]
+    types = {int: "long", str: "string"}
+    params = [ParamSpec(name, types[type(value)], value) for name, value in DEFAULTS.items()]
     return ModelSignature(
         inputs=Schema([ColSpec(AnyType(), name, required=False) for name in ("images", "latents")]),
         outputs=Schema([images]),

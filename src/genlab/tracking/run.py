@@ -17,6 +17,7 @@ from genlab.files import check_room
 from genlab.tracking import packaging, store
 from genlab.tracking.journal import Journal
 from genlab.tracking.sender import Sender
+from genlab.tracking.system_metrics import PREFIX, SystemMetrics
 
 MIN_PAUSE_SECONDS = 15
 METRICS_PAUSE_SECONDS = 5
@@ -28,8 +29,10 @@ _log = logging.getLogger(__name__)
 class Run:
     """An open run. Nothing that MLflow does wrong gets out of its methods."""
 
-    def __init__(self, journal: Journal) -> None:
-        """Continues `journal`, whose holder the caller must be."""
+    def __init__(self, journal: Journal, system: SystemMetrics | None = None) -> None:
+        """Continues `journal`, whose holder the caller must be; samples `system` while it logs metrics."""
+        self._system = system
+        self._num_samples = 0
         self._journal = journal
         self._sender = Sender(journal)
         self._retry_at = 0.0
@@ -44,6 +47,7 @@ class Run:
     def _remember(self, entry: Mapping[str, Any]) -> None:
         if entry["type"] == "metrics":
             self._steps |= {(key, entry["step"]) for key in entry["metrics"]}
+            self._num_samples += any(key.startswith(PREFIX) for key in entry["metrics"])
         if entry["type"] == "image":
             self._pictures.add((entry["key"], entry["step"]))
         self._has_model |= entry["type"] == "model"
@@ -69,6 +73,9 @@ class Run:
         new = {key: float(value) for key, value in metrics.items() if (key, step) not in self._steps}
         if new:
             self._append({"type": "metrics", "step": int(step), "metrics": new})
+        sampled = self._system.sample() if self._system else {}
+        if sampled:
+            self._append({"type": "metrics", "step": self._num_samples, "metrics": sampled})
 
     def log_image(self, path: Path, key: str, step: int) -> None:
         """Logs a picture at a step: MLflow shows one card per key with a slider over the steps.
@@ -106,6 +113,14 @@ class Run:
             return
         step = max((step for _, step in self._steps), default=0)
         self._append({"type": "model", "step": step, "file": str(target.relative_to(self._journal.folder))})
+
+    def describe(self, text: str) -> None:
+        """Sets the run's description, Markdown, where nobody else has written one.
+
+        Args:
+            text: `{artifacts}` stands for the address of the run's artifacts: `![samples]({artifacts}samples.png)`.
+        """
+        self._append({"type": "description", "text": text})
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Sets tags of the run."""

@@ -11,6 +11,7 @@ from filelock import Timeout
 from genlab.tracking import provenance, store
 from genlab.tracking.journal import Entry, Journal
 from genlab.tracking.run import Run, one_line
+from genlab.tracking.system_metrics import SystemMetrics
 
 SIGNAL_EXITS = (130, 143)  # SystemExit from a handler of SIGINT or SIGTERM
 
@@ -70,7 +71,7 @@ def training_run(
         start = _start("training", train_key, name, kind, more, experiment) | {"name": run_name or name}
         start |= {"training_id": training_id, "dataset": dataclasses.asdict(dataset)}
         journal = Journal.create(start | {"params": provenance.flatten(params)})
-    with _closing(Run(journal), journal) as run:
+    with _closing(Run(journal, SystemMetrics()), journal) as run:
         yield run
 
 

@@ -15,6 +15,7 @@ from filelock import FileLock
 from genlab import workspace
 from genlab.errors import InputError
 from genlab.files import replacing
+from genlab.tracking import view
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -165,7 +166,8 @@ def ui_command(port: int = 5000) -> tuple[list[str], dict[str, str]]:
         raise InputError(
             f"MLFLOW_TRACKING_URI must name a local store. Received: a server. Open {address(uri)} in a browser."
         )
-    experiment_id(connect(uri), uri, experiment_name())
+    client = connect(uri)
+    view.share(client, experiment_id(client, uri, experiment_name()))
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--workers", "1"]
     command += ["--artifacts-destination", str(_artifacts(uri))]
     command += ["--host", "127.0.0.1", "--port", str(port)]
@@ -175,5 +177,6 @@ def ui_command(port: int = 5000) -> tuple[list[str], dict[str, str]]:
 def serve_ui(port: int = 5000) -> None:
     """Becomes the server of the user interface; ends with Ctrl-C."""
     command, environment = ui_command(port)
-    print(f"http://127.0.0.1:{port} (in the side bar, switch to: Model training)", flush=True)
+    uri = explicit_uri() or default_uri()
+    print(view.page(f"http://127.0.0.1:{port}", experiment_id(connect(uri), uri, experiment_name())), flush=True)
     os.execve(command[0], command, environment)  # noqa: S606 - a list, no shell

@@ -1,5 +1,6 @@
 """Writes journal entries to MLflow; each may be written again after a crash without leaving anything twice."""
 
+import hashlib
 import json
 import re
 import tempfile
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run as MlflowRun
 
 REASON = "genlab.reason"
+NOTE, OUR_NOTE = "mlflow.note.content", "genlab.description"
 MAX_PARAMS, MAX_DIGEST = 100, 36  # MLflow's limits: parameters in one request, characters of a data set's digest
 
 
@@ -36,6 +38,7 @@ class Writer:
             "start": self._start,
             "resume": self._resume,
             "tags": self._tags,
+            "description": self._description,
             "image": self._image,
             "artifact": self._artifact,
             "model": self._model,
@@ -114,6 +117,17 @@ class Writer:
         for key, value in entry["tags"].items():
             self.client.set_tag(self._run_id, key, value, synchronous=True)
 
+    def _description(self, entry: Entry) -> None:
+        """Writes a description, but over none that somebody else has written: its sum is kept to know our own."""
+        tags = self.client.get_run(self._run_id).data.tags
+        present = tags.get(NOTE, "")
+        if present and tags.get(OUR_NOTE) != _sum(present):
+            return
+        artifacts = f"get-artifact?run_uuid={self._run_id}&path="  # what the UI's own pictures are fetched by
+        text = entry["text"].replace("{artifacts}", artifacts)
+        self.client.set_tag(self._run_id, OUR_NOTE, _sum(text), synchronous=True)
+        self.client.set_tag(self._run_id, NOTE, text, synchronous=True)
+
     def _metrics(self, entries: Sequence[Entry]) -> None:
         from mlflow.entities import Metric
 
@@ -190,6 +204,10 @@ class Writer:
         if reason:
             self.client.set_tag(self._run_id, REASON, reason)
         self.client.set_terminated(self._run_id, status, end_time=entry["time"])
+
+
+def _sum(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _sign(folder: Path, model_id: str, run_id: str, location: str) -> None:

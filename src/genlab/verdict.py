@@ -1,0 +1,90 @@
+"""What scores say in a sentence, and whether one model's are better than another's."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from genlab.errors import InputError
+from genlab.plugins import nearest
+
+Metric = Mapping[str, Any]
+"""One number of `scores.json`: value, interval, direction, protocol, floor, ..."""
+DECIDING = "frechet_distance"
+SOURCES = ("prior", "fitted")
+"""Whose samples decide, where a metric is not given with its whole name: the prior's where there are such."""
+
+
+def deciding(metrics: Mapping[str, Metric], by: str = DECIDING) -> str | None:
+    """Returns the whole name of the metric that decides, `test/prior/frechet_distance`; None where there is none.
+
+    Args:
+        metrics: Of a model, by name.
+        by: A whole name; or a metric's own, which is then that of the samples from the prior, else of the fitted ones.
+    """
+    names = [by, *(f"test/{source}/{by}" for source in SOURCES), f"test/reconstruction/{by}"]
+    return next((name for name in names if name in metrics), None)
+
+
+def told(metric: Metric) -> str:
+    """Returns a value with its interval: `15.8 (13.5 to 18.1)`."""
+    return _number(metric["value"]) + (f" ({_span(metric['interval'])})" if metric["interval"] else "")
+
+
+def sentence(metrics: Mapping[str, Metric]) -> str:
+    """Returns what the samples' Fréchet distance is, beside that of real images; else that there is none."""
+    name = deciding(metrics)
+    if name is None:
+        return "Its samples have no Fréchet distance."
+    metric = metrics[name]
+    said = f"Fréchet distance of samples ({name}): **{_number(metric['value'])}**"
+    if metric["interval"]:
+        said += f", 95% interval {_span(metric['interval'])}"
+    floor = metric.get("floor", {}).get("floor")
+    if floor is None:
+        return f"{said}; lower is better."
+    times = metric["value"] / floor["value"] if floor["value"] > 0 else float("inf")
+    return f"{said}; as many real training images have {told(floor)}, a factor of {times:.2g}. Lower is better."
+
+
+def objection(mine: Metric, theirs: Metric) -> str:
+    """Returns why `mine` does not count as better than `theirs`; empty where it does.
+
+    It is better where it lies on the right side and the two 95 % intervals do not overlap; a value without an interval
+    counts as an interval of no width.
+
+    Raises:
+        InputError: The metric has no direction: no value of it is better than another.
+    """
+    if mine["direction"] not in ("lower", "higher"):
+        raise InputError(
+            f"the metric that decides must be better low or high. Received: direction {mine['direction']!r}. See --by."
+        )
+    if different := _differences(mine["protocol"], theirs["protocol"]):
+        return f"it was measured by another protocol: {'; '.join(different)}"
+    gain = theirs["value"] - mine["value"] if mine["direction"] == "lower" else mine["value"] - theirs["value"]
+    (low, high), (their_low, their_high) = (each["interval"] or [each["value"]] * 2 for each in (mine, theirs))
+    if gain <= 0:
+        return f"it is worse by {_number(-gain)}" if gain else "it is the same"
+    if low <= their_high and their_low <= high:
+        return f"it is better by {_number(gain)}, which lies within the intervals"
+    return ""
+
+
+def unknown(by: str, metrics: Mapping[str, Metric]) -> InputError:
+    """Returns the error for a metric that a model was not scored by."""
+    return InputError(
+        f"the metric that decides must be among the model's scores. Received: {by!r}{nearest(by, list(metrics))}. "
+        "See --by, and metrics.json of the model."
+    )
+
+
+def _differences(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
+    keys = [key for key in {**mine, **theirs} if mine.get(key) != theirs.get(key)]
+    return [f"{key} {mine.get(key)}, the champion's {theirs.get(key)}" for key in keys]
+
+
+def _span(interval: tuple[float, float]) -> str:
+    return f"{_number(interval[0])} to {_number(interval[1])}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}"
