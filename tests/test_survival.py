@@ -127,10 +127,10 @@ class Place:
 
     @property
     def points(self) -> dict[str, list[tuple[int, float]]]:
-        """Returns all points of all metrics of the one MLflow run, but for times, which no two runs share."""
+        """Returns all points of all metrics of the one MLflow run, but for times and the machine's, which no two share."""
         (run,) = lab.runs(uri=self.uri)
         assert run.info.status == "FINISHED"
-        points = {key: lab.points(run, key, self.uri) for key in run.data.metrics}
+        points = {key: lab.points(run, key, self.uri) for key in run.data.metrics if not key.startswith("system/")}
         assert [len(points.pop(key)) for key in list(points) if key.startswith("time/")] == [1, 1]
         return points
 
