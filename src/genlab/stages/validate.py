@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from genlab import plugins
+from genlab import plugins, progress
 from genlab.datasets import Profile
 from genlab.errors import InputError
 from genlab.images import SPLITS, Split, held_out_labels, read_description, read_split
@@ -50,6 +50,7 @@ def run(params: Params, images: Path, out: Path, data_docs: Path) -> None:
     splits = {split: read_split(images, split) for split in SPLITS}
     table = build_table(splits)
     shape = "x".join(map(str, dataset.IMAGE_SHAPE or description["image_shape"]))
+    progress.note(f"validate: {len(table)} images of {description['name']}")
     with _great_expectations() as gx:
         classes = _Classes(len(description["class_names"]), held_out_labels(description))
         suite = _build_suite(gx, dataset.PROFILE, params.validation, classes, shape)

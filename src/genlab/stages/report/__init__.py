@@ -28,7 +28,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from genlab import tracking
+from genlab import progress, tracking
 from genlab.files import replacing
 from genlab.params import Params
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 def run(params: Params, **paths: Path) -> None:
     """Writes the pages, and adds those of a model to its run. The paths are those of `write_pages`."""
+    progress.note(f"report: pages of {', '.join(params.models)}")
     for model in write_pages(params, **paths).models:
         with tracking.scoring_run(
             train_key=model.settings["train_key"], name=model.name, kind=model.kind, protocol=model.scores["protocol"]
