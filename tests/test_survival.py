@@ -127,7 +127,7 @@ class Place:
 
     @property
     def points(self) -> dict[str, list[tuple[int, float]]]:
-        """Returns all points of all metrics of the one MLflow run, but for times and the machine's, which no two share."""
+        """Returns all points of all metrics of the one MLflow run, but for times and the machine's own."""
         (run,) = lab.runs(uri=self.uri)
         assert run.info.status == "FINISHED"
         points = {key: lab.points(run, key, self.uri) for key in run.data.metrics if not key.startswith("system/")}

@@ -189,7 +189,8 @@ def test_a_shift_of_values_warns(params: Params, arrays: Arrays, capsys: pytest.
     failed = [name for name, check in checks.items() if not check["success"]]
     assert failed == ["profile_mean", "profile_deviation"]
     assert json.loads(OUT.read_text())["success"] is False
-    printed = capsys.readouterr().err.splitlines()
+    note, *printed = capsys.readouterr().err.splitlines()
+    assert note == "validate: checking 1797 images of digits"
     assert printed[0].startswith("validate: warning: profile_mean: expected a mean of the grey values from 0.285309 to")
 
 

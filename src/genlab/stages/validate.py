@@ -50,7 +50,7 @@ def run(params: Params, images: Path, out: Path, data_docs: Path) -> None:
     splits = {split: read_split(images, split) for split in SPLITS}
     table = build_table(splits)
     shape = "x".join(map(str, dataset.IMAGE_SHAPE or description["image_shape"]))
-    progress.note(f"validate: {len(table)} images of {description['name']}")
+    progress.note(f"validate: checking {len(table)} images of {description['name']}")
     with _great_expectations() as gx:
         classes = _Classes(len(description["class_names"]), held_out_labels(description))
         suite = _build_suite(gx, dataset.PROFILE, params.validation, classes, shape)
