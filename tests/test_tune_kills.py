@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -240,6 +241,17 @@ def test_killed_trials_make_the_same_study(start: Start, whole: Place, tmp_path:
     print(f"{killed} processes killed")
     assert killed >= NUM_TRIALS / 2
     assert history(place.trials(STUDY)) == history(whole.trials(STUDY))
+
+
+def test_trial_killed_as_it_waits_for_an_answer_is_a_killed_one() -> None:
+    ours, theirs = multiprocessing.Pipe()
+    theirs.send(("report", 10, 1.5))
+    theirs.close()
+    reports: list[tuple[int, float]] = []
+    killed = SimpleNamespace(exitcode=-signal.SIGKILL, join=lambda seconds: None)
+    listener = process._Listener(ours, killed, lambda *facts: bool(reports.append(facts)), None)  # type: ignore[arg-type,func-returns-value]
+    assert listener.listen(threading.Event()) == Outcome("killed", reason="was killed by SIGKILL")
+    assert reports == [(10, 1.5)]
 
 
 def test_trial_killed_twice_is_a_failure_and_the_study_goes_on(start: Start, tmp_path: Path) -> None:

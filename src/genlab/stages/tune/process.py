@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
@@ -105,7 +106,9 @@ class _Listener:
             (self.train_key,) = facts
             return None
         if what == "report":
-            self._connection.send(self._report(*facts))
+            answer = self._report(*facts)
+            with suppress(OSError):  # it was killed while it waited for this: its end is what is read next
+                self._connection.send(answer)
             return None
         found = Outcome("failed", reason=facts[0]) if what == "failed" else Outcome(what, *facts)
         return found._replace(has_spoken=True)
