@@ -143,6 +143,7 @@ def test_variant_is_one_entry(copy: Path) -> None:
         run(copy, "git", "checkout", "-q", "params.yaml")
 
 
+@pytest.mark.slow
 def test_temporary_experiment_runs_its_own_code_and_logs_into_the_repository(copy: Path) -> None:
     before = set(scores_in_store(copy))
     package = copy / "src" / "genlab" / "__init__.py"

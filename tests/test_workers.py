@@ -48,6 +48,7 @@ def read_history(folder: Path) -> dict[str, np.ndarray]:
     return {name: np.array([float(row[name]) for row in rows if row[name]]) for name in rows[0]}
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_loss_curve_of_one(tmp_path: Path) -> None:
     """Also with batch normalisation, whose statistics are those of both halves of the batch."""
     data = write_dataset(tmp_path / "data")
