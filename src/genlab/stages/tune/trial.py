@@ -159,13 +159,15 @@ def _train_and_measure(order: Order, connection: Connection) -> tuple[str, Any]:
         experiment=order.experiment,
         run_name=order.run_name,
     ) as run:
+        begun = time.monotonic()
         try:
             summary = training.fit(job, _Recorder(order, run, connection))
         except Pruned:
             run.set_tags({"genlab.trial_state": "pruned"})
             return "pruned", None
         devices.configure("float32", job.training.deterministic)
-        values, started = {"train_seconds": summary.train_seconds}, time.monotonic()
+        started = time.monotonic()
+        values = {"train_seconds": summary.train_seconds, "fit_seconds": started - begun}
         for split in order.splits:
             values |= _measure(order, job, split, run)
         values["measure_seconds"] = time.monotonic() - started
