@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from genlab import images
+from genlab import images, verdict
 from genlab.errors import InputError
-from genlab.stages.report import collect, curves, pictures, table
+from genlab.stages.report import curves, pictures, table
 from report_workspace import (
     INVERSION,
     KINDS,
@@ -224,7 +224,7 @@ def test_another_protocol_is_refused_in_the_row_and_the_reason_given(laboratory:
     assert f"{why}: vae, Reconstruction MSE, common subset" in page
     assert "ae has the smallest reconstruction error on the common subset, 0.0311 (encoder). Then gan 0.0412" in page
     assert "seed ae: 7; vae: 8; gan: 7" in page
-    assert collect.differing({"a": {"seed": 1}, "b": {"seed": 1, "count": 2}}) == {"count": {"a": None, "b": 2}}
+    assert verdict.differing({"a": {"seed": 1}, "b": {"seed": 1, "count": 2}}) == {"count": {"a": None, "b": 2}}
 
 
 def test_overlapping_intervals_are_not_told_apart(laboratory: Path, unchanged: str) -> None:

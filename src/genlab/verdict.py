@@ -61,10 +61,9 @@ def objection(mine: Metric, theirs: Metric) -> str:
     if different := _differences(mine["protocol"], theirs["protocol"]):
         return f"it was measured by another protocol: {'; '.join(different)}"
     gain = theirs["value"] - mine["value"] if mine["direction"] == "lower" else mine["value"] - theirs["value"]
-    (low, high), (their_low, their_high) = (each["interval"] or [each["value"]] * 2 for each in (mine, theirs))
     if gain <= 0:
         return f"it is worse by {_number(-gain)}" if gain else "it is the same"
-    if low <= their_high and their_low <= high:
+    if overlap(interval(mine), interval(theirs)):
         return f"it is better by {_number(gain)}, which lies within the intervals"
     return ""
 
@@ -78,8 +77,30 @@ def unknown(by: str, metrics: Mapping[str, Metric]) -> InputError:
 
 
 def _differences(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
-    keys = [key for key in {**mine, **theirs} if mine.get(key) != theirs.get(key)]
-    return [f"{key} {mine.get(key)}, the champion's {theirs.get(key)}" for key in keys]
+    found = differing({"mine": mine, "theirs": theirs})
+    return [f"{key} {each['mine']}, the champion's {each['theirs']}" for key, each in found.items()]
+
+
+def differing(protocols: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Returns the keys on which the protocols do not agree, each with the value per model.
+
+    Args:
+        protocols: Per model the protocol that one metric was measured by.
+    """
+    keys = sorted({key for protocol in protocols.values() for key in protocol})
+    values = {key: {name: protocol.get(key) for name, protocol in protocols.items()} for key in keys}
+    return {key: per_model for key, per_model in values.items() if len({repr(v) for v in per_model.values()}) > 1}
+
+
+def interval(metric: Metric) -> tuple[float, float]:
+    """Returns the 95 % interval of a metric; of one that has none its value, twice."""
+    low, high = metric.get("interval") or [metric["value"]] * 2
+    return low, high
+
+
+def overlap(first: tuple[float, float], second: tuple[float, float]) -> bool:
+    """Says whether two intervals overlap: their values are then not told apart."""
+    return first[0] <= second[1] and second[0] <= first[1]
 
 
 def _span(interval: tuple[float, float]) -> str:

@@ -64,7 +64,7 @@ def _source(name: str, file: str, addresses: tuple[str, ...]) -> str:
 
 def tracker() -> Finding:
     """Whether MLflow's store answers, without importing MLflow."""
-    uri = store.explicit_uri() or store.default_uri()
+    uri = store.present_uri()
     shown = store.address(uri)
     if uri.startswith(("http://", "https://")):
         if answers(uri):

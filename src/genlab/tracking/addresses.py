@@ -23,7 +23,7 @@ def open_store() -> "tuple[MlflowClient, str]":
     Raises:
         InputError: The server does not answer.
     """
-    uri = store.explicit_uri() or store.default_uri()
+    uri = store.present_uri()
     try:
         return store.connect(uri), uri
     except OSError as error:
@@ -46,7 +46,7 @@ def model_folder(address: str) -> Path:
     match = ADDRESS.fullmatch(address)
     if match is None:
         raise InputError(f"a registered model's address must be {FORMS}. Received: {address!r}. See genlab promote.")
-    wanted = store.explicit_uri() or store.default_uri()
+    wanted = store.present_uri()
     if not store.is_there(wanted):  # a question makes none
         raise InputError(f"MLflow's store must be at {store.address(wanted)}. Received: no such file. Run: dvc repro.")
     client, uri = open_store()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from genlab.errors import InputError
 from genlab.tracking import store
+from genlab.tracking.addresses import open_store
 from genlab.tracking.run import one_line
 
 if TYPE_CHECKING:
@@ -60,9 +61,8 @@ def fetch(names: Sequence[str]) -> list[Fetched]:
     Raises:
         InputError: MLflow does not answer, or has no such run.
     """
-    uri = store.explicit_uri() or store.default_uri()
+    client, uri = open_store()
     try:
-        client = store.connect(uri)
         experiment = client.get_experiment_by_name(store.experiment_name())
         runs = _runs(client, experiment.experiment_id) if experiment else []
         found = {run.info.run_id: run for run in (_find(runs, name, uri) for name in names)}

@@ -20,10 +20,7 @@ WRITTEN_BY_RUNS = (":!dvc.lock", ":!reports")
 
 def tags() -> dict[str, str]:
     """Returns the tags of this process: git commit and state, DVC stage and experiment, version, user, parent run."""
-    commit, dirty = (
-        _git("rev-parse", "HEAD"),
-        _git("status", "--porcelain", "--untracked-files=no", "--", ".", *WRITTEN_BY_RUNS),
-    )
+    commit, dirty = git("rev-parse", "HEAD"), changed_files()
     found = {
         "genlab.version": genlab.__version__,
         "genlab.git_commit": commit,
@@ -65,7 +62,14 @@ def children_of(run_id: str | None) -> Iterator[None]:
             os.environ[PARENT] = former
 
 
-def _git(*arguments: str) -> str | None:
+def changed_files(*but: str) -> str | None:
+    """Returns git's lines on files that differ from the commit, without what stages rewrite and the paths `but`."""
+    others = [f":!{path}" for path in but]
+    return git("status", "--porcelain", "--untracked-files=no", "--", ".", *WRITTEN_BY_RUNS, *others)
+
+
+def git(*arguments: str) -> str | None:
+    """Returns what git says in the working directory; None where it does not answer."""
     try:
         done = subprocess.run(["git", *arguments], capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):

@@ -142,7 +142,7 @@ def _start(
 ) -> Entry:
     own = {"genlab.run": what, "genlab.train_key": train_key, "genlab.model": name, "genlab.kind": kind}
     return {
-        "uri": store.address(store.explicit_uri() or store.default_uri()),
+        "uri": store.address(store.present_uri()),
         "experiment": experiment or store.experiment_name(),
         "train_key": train_key,
         "name": name,

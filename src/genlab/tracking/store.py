@@ -57,6 +57,11 @@ def default_uri() -> str:
     return f"sqlite:///{workspace.root() / 'mlflow.db'}"
 
 
+def present_uri() -> str:
+    """Returns the address of the store that runs go to: the explicit one, else the local one."""
+    return explicit_uri() or default_uri()
+
+
 def _below_root(uri: str) -> str:
     root = workspace.root()
     if match := re.fullmatch(r"sqlite:///(?!/)(.+)", uri):
@@ -161,7 +166,7 @@ def ui_command(port: int = 5000) -> tuple[list[str], dict[str, str]]:
     Raises:
         InputError: `MLFLOW_TRACKING_URI` names a server, which has an interface of its own.
     """
-    uri = explicit_uri() or default_uri()
+    uri = present_uri()
     if uri.startswith(("http://", "https://")):
         raise InputError(
             f"MLFLOW_TRACKING_URI must name a local store. Received: a server. Open {address(uri)} in a browser."
@@ -177,6 +182,6 @@ def ui_command(port: int = 5000) -> tuple[list[str], dict[str, str]]:
 def serve_ui(port: int = 5000) -> None:
     """Becomes the server of the user interface; ends with Ctrl-C."""
     command, environment = ui_command(port)
-    uri = explicit_uri() or default_uri()
+    uri = present_uri()
     print(view.page(f"http://127.0.0.1:{port}", experiment_id(connect(uri), uri, experiment_name())), flush=True)
     os.execve(command[0], command, environment)  # noqa: S606 - a list, no shell

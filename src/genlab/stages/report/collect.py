@@ -5,8 +5,7 @@ import dataclasses
 import json
 import math
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -46,15 +45,15 @@ class Model:
     settings: dict[str, Any]
     scores: dict[str, Any]
     history: dict[str, Series]
-    progress: dict[str, list[tuple[int, Path]]]
-    pictures: Arrays
-    latents: Arrays
-    class_histogram: Arrays
-    kl_per_dimension: Arrays
-    histograms: Arrays
-    interpolations: Arrays
-    traversals: Arrays
-    timings: dict[str, Any]
+    progress: dict[str, list[tuple[int, Path]]] = field(default_factory=dict)
+    pictures: Arrays = field(default_factory=dict)
+    latents: Arrays = field(default_factory=dict)
+    class_histogram: Arrays = field(default_factory=dict)
+    kl_per_dimension: Arrays = field(default_factory=dict)
+    histograms: Arrays = field(default_factory=dict)
+    interpolations: Arrays = field(default_factory=dict)
+    traversals: Arrays = field(default_factory=dict)
+    timings: dict[str, Any] = field(default_factory=dict)
 
     @property
     def kind(self) -> str:
@@ -283,14 +282,3 @@ def _find_progress(folder: Path) -> dict[str, list[tuple[int, Path]]]:
         if match:
             found.setdefault(match[1], []).append((int(match[2]), path))
     return {kind: sorted(grids) for kind, grids in sorted(found.items(), reverse=True)}
-
-
-def differing(protocols: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Returns the keys on which the protocols do not agree, each with the value per model.
-
-    Args:
-        protocols: Per model the protocol that one metric was measured by.
-    """
-    keys = sorted({key for protocol in protocols.values() for key in protocol})
-    values = {key: {name: protocol.get(key) for name, protocol in protocols.items()} for key in keys}
-    return {key: per_model for key, per_model in values.items() if len({repr(v) for v in per_model.values()}) > 1}

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -80,21 +79,11 @@ def _model(name: str, run: Fetched) -> Model:
         key: metric | {"protocol": metric.get("protocol", {}) | {"data": data}}
         for key, metric in run.scores.get("metrics", {}).items()
     }
-    none: dict[str, Any] = {}
     return Model(
         name=name,
         settings={"kind": run.kind, "settings": run.params},
         scores=run.scores | {"metrics": metrics},
         history={key: _series(*series) for key, series in run.history.items()},
-        progress={},
-        pictures={},
-        latents=none,
-        class_histogram=none,
-        kl_per_dimension=none,
-        histograms=none,
-        interpolations=none,
-        traversals=none,
-        timings=none,
     )
 
 

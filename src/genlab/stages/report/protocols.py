@@ -1,6 +1,7 @@
 """How each metric was measured; where models differ, each model's value."""
 
-from genlab.stages.report.collect import Laboratory, differing
+from genlab.stages.report.collect import Laboratory
+from genlab.verdict import differing
 
 
 def protocols(laboratory: Laboratory) -> list[tuple[str, list[tuple[str, str]]]]:

@@ -3,7 +3,8 @@
 from collections import Counter
 from typing import Any
 
-from genlab.stages.report.collect import Compared, differing
+from genlab.stages.report.collect import Compared
+from genlab.verdict import differing, interval, overlap
 
 FEW_IMAGES = 1000
 """With fewer real images models are not ranked by a Fréchet distance."""
@@ -28,9 +29,8 @@ def rank(laboratory: Compared, metric: str) -> tuple[list[str], str]:
     if "frechet_distance" in metric and laboratory.num_real < FEW_IMAGES:
         return [], f"{laboratory.num_real:,} real images are too few"
     best = (min if directions == {"lower"} else max)(values, key=lambda name: values[name])
-    spans = {m.name: m.about(metric, "interval") or [values[m.name]] * 2 for m in laboratory.models if m.name in values}
-    low, high = spans[best]
-    return [name for name, span in spans.items() if span[0] <= high and span[1] >= low], ""
+    spans = {m.name: interval(m.scores["metrics"][metric]) for m in laboratory.models if m.name in values}
+    return [name for name, span in spans.items() if overlap(span, spans[best])], ""
 
 
 def refused(laboratory: Compared, metric: str) -> dict[str, str]:

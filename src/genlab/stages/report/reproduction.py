@@ -2,7 +2,6 @@
 
 import json
 import shlex
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +10,10 @@ from typing import Any
 from genlab.errors import InputError
 from genlab.overlays import read_yaml
 from genlab.stages.report.collect import Laboratory
+from genlab.tracking.provenance import changed_files, git
 
 PARAMS = "params.yaml"
-WRITTEN_BY_RUNS = (":!dvc.lock", ":!reports", f":!{PARAMS}")
-"""In git, but no change of the code: stages rewrite the first ones, the last is told setting by setting."""
+"""Its changes are told setting by setting."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +40,10 @@ class Revision:
 
 def revision() -> Revision:
     """Returns the revision of the working directory."""
-    commit = _git("rev-parse", "HEAD")
+    commit = git("rev-parse", "HEAD")
     if commit is None:
         return Revision()
-    dirty = _git("status", "--porcelain", "--untracked-files=no", "--", ".", *WRITTEN_BY_RUNS)
-    return Revision(commit, dirty == "", _overrides())
+    return Revision(commit, changed_files(PARAMS) == "", _overrides())
 
 
 def commands(laboratory: Laboratory, found: Revision) -> list[str]:
@@ -68,7 +66,7 @@ def commands(laboratory: Laboratory, found: Revision) -> list[str]:
 
 def _overrides() -> tuple[str, ...]:
     """Returns how `params.yaml` differs from the commit's."""
-    committed = _git("show", f"HEAD:./{PARAMS}")
+    committed = git("show", f"HEAD:./{PARAMS}")
     if committed is None or not Path(PARAMS).is_file():
         return ()
     try:
@@ -93,11 +91,3 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
         else:
             flat[f"{prefix}{key}"] = value if isinstance(value, str) else json.dumps(value)
     return flat
-
-
-def _git(*arguments: str) -> str | None:
-    try:
-        done = subprocess.run(["git", *arguments], capture_output=True, text=True, timeout=10, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None  # no git, no repository, no commit
-    return done.stdout.strip()

@@ -164,7 +164,7 @@ def _run(plan: Plan, job: Job, run: tracking.Run, slot: int, stop: threading.Eve
         return None
     if outcome.state == "failed":
         tracking.end_training(order.training_id, "FAILED", outcome.reason)
-        return Failure(contender, f"{outcome.reason}", order.log)
+        return Failure(contender, outcome.reason, order.log)
     done = Training(contender, index, splits, outcome.values or {}, outcome.train_key or "")
     with replacing(_path(plan, job)) as building:
         building.write_text(json.dumps(asdict(done), indent=2) + "\n")

@@ -4,7 +4,6 @@ import json
 import shlex
 from collections import Counter
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +102,7 @@ def render(plan: Plan, searched: Study, found: Confirmation) -> str:
             settings=_settings(plan, found),
             numbers=[(each, judged, words.plus_minus) for each, judged in words.in_full(plan, found)],
             finalists=_finalists(plan, found),
-            settings_of=partial(_settings_of, plan),
+            failed=[(each.contender.name, each.reason, _settings_of(plan, each.contender)) for each in found.failed],
             strips=_strips(plan, found),
             figures=[each for each in drawn if each.drawing],
             missing=[each for each in drawn if not each.drawing],
