@@ -18,18 +18,21 @@ def measure(runner: Runner, plan: Plan) -> Iterator[Measurement]:
     """Yields searches by one worker and by two, in turn."""
     data = runner.dataset(NUM_IMAGES)
     for number in range(plan.rounds):
-        for model in MODELS:
+        for model in _models(plan):
             for workers in WORKERS if number % 2 else WORKERS[::-1]:
                 options = (f"--data={data}", f"--workers={workers}", f"--trials={NUM_TRIALS}")
                 found = runner.start("searching", model, *options)
                 yield {"contestant": workers, "model": model, "round": number, **found}
 
 
+def _models(plan: Plan) -> list[str]:
+    return [model for model in MODELS if model in plan.models]
+
+
 def summarise(measurements: list[Measurement], plan: Plan) -> dict[str, Any]:
     """Returns trials per hour by model and workers, and the bars."""
-    del plan
     rows, bars = [], []
-    for model in MODELS:
+    for model in _models(plan):
         mine = [each for each in measurements if each["model"] == model and "error" not in each]
         speeds = {
             workers: {each["round"]: each["trials_per_hour"] for each in mine if each["contestant"] == workers}

@@ -132,6 +132,29 @@ def test_only_the_better_one_becomes_champion(root: Path) -> None:
     assert f"Better than version 1 by {NAME}: 10 (9 to 11) before." in version.description
 
 
+def test_champion_is_kept_and_fetched_by_a_server(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = lab.Server(root)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.address)
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "over-http")  # its artifacts go through the server
+    server.start()
+    try:
+        write(root, "a", 10.0)
+        assert promote(root) == (0, f"vae is the champion now: models:/vae/1, {NAME} 10 (9 to 11)")
+        folder = tracking.model_folder("models:/vae@champion")
+        assert folder.is_relative_to(root / ".genlab" / "registry")
+        assert champion(root) == "a"
+        write(root, "b", 9.5)
+        assert "better by 0.5, which lies within the intervals" in promote(root)[1]
+        write(root, "c", 5.0)
+        assert promote(root)[0] == 0
+        assert champion(root) == "c"
+    finally:
+        server.kill()
+    code, said = promote(root, "--force", "again")
+    assert (code, said.count("\n")) == (1, 0)
+    assert f"MLflow must answer at {server.address}" in said
+
+
 def test_a_reason_overrules_the_scores_and_is_kept(root: Path) -> None:
     write(root, "a", 5.0)
     promote(root)

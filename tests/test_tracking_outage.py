@@ -1,13 +1,8 @@
 """A tracker that is down, hangs, dies or moves: nothing stops, nothing is lost, nothing is there twice."""
 
 import logging
-import os
-import signal
 import socket
-import subprocess
-import sys
 import time
-import urllib.request
 from pathlib import Path
 
 import pytest
@@ -25,39 +20,6 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return lab.enter(monkeypatch, tmp_path)
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-class Server:
-    """A real MLflow server of the workspace's store, as `make ui` starts it."""
-
-    def __init__(self, root: Path, port: int) -> None:
-        self.command = [sys.executable, "-c", f"from genlab import tracking; tracking.serve_ui({port})"]
-        self.environment = {**os.environ, "PYTHONPATH": str(Path(tracking.__file__).parents[2])}
-        self.root, self.address = root, f"http://127.0.0.1:{port}"
-
-    def start(self) -> None:
-        with (self.root / "server.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                self.command, env=self.environment, cwd=self.root, stdout=log, stderr=log, start_new_session=True
-            )
-        deadline = time.monotonic() + 90
-        while time.monotonic() < deadline:
-            try:
-                with urllib.request.urlopen(f"{self.address}/health", timeout=5):
-                    return
-            except OSError:
-                time.sleep(0.2)
-        pytest.fail((self.root / "server.log").read_text())
-
-    def kill(self) -> None:
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-
-
 def log_some(run: tracking.Run, root: Path, steps: range) -> None:
     for step in steps:
         run.log_metrics({"train/loss": 1.0 / (step + 1), "train/kl": float(step)}, step)
@@ -65,7 +27,7 @@ def log_some(run: tracking.Run, root: Path, steps: range) -> None:
 
 
 def test_server_killed_in_the_middle_gets_the_rest_later(root, monkeypatch, caplog):
-    server = Server(root, free_port())
+    server = lab.Server(root)
     server.start()
     try:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", server.address)
@@ -103,7 +65,7 @@ def test_server_killed_in_the_middle_gets_the_rest_later(root, monkeypatch, capl
 
 
 def test_server_that_never_was_stops_nothing(root, monkeypatch, caplog):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://user:secret@127.0.0.1:{free_port()}")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://user:secret@127.0.0.1:{lab.free_port()}")
     started = time.monotonic()
     with lab.training() as run:
         for step in range(200):
@@ -166,7 +128,7 @@ def test_what_was_sent_without_an_answer_is_not_there_twice(root, monkeypatch, e
 
 def test_scores_wait_for_their_training(root, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{free_port()}")
+        patch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{lab.free_port()}")
         with lab.training() as run:
             run.log_metrics({"loss": 1.0}, 1)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store.default_uri())

@@ -31,7 +31,7 @@ from fixtures_models import (
     tiny_params,
     write_dataset,
 )
-from genlab import devices, plugins, trained_model, training
+from genlab import devices, plugins, seeds, trained_model, training
 from genlab.errors import InputError
 from genlab.images import grid, read_split, to_float, to_uint8
 from genlab.stages import train as stage
@@ -123,12 +123,12 @@ def test_history_is_what_was_recorded(finished: Callable[[str], tuple[Path, Reco
     with (result / "history.csv").open() as file:
         rows = [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
     assert {int(row.pop("step")): row for row in rows} == recorder.metrics
-    assert sorted(recorder.metrics) == [1, 3, 6, 9, 12]  # logs every 3, validates every 6, pictures at 1, 3 and 12
+    assert sorted(recorder.metrics) == [1, 3, 6, 9, 12]  # logs every 3, validates every 6, pictures at 0, 1, 3 and 12
     losses = {f"train/{name}" for name in tiny_model(kind).loss_names}
     assert all(set(row) >= losses for row in rows)
     with_validation = [step for step, row in recorder.metrics.items() if any("validation/" in name for name in row)]
     assert with_validation in ([6, 12], [])
-    assert sorted({step for _, step in recorder.pictures}) == [1, 3, 12]
+    assert sorted({step for _, step in recorder.pictures}) == [0, 1, 3, 12]
 
 
 def test_vae_logs_its_latents(finished: Callable[[str], tuple[Path, Recorder]]) -> None:
@@ -152,6 +152,19 @@ def test_last_pictures_are_those_of_the_trained_model(
     rebuilt = trained_model.load(result).reconstruct(to_float(read_split(data, "validation").images[:4]))
     with Image.open(result / "progress" / "reconstructions_000012.png") as opened:
         difference = np.asarray(opened).astype(int) - grid(to_uint8(rebuilt))[..., 0]
+    assert np.abs(difference).max() <= 1
+
+
+def test_first_pictures_are_those_of_the_untrained_model(
+    finished: Callable[[str], tuple[Path, Recorder]], data: Path
+) -> None:
+    result, _ = finished("vae")
+    job = tiny_job(data, "vae")
+    keras.utils.set_random_seed(job.seed)
+    untrained = job.chapter.build(job.settings, job.image_shape)
+    samples = untrained.sample(job.training.num_pictures, seeds.derive(job.seed, "validation"))
+    with Image.open(result / "progress" / "samples_000000.png") as opened:
+        difference = np.asarray(opened).astype(int) - grid(to_uint8(np.asarray(samples)))[..., 0]
     assert np.abs(difference).max() <= 1
 
 

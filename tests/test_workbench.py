@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import genlab
 import tracking_workspace as lab
 from fixtures_models import tiny_model, write_trained_model
+from genlab import cli, images
 from genlab.errors import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -62,7 +64,7 @@ def test_data_set_is_split_as_the_pipeline_splits_it(place: Path) -> None:
 def test_training_is_a_model_and_equal_ones_are_made_once(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = genlab.train("vae", "digits", latent_dim=2, steps=10)
     assert model.latent_dim == 2
-    assert model.progress()[0] == [1, 3, 10]
+    assert model.progress()[0] == [0, 1, 3, 10]
     assert (place / "mlflow.db").is_file()
     assert not (place / "models").exists()
     again = genlab.train("vae", genlab.fetch("digits"), steps=10, latent_dim=2)
@@ -82,6 +84,10 @@ def test_registered_model_is_loaded_by_its_name(tmp_path: Path, monkeypatch: pyt
     lab.client().set_registered_model_alias("vae", "champion", version.version)
     expected = genlab.load(folder).sample(3, seed=5)
     np.testing.assert_array_equal(genlab.load("models:/vae@champion").sample(3, seed=5), expected)
+    arguments = ["generate", "models:/vae@champion", "--num-images", "3", "--seed", "5", "--out", "three.npz"]
+    result = CliRunner().invoke(cli.main, arguments, catch_exceptions=False)
+    assert (result.exit_code, result.output) == (0, "3 images: three.npz\n")
+    np.testing.assert_array_equal(np.load("three.npz")["images"], images.to_uint8(expected))
 
 
 def test_mistakes_are_one_line(place: Path) -> None:

@@ -4,7 +4,13 @@ import atexit
 import functools
 import os
 import shutil
+import signal
+import socket
+import subprocess
+import sys
 import tempfile
+import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,6 +71,43 @@ def scoring(protocol: str = "protocol", **changes: Any) -> Any:
 def client(uri: str | None = None) -> Any:
     """Returns a client for the workspace's store."""
     return store.connect(uri or store.explicit_uri() or store.default_uri())
+
+
+def free_port() -> int:
+    """Returns a port of this machine that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+class Server:
+    """A real MLflow server of the workspace's store, as `make ui` starts it."""
+
+    def __init__(self, root: Path, port: int | None = None) -> None:
+        port = port or free_port()
+        self.command = [sys.executable, "-c", f"from genlab import tracking; tracking.serve_ui({port})"]
+        self.environment = {**os.environ, "PYTHONPATH": str(Path(tracking.__file__).parents[2])}
+        self.root, self.address = root, f"http://127.0.0.1:{port}"
+
+    def start(self) -> None:
+        """Returns when it answers."""
+        with (self.root / "server.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command, env=self.environment, cwd=self.root, stdout=log, stderr=log, start_new_session=True
+            )
+        deadline = time.monotonic() + 90
+        while time.monotonic() < deadline:
+            try:
+                with urllib.request.urlopen(f"{self.address}/health", timeout=5):
+                    return
+            except OSError:
+                time.sleep(0.2)
+        pytest.fail((self.root / "server.log").read_text())
+
+    def kill(self) -> None:
+        """Kills it and what it has started."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
 
 
 def runs(experiment: str = "genlab", uri: str | None = None) -> list[Any]:

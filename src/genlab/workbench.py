@@ -20,8 +20,6 @@ from genlab.stages import fetch as fetch_stage
 from genlab.stages import train as train_stage
 from genlab.trained_model import TrainedModel
 
-REGISTRY = "models:/"
-
 
 class Part(NamedTuple):
     """Images, uint8 (n, height, width, channels), and labels, int64 (n,), -1 where there is none."""
@@ -51,7 +49,7 @@ def load(address: Path | str) -> TrainedModel:
     Raises:
         InputError: There is no such model.
     """
-    folder = tracking.model_folder(str(address)) if str(address).startswith(REGISTRY) else Path(address)
+    folder = tracking.model_folder(str(address)) if str(address).startswith(tracking.REGISTRY) else Path(address)
     return trained_model.load(folder)
 
 

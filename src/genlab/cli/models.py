@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from genlab.cli.group import FOLDER, load_params, main, model_argument
+from genlab.cli.group import FOLDER, load_params, main, model_argument, trained_folder
 from genlab.errors import InputError
 from genlab.quiet import import_tensorflow
 
@@ -22,11 +22,11 @@ TOPIC = "With a trained model"
     "--out", type=FOLDER, required=True, help="An .npz (array `images`, uint8 NHWC), or a new folder for PNGs."
 )
 def generate(model: str, num_images: int, seed: int, source: str, models: Path, out: Path) -> None:
-    """Generate images with a trained MODEL."""
+    """Generate images with a trained MODEL: `vae`, or models:/vae@champion."""
     import_tensorflow()
     from genlab import generation
 
-    generation.generate(models / model, num_images, seed, source, out)
+    generation.generate(trained_folder(model, models), num_images, seed, source, out)
     click.echo(f"{num_images} images: {out}")
 
 
@@ -37,11 +37,11 @@ def generate(model: str, num_images: int, seed: int, source: str, models: Path, 
 @click.option("--images", type=FOLDER, default="data/images", show_default=True, help="The fetched data set.")
 @click.option("--out", type=FOLDER, required=True, help="An .npz: `images` and `reconstructions`, uint8 NHWC.")
 def reconstruct(model: str, split: str, models: Path, images: Path, out: Path) -> None:
-    """Reconstruct the images of a split with a trained MODEL."""
+    """Reconstruct the images of a split with a trained MODEL: `vae`, or models:/vae@champion."""
     import_tensorflow()
     from genlab import generation
 
-    generation.reconstruct(models / model, images, split, out)
+    generation.reconstruct(trained_folder(model, models), images, split, out)
     click.echo(f"the {split} images and their reconstructions: {out}")
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from genlab.cli.group import FOLDER, main, model_argument
+from genlab.cli.group import FOLDER, main, model_argument, trained_folder
 from genlab.quiet import import_tensorflow
 
 TOPIC = "With a trained model"
@@ -42,5 +42,5 @@ def export(model: str, name: str, models: Path, out: Path) -> None:
     import_tensorflow()
     from genlab import export as writer
 
-    writer.export(models / model, name, out)
+    writer.export(trained_folder(model, models), name, out)
     click.echo(f"{model} as {name}, with export.json: {out}")

@@ -13,6 +13,7 @@ from genlab.tracking.run import one_line
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+REGISTRY = "models:/"
 FORMS = "models:/<model>@champion, models:/<model>/<version> or models:/<id of a logged model>"
 ADDRESS = re.compile(r"models:/(?P<id>m-[0-9a-f]{32})|models:/(?P<name>[^/@]+)(@(?P<alias>[^/@]+)|/(?P<version>\d+))")
 

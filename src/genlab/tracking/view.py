@@ -17,9 +17,7 @@ METRICS = (
 )
 """A model that has no such metric leaves its cell empty."""
 PARAMS = ("latent_dim", "steps", "seed")
-COLUMNS = [
-    "attributes.`Dataset`",
-    "attributes.`Models`",
+COLUMNS = [  # the run's name says model and data set; its page links both
     *(f"metrics.`{name}`" for name in METRICS),
     *(f"params.`{name}`" for name in PARAMS),
 ]

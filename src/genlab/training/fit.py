@@ -69,6 +69,8 @@ def fit(job: Job, recorder: Recorder) -> Summary:
         state = State(job, model, optimizers)
         _check_agreement(job, state.step, strategy)
         observer = Observer(job, model, recorder)
+        if state.step == 0:
+            observer.begin()
         summary = _run(engine, state, observer)
     if devices.is_chief():
         result.write(job, model, state)

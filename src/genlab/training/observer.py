@@ -91,12 +91,15 @@ class Observer:
         """Returns the first step, later than `step`, after which something is looked at."""
         return self.stops[bisect.bisect_right(self.stops, step)]
 
+    def begin(self) -> None:
+        """Tells the recorder the pictures of the untrained model: MLflow's slider stands at step 0 first."""
+        self._tell_pictures(0)
+
     def look(self, step: int, train_row: dict[str, float], histograms: dict[str, list[Any]]) -> dict[str, float]:
         """Returns the validation metrics where they are due after `step`; tells the recorder of all that is new."""
         row = self._validate() if step in self.validation_steps else {}
         if step in self.picture_steps:
-            for key, path in self._write_pictures(step):
-                self.recorder.log_image(path, key, step)
+            self._tell_pictures(step)
             self._add_histograms(step, histograms)
         self.recorder.log_metrics(train_row | row, step)
         return row
@@ -116,6 +119,10 @@ class Observer:
         if hasattr(self.model, "latent_diagnostics"):
             metrics |= self.model.latent_diagnostics(floats)
         return metrics
+
+    def _tell_pictures(self, step: int) -> None:
+        for key, path in self._write_pictures(step):
+            self.recorder.log_image(path, key, step)
 
     def _write_pictures(self, step: int) -> Iterator[tuple[str, Path]]:
         """Writes grids of samples from fixed latents and of reconstructions of fixed validation images."""
