@@ -81,6 +81,9 @@ FENCE = re.compile(
 )
 
 
+PYTHON_FENCE = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
 def blocks(page: Path) -> list[Block]:
     found = FENCE.finditer(page.read_text())
     return [Block(page, match["reason"] or "", commands_of(match["text"])) for match in found]
@@ -145,21 +148,25 @@ def write_own_pictures(folder: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(3000)
 def test_commands_run(copy: Path) -> None:
-    """One after the other, as one who reads on would; `make` does not renew the environment that it is given."""
+    """One after the other, as one who reads on would; `make` does not renew the environment that it is given.
+
+    Then the blocks of Python, those of a page in one process.
+    """
     for command in RUN:
         shell = re.sub(r"^make ", "make -o .venv/.installed-cpu -o .venv/.installed-gpu ", command)
-        shell = f"{shell}\n{AFTERWARDS.get(command, '')}"
-        bash = ["bash", "-euo", "pipefail", "-c", shell]
-        done = subprocess.run(
-            bash,
-            cwd=copy,
-            env=environment() | {"PYTHONPATH": str(copy / "src")},
-            capture_output=True,
-            text=True,
-            timeout=900,
-            check=False,
-        )
-        assert done.returncode == 0, f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+        check_runs(["bash", "-euo", "pipefail", "-c", f"{shell}\n{AFTERWARDS.get(command, '')}"], copy)
+    codes = {page: "\n".join(PYTHON_FENCE.findall(page.read_text())) for page in PAGES}
+    assert sum(map(bool, codes.values())) >= 3
+    for code in filter(None, codes.values()):
+        check_runs([sys.executable, "-c", code], copy)
+
+
+def check_runs(command: list[str], folder: Path) -> None:
+    surroundings = environment() | {"PYTHONPATH": str(folder / "src")}
+    done = subprocess.run(
+        command, cwd=folder, env=surroundings, capture_output=True, text=True, timeout=900, check=False
+    )
+    assert done.returncode == 0, f"{command[-1]}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
 
 
 def test_completion_knows_commands_and_models(tmp_path: Path) -> None:
