@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tracking_workspace
-from genlab import cli, images, tracking
+from genlab import cli, images, pages, tracking
 from genlab.errors import InputError
 from genlab.stages import report
 from genlab.stages.report import card, comparison, pictures, reproduction, scatter, words
@@ -182,6 +182,20 @@ def test_rate_and_distortion_where_there_is_a_curve(unchanged: Path, laboratory:
         render(laboratory)
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("mse", "MSE"),
+        ("negative_elbo", "Negative ELBO"),
+        ("kl_of_dimension", "KL of dimension"),
+        ("class_frechet_distance_mean", "Class Fréchet distance mean"),
+        ("few_labels/gain", "Few labels, gain"),
+    ],
+)
+def test_names_of_metrics_are_read_as_words(name: str, expected: str) -> None:
+    assert pages.readable(name) == expected
+
+
 def test_validation_in_words() -> None:
     good, warned, failed = {"success": True}, {"success": False, "severity": "warning"}, {"severity": "critical"}
     assert words.validation([good, good]) == "2 of 2 checks passed."
@@ -256,7 +270,7 @@ def test_runs_are_compared_and_what_differs_is_told() -> None:
     differing = Page(text).text.split("Parameters that differ")[-1].split("Numbers")[0]
     assert "model.kl_weight 1.0 2.0" in differing
     assert "seed" not in differing
-    assert row(text, "Frechet distance") == ["3.000 best", "3.000 best"]
+    assert row(text, "Fréchet distance") == ["3.000 best", "3.000 best"]
     assert text.count('class="plate"') == 2
 
 
@@ -266,7 +280,7 @@ def test_runs_are_compared_and_what_differs_is_told() -> None:
 )
 def test_runs_on_other_data_are_not_compared(change: dict[str, str], words_: str) -> None:
     text = comparison.render([fetched("one"), fetched("two", run_id="b" * 32), fetched("three", tags=change)])
-    cells = row(text, "Frechet distance")
+    cells = row(text, "Fréchet distance")
     assert cells[:2] == ["3.000 best"] * 2
     assert words_ in cells[2]
     assert "measured by another protocol" in cells[2]
@@ -287,8 +301,8 @@ def test_runs_are_fetched_by_id_name_and_model(tmp_path: Path, monkeypatch: pyte
         with tracking_workspace.training(
             training_id=f"t{index}", train_key=f"k{index}", run_name=f"run {index}", params={"kl_weight": weight}
         ) as run:
-            run.log_metrics({"train/loss": 5.0}, step=1)
-            run.log_metrics({"train/loss": 4.0}, step=2)
+            run.log_metrics({"train/loss": 5.0, "system/cpu_utilization_percentage": 90.0}, step=1)
+            run.log_metrics({"train/loss": 4.0, "system/cpu_utilization_percentage": 95.0}, step=2)
     write_json(root / "scores" / "scores.json", fetched("x").scores)
     with tracking_workspace.scoring(train_key="k0") as run:
         run.log_artifact(root / "scores", "scores")

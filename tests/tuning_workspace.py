@@ -36,7 +36,7 @@ SPACES: dict[str, dict[str, Any]] = {
         "r1_weight": {"low": 0.0, "high": 1.0},
     },
 }
-SECONDS_OF = ("train_seconds", "measure_seconds", "genlab.seconds")
+SECONDS_OF = ("train_seconds", "fit_seconds", "measure_seconds", "genlab.seconds")
 
 
 @cache

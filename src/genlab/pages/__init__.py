@@ -8,6 +8,8 @@ from pathlib import Path
 
 import jinja2
 
+WRITTEN = {"frechet": "Fréchet"} | {word.lower(): word for word in ("AUROC", "ELBO", "KL", "MAE", "MSE", "PCA", "PSNR")}
+"""How words of metrics' names are written, where it is not in small letters."""
 GRID_WIDTH = 264
 """What a grid of images takes, about, in CSS pixels."""
 
@@ -43,6 +45,12 @@ class Picture:
     crisp: bool
     count: int = 0
     step: int = 0
+
+
+def readable(name: str) -> str:
+    """Returns the name of a metric or a loss as words: `"KL of dimension"`."""
+    words = name.replace("/", ", ").split("_")
+    return " ".join(WRITTEN.get(word, word.capitalize() if place == 0 else word) for place, word in enumerate(words))
 
 
 def data_uri(picture: bytes, kind: str = "png") -> str:

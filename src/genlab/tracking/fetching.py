@@ -129,7 +129,7 @@ def _read(client: "MlflowClient", run: "MlflowRun", uri: str) -> Fetched:
 
 def _history(client: "MlflowClient", run: "MlflowRun") -> dict[str, tuple[list[int], list[float]]]:
     found = {}
-    for key in sorted(run.data.metrics):
+    for key in sorted(key for key in run.data.metrics if not key.startswith("system/")):  # the machine's, by time
         points = sorted((point.step, point.value) for point in client.get_metric_history(run.info.run_id, key))
         if len(points) > 1:
             found[key] = ([step for step, _ in points], [value for _, value in points])

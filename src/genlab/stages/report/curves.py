@@ -8,6 +8,7 @@ from matplotlib import ticker
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from genlab import pages
 from genlab.stages.report.collect import Model, Series
 from genlab.stages.report.drawing import INK, Chart, draw
 
@@ -31,7 +32,7 @@ def panels(model: Model) -> dict[str, dict[str, Series]]:
 
 
 def _curve(quantity: str, columns: dict[str, Series], name: str, colour: str) -> Chart:
-    title = readable(quantity)
+    title = pages.readable(quantity)
     many = len(columns) > 2
     note, how, limits = scale(list(columns.values()))
     note = ", ".join(part for part in (f"{len(columns)} lines" if many else "", note) if part)
@@ -58,12 +59,6 @@ def _curve(quantity: str, columns: dict[str, Series], name: str, colour: str) ->
     summary = ", ".join(from_to(column, series) for column, series in list(columns.items())[:4])
     text = f"Curves of {name}, {title}: {summary}."
     return Chart(**draw(paint, 3.4, 2.1), title=title, text=text, note=note)
-
-
-def readable(quantity: str) -> str:
-    """Returns a column's name as words: `"KL of dimension"`."""
-    words = quantity.replace("/", ", ").split("_")
-    return " ".join(word.upper() if word in ("kl", "elbo", "mse", "psnr") else word for word in words)
 
 
 def _finish_curve(axes: Axes) -> None:

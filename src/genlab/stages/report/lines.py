@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from genlab import pages
 from genlab.stages.report import curves
 from genlab.stages.report.collect import Model, Series
 
@@ -30,13 +31,13 @@ def _panel(quantity: str, lines: dict[tuple[str, str], Series], accents: dict[st
     is_compared = len(accents) > 1
     is_many = len(lines) > len(splits) * len(names)
     return {
-        "title": curves.readable(quantity),
+        "title": pages.readable(quantity),
         "note": note,
         "scale": scale,
         "range": list(limits) if limits else None,
         "many": is_many,
         "compared": is_compared,
-        "text": f"Curves of {curves.readable(quantity)}: {'; '.join(curves.from_to(*each) for each in _first(lines))}.",
+        "text": f"Curves of {pages.readable(quantity)}: {'; '.join(curves.from_to(*each) for each in _first(lines))}.",
         "lines": [
             {"name": _name(key, is_compared, is_many), "split": key[1].partition("/")[0], "colour": accents[key[0]]}
             | _points(series)
@@ -53,7 +54,7 @@ def _name(key: tuple[str, str], is_compared: bool, is_many: bool) -> str:
     name, column = key
     split, _, quantity = column.partition("/")
     parts = [name] if is_compared else []
-    parts.append(curves.readable(quantity) if is_many else split)
+    parts.append(pages.readable(quantity) if is_many else split)
     return ", ".join(parts)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from genlab.pages import duration, significant
+from genlab.pages import duration, readable, significant
 from genlab.stages.report import ranking
 from genlab.stages.report.collect import Compared, Laboratory, Model
 
@@ -123,7 +123,9 @@ def everything(laboratory: Compared) -> list[Group]:
         for metric in model.scores["metrics"]:
             found.setdefault(metric.split("/")[1], {})[metric] = None
     return [
-        Group(_words(source), [_metric(laboratory, _words(metric.split("/")[2]), metric, _four) for metric in metrics])
+        Group(
+            readable(source), [_metric(laboratory, readable(metric.split("/")[2]), metric, _four) for metric in metrics]
+        )
         for source, metrics in found.items()
     ]
 
@@ -143,10 +145,6 @@ def measured(model: Model) -> list[tuple[str, Cell, str, str]]:
 
 def _method(model: Model, metric: str) -> str:
     return str(model.about(metric, "method") or "")
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ").capitalize()
 
 
 def _four(value: float) -> str:
