@@ -1,6 +1,7 @@
 """The command line as a process: what it imports, what it says, how it ends."""
 
 import errno
+import logging
 import os
 import pty
 import re
@@ -18,6 +19,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from genlab import cli
+from genlab.quiet import import_tensorflow
 
 ROOT = Path(__file__).parents[1]
 SUBCOMMANDS = ["fetch", "validate", "features", "train", "evaluate", "report", "generate", "reconstruct", "sync", "ui"]
@@ -65,6 +67,13 @@ def test_help_is_by_topic_and_short(place: Path) -> None:
 @pytest.mark.parametrize(("arguments", "code"), [(["chekc"], 2), (["check", "--no"], 2), (["-q", "-v", "check"], 1)])
 def test_exit_codes(place: Path, arguments: list[str], code: int) -> None:
     assert genlab(place, *arguments)[0] == code
+
+
+def test_notes_on_tracing_are_left_out_and_other_warnings_kept(caplog: pytest.LogCaptureFixture) -> None:
+    import_tensorflow()
+    logging.getLogger("tensorflow").warning("5 out of the last 5 calls triggered tf.function retracing")
+    logging.getLogger("tensorflow").warning("something else")
+    assert caplog.messages == ["something else"]
 
 
 def test_quiet_leaves_out_notes_and_keeps_results(place: Path) -> None:

@@ -1,6 +1,7 @@
 """Libraries that speak while they are imported, imported in silence."""
 
 import importlib
+import logging
 import os
 import tempfile
 
@@ -22,3 +23,9 @@ def import_tensorflow() -> None:
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
+    logging.getLogger("tensorflow").addFilter(_is_news)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Returns whether it is no note on tracing: TensorFlow takes one tracing for each of many models for too many."""
+    return "tf.function retracing" not in record.getMessage()
