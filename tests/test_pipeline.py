@@ -233,15 +233,16 @@ def test_all_stages_on_colour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         train.run(params, name, images, tmp_path / "features", tmp_path / "models" / name, out / "timings")
         places = {"scores": out / "scores" / name, "pictures": out / "evaluation" / name}
         evaluate.run(params, tmp_path / "models" / name, images, tmp_path / "features", out / "floor", **places)
-    folders = {name: out / name for name in ("scores", "evaluation", "timings", "plots")}
+    names = ("scores", "evaluation", "timings", "plots", "rate_distortion", "data_docs")
     report.run(
         params,
         models=tmp_path / "models",
         features=tmp_path / "features",
         images=images,
         validation=tmp_path / "validation.json",
+        pages=out / "models",
         out=out / "index.html",
-        **folders,
+        **{name: out / name for name in names},
     )
     with np.load(out / "evaluation" / "gan" / "pictures.npz") as pictures:
         assert pictures["prior_samples"].shape[1:] == (32, 32, 3)
