@@ -1,6 +1,7 @@
 """A champion gives way to better scores under the same protocol, and to nothing else."""
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +133,10 @@ def test_only_the_better_one_becomes_champion(root: Path) -> None:
     assert f"Better than version 1 by {NAME}: 10 (9 to 11) before." in version.description
 
 
-def test_champion_is_kept_and_fetched_by_a_server(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_champion_is_kept_and_fetched_by_a_server(
+    root: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, "mlflow")  # as genlab has it, where no test before has imported MLflow
     server = lab.Server(root)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.address)
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "over-http")  # its artifacts go through the server

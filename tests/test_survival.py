@@ -295,16 +295,6 @@ def kill_at_random(victim: Place, names: Sequence[str]) -> list[str]:
     return lines
 
 
-def test_killed_three_times_and_the_same(reference: Reference, tmp_path: Path) -> None:
-    victim = Place(tmp_path, "vae", FEW_STEPS)
-    names = [list(MOMENTS)[index] for index in (1, 2, 4)]
-    lines = kill_at_random(victim, names)
-    assert sum("killed" in line for line in lines) == 3
-    assert "left an unfinished checkpoint" in lines[1]
-    victim.finish()
-    assert_same(victim, reference("vae", FEW_STEPS))
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("kind", KINDS)
