@@ -17,7 +17,7 @@ LOCK := $(if $(filter 1,$(GPU)),requirements-gpu.lock,requirements.lock)
 STAMP := .venv/.installed-$(BUILD)
 OVERRIDES := $(if $(DATA)$(PROFILE),-S profile=$(or $(PROFILE),default) $(if $(DATA),-S data.name=$(DATA)))
 # A file of tests stays in one process: what it has made once, it uses again.
-PARALLEL ?= --numprocesses 2 --dist loadfile
+PARALLEL ?= --numprocesses 2 --dist loadfile --no-loadscope-reorder
 REPORT := dvc repro --force --single-item report
 
 # What is on PATH is what `python`, `dvc` and `mlflow` mean in every stage.
