@@ -4,6 +4,7 @@ import json
 import math
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -11,9 +12,10 @@ import time
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 import tracking_workspace as lab
-from genlab import tracking
+from genlab import cli, tracking
 from genlab.errors import InputError
 from genlab.tracking import provenance, store, view
 from genlab.tracking.journal import Journal
@@ -436,3 +438,11 @@ def test_ui_shows_the_columns_that_are_shared(root):
     assert view.page("http://a:1/", "7") == (
         "http://a:1/#/experiments/7/runs?workflowType=machine_learning&viewStateShareKey=genlab"
     )
+
+
+def test_user_interface_on_a_port_in_use_is_one_line(root: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        done = CliRunner().invoke(cli.main, ["ui", "--port", str(port)])
+    assert (done.exit_code, done.stderr.count("\n")) == (1, 1)
+    assert f"the port must be free. Received: {port} (Address already in use)" in done.stderr

@@ -6,6 +6,7 @@ import importlib
 import logging
 import os
 import re
+import socket
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -180,8 +181,22 @@ def ui_command(port: int = 5000) -> tuple[list[str], dict[str, str]]:
 
 
 def serve_ui(port: int = 5000) -> None:
-    """Becomes the server of the user interface; ends with Ctrl-C."""
+    """Becomes the server of the user interface; ends with Ctrl-C.
+
+    Raises:
+        InputError: Something listens on the port already.
+    """
+    _check_free(port)
     command, environment = ui_command(port)
     uri = present_uri()
     print(view.page(f"http://127.0.0.1:{port}", experiment_id(connect(uri), uri, experiment_name())), flush=True)
     os.execve(command[0], command, environment)  # noqa: S606 - a list, no shell
+
+
+def _check_free(port: int) -> None:
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError as error:
+        raise InputError(
+            f"the port must be free. Received: {port} ({error.strerror}). See --port, or: make ui PORT=5001."
+        ) from None
