@@ -46,9 +46,10 @@ def summarise(measurements: list[Measurement], plan: Plan) -> dict[str, Any]:
         ratio = paired_ratios(speeds[2], speeds[1])
         value = ratio.median if ratio else None
         bars.append(Bar(f"{model}: trials per hour of two workers / of one", value, LEAST_RATIO))
-        alone = [each["overhead"] for each in mine if each["contestant"] == 1]
-        share = spread(alone).median if alone else None
-        bars.append(Bar(f"{model}: share of a trial beside training and measuring", share, MOST_OVERHEAD, at_most=True))
+        for workers in WORKERS:
+            shares = [each["overhead"] for each in mine if each["contestant"] == workers]
+            name = f"{model}, workers: {workers}: share of a trial beside training and measuring"
+            bars.append(Bar(name, spread(shares).median if shares else None, MOST_OVERHEAD, at_most=True))
     return {"rows": rows, "bars": [bar.as_json() for bar in bars]}
 
 

@@ -12,10 +12,9 @@ import time
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
 import tracking_workspace as lab
-from genlab import cli, tracking
+from genlab import tracking
 from genlab.errors import InputError
 from genlab.tracking import provenance, store, view
 from genlab.tracking.journal import Journal
@@ -443,6 +442,8 @@ def test_ui_shows_the_columns_that_are_shared(root):
 def test_user_interface_on_a_port_in_use_is_one_line(root: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        done = CliRunner().invoke(cli.main, ["ui", "--port", str(port)])
-    assert (done.exit_code, done.stderr.count("\n")) == (1, 1)
+        command = [sys.executable, "-m", "genlab", "ui", "--port", str(port)]  # a process: it would become a server
+        environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert f"the port must be free. Received: {port} (Address already in use" in done.stderr
