@@ -434,6 +434,8 @@ def test_ui_shows_the_columns_that_are_shared(root):
     experiment = lab.client().get_experiment_by_name("genlab")
     columns = json.loads(experiment.tags["mlflow.sharedViewState.genlab"])["selectedColumns"]
     assert "metrics.`test/prior/frechet_distance`" in columns
+    assert view.COLUMNS[0] == "metrics.`test/prior/frechet_distance`"
+    assert not [column for column in view.COLUMNS if column.startswith("attributes.")], "wide links push numbers away"
     assert view.page("http://a:1/", "7") == (
         "http://a:1/#/experiments/7/runs?workflowType=machine_learning&viewStateShareKey=genlab"
     )
