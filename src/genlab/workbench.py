@@ -49,8 +49,7 @@ def load(address: Path | str) -> TrainedModel:
     Raises:
         InputError: There is no such model.
     """
-    folder = tracking.model_folder(str(address)) if str(address).startswith(tracking.REGISTRY) else Path(address)
-    return trained_model.load(folder)
+    return trained_model.load(tracking.trained_folder(str(address)))
 
 
 def fetch(name: str | None = None) -> DataSet:

@@ -131,13 +131,6 @@ def _stop(number: int, frame: FrameType | None) -> None:
     raise Stopped(SIGTERM_EXIT_CODE)
 
 
-def trained_folder(model: str, models: Path) -> Path:
-    """Returns a trained model's folder: below `models`, or that of an address in MLflow's registry."""
-    from genlab import tracking
-
-    return tracking.model_folder(model) if model.startswith(tracking.REGISTRY) else models / model
-
-
 def load_params() -> Any:
     """Returns the merged `params.yaml` of the working directory."""
     from genlab import params

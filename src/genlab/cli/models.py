@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from genlab.cli.group import FOLDER, load_params, main, model_argument, trained_folder
+from genlab.cli.group import FOLDER, load_params, main, model_argument
 from genlab.errors import InputError
 from genlab.quiet import import_tensorflow
 
@@ -24,9 +24,9 @@ TOPIC = "With a trained model"
 def generate(model: str, num_images: int, seed: int, source: str, models: Path, out: Path) -> None:
     """Generate images with a trained MODEL: `vae`, or models:/vae@champion."""
     import_tensorflow()
-    from genlab import generation
+    from genlab import generation, tracking
 
-    generation.generate(trained_folder(model, models), num_images, seed, source, out)
+    generation.generate(tracking.trained_folder(model, models), num_images, seed, source, out)
     click.echo(f"{num_images} images: {out}")
 
 
@@ -39,9 +39,9 @@ def generate(model: str, num_images: int, seed: int, source: str, models: Path, 
 def reconstruct(model: str, split: str, models: Path, images: Path, out: Path) -> None:
     """Reconstruct the images of a split with a trained MODEL: `vae`, or models:/vae@champion."""
     import_tensorflow()
-    from genlab import generation
+    from genlab import generation, tracking
 
-    generation.reconstruct(trained_folder(model, models), images, split, out)
+    generation.reconstruct(tracking.trained_folder(model, models), images, split, out)
     click.echo(f"the {split} images and their reconstructions: {out}")
 
 

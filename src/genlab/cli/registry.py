@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from genlab.cli.group import FOLDER, main, model_argument, trained_folder
+from genlab.cli.group import FOLDER, main, model_argument
 from genlab.quiet import import_tensorflow
 
 TOPIC = "With a trained model"
@@ -41,6 +41,7 @@ def export(model: str, name: str, models: Path, out: Path) -> None:
     """Write the trained MODEL for other programs, checked against itself: TensorFlow's SavedModel, or ONNX."""
     import_tensorflow()
     from genlab import export as writer
+    from genlab import tracking
 
-    writer.export(trained_folder(model, models), name, out)
+    writer.export(tracking.trained_folder(model, models), name, out)
     click.echo(f"{model} as {name}, with export.json: {out}")

@@ -4,7 +4,7 @@ Every run has a journal on disk; what MLflow has not got yet is sent later (`gen
 something is sent, not when this package is.
 """
 
-from genlab.tracking.addresses import REGISTRY, model_folder
+from genlab.tracking.addresses import model_folder, trained_folder
 from genlab.tracking.fetching import Fetched, fetch
 from genlab.tracking.provenance import children_of
 from genlab.tracking.run import one_line
@@ -13,7 +13,6 @@ from genlab.tracking.store import address, experiment_name, serve_ui, ui_command
 from genlab.tracking.sync import Summary, sync
 
 __all__ = [
-    "REGISTRY",
     "Dataset",
     "Fetched",
     "Run",
@@ -29,6 +28,7 @@ __all__ = [
     "serve_ui",
     "study_run",
     "sync",
+    "trained_folder",
     "training_run",
     "ui_command",
     "warm_up",

@@ -33,6 +33,11 @@ def open_store() -> "tuple[MlflowClient, str]":
         ) from None
 
 
+def trained_folder(address: str, below: Path = Path()) -> Path:
+    """Returns a trained model's folder, of an address as `model_folder` takes it; any other is a path below `below`."""
+    return model_folder(address) if address.startswith(REGISTRY) else below / address
+
+
 def model_folder(address: str) -> Path:
     """Returns the local folder, with `settings.json` and weights, of the trained model at this address.
 
