@@ -23,8 +23,8 @@ ONLY_IN = {
     "jinja2": ("pages/",),
     "plotly": ("pages/", "stages/tune/"),
 }
-NOT_WATCHED = {"genlab", "genlab.cli", "genlab.__main__"}
-"""The command line only hands paths over: a new help text retrains nothing."""
+NOT_WATCHED = {"genlab", "genlab.cli", "genlab.__main__", "genlab.stopping"}
+"""The command line only hands paths over, and stops: a new help text retrains nothing."""
 
 
 @functools.cache

@@ -2,19 +2,16 @@
 
 import errno
 import os
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import click
 
-from genlab import __version__
+from genlab import __version__, stopping
 from genlab.errors import InputError
 
-SIGINT_EXIT_CODE, SIGTERM_EXIT_CODE = 130, 143
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 FOLDER = click.Path(path_type=Path)
 EXIT_CODES = "Exit codes: 0 done, 1 what you can mend (one line says how), 2 wrong usage, 130 Ctrl-C, 143 SIGTERM."
@@ -38,10 +35,6 @@ model_argument = click.argument("model", shell_complete=_complete_model)
 """An entry of `models` in params.yaml."""
 
 
-class Stopped(SystemExit):
-    """SIGTERM was received."""
-
-
 class OneLineErrors(click.Group):
     """Prints what a user can mend as one line and exits with 1; a defect keeps its traceback."""
 
@@ -53,9 +46,9 @@ class OneLineErrors(click.Group):
             message = " ".join(str(error).split()) if isinstance(error, FloatingPointError) else str(error)
             click.echo(f"error: {message}", err=True)
             ctx.exit(1)
-        except (KeyboardInterrupt, Stopped) as stop:
+        except (KeyboardInterrupt, stopping.Stopped) as stop:
             click.echo("\nstopped; the same command goes on where it can", err=True)
-            ctx.exit(SIGTERM_EXIT_CODE if isinstance(stop, Stopped) else SIGINT_EXIT_CODE)
+            ctx.exit(stopping.SIGTERM_EXIT_CODE if isinstance(stop, stopping.Stopped) else stopping.SIGINT_EXIT_CODE)
         except Exception as error:
             if full := _full_disk(error):
                 click.echo(
@@ -108,7 +101,7 @@ def main(context: click.Context, quiet: bool, verbose: bool) -> None:
 
     GENLAB_QUIET=1 and GENLAB_VERBOSE=1 do the same as the options, also under DVC. NO_COLOR is obeyed.
     """
-    signal.signal(signal.SIGTERM, _stop)
+    stopping.install()
     context.color = False if os.environ.get("NO_COLOR") else None  # None: colours in a terminal alone
     os.environ.update(_voices(quiet, verbose, sys.stderr.isatty()))
     if context.invoked_subcommand is None:
@@ -125,10 +118,6 @@ def _voices(quiet: bool, verbose: bool, is_terminal: bool) -> dict[str, str]:
     if verbose:
         return voices | {"GENLAB_VERBOSE": "1", "TF_CPP_MIN_LOG_LEVEL": "0", "MLFLOW_LOGGING_LEVEL": "INFO"}
     return voices
-
-
-def _stop(number: int, frame: FrameType | None) -> None:
-    raise Stopped(SIGTERM_EXIT_CODE)
 
 
 def load_params() -> Any:

@@ -2,16 +2,14 @@
 
 import logging
 import re
-import signal
-import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from filelock import Timeout
 
+from genlab import stopping
 from genlab.errors import InputError
 from genlab.files import check_room
 from genlab.tracking import packaging, store
@@ -145,7 +143,7 @@ class Run:
         if started < self._retry_at:
             return False
         try:
-            with _signals_deferred():
+            with stopping.deferred():
                 self._sender.send()
         except Timeout:
             return False  # `genlab sync` is sending it
@@ -173,26 +171,6 @@ def _check_name(name: str, pattern: str) -> None:
             f"A metric's name must consist of letters, digits, '_', '-', '.', '/' and spaces. Received: {name!r}. "
             "See the model's or the metric's file."
         )
-
-
-@contextmanager
-def _signals_deferred() -> Iterator[None]:
-    """Keeps SIGINT and SIGTERM until the block ends: an exception in the middle of a database's write locks it."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    caught: list[int] = []
-    former = {
-        number: signal.signal(number, lambda number, frame: caught.append(number))
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
-        if caught:
-            signal.raise_signal(caught[0])
 
 
 def one_line(error: BaseException, limit: int = 300) -> str:

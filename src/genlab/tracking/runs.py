@@ -8,12 +8,11 @@ from typing import Any, Self
 
 from filelock import Timeout
 
+from genlab import stopping
 from genlab.tracking import provenance, store
 from genlab.tracking.journal import Entry, Journal
 from genlab.tracking.run import Run, one_line
 from genlab.tracking.system_metrics import SystemMetrics
-
-SIGNAL_EXITS = (130, 143)  # SystemExit from a handler of SIGINT or SIGTERM
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -183,7 +182,7 @@ def _closing(run: Run, journal: Journal) -> Iterator[Run]:
 def _outcome(error: BaseException) -> tuple[str, str | None]:
     if isinstance(error, SystemExit) and error.code in (None, 0):
         return "FINISHED", None
-    is_signal = isinstance(error, SystemExit) and error.code in SIGNAL_EXITS
+    is_signal = isinstance(error, SystemExit) and error.code in stopping.EXIT_CODES
     if is_signal or isinstance(error, KeyboardInterrupt | GeneratorExit):
         return "KILLED", one_line(error)
     return "FAILED", one_line(error)
