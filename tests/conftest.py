@@ -1,6 +1,7 @@
 """What several test files need: parameters, a clean working directory, a local HTTP server, real MNIST."""
 
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,6 +15,11 @@ from genlab.params import Params, build_section, read_yaml
 
 ROOT = Path(__file__).parents[1]
 MIRROR = os.environ.get("GENLAB_DATA_MIRROR", ROOT / "../shared/datasets")  # read before a test clears it
+
+
+def pytest_configure() -> None:
+    """Has Ctrl-C work where these tests were started in the background, whose processes a shell has ignore it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -218,7 +218,7 @@ def test_exit_code_and_json(states: list[str], code: int, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(("no_color", "codes"), [("", 2), ("1", 0)])
 def test_colours_obey_no_color(no_color: str, codes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "examine", lambda: iter([Finding("disk", "ok", "10 GB free")]))
-    monkeypatch.setattr(cli.group.signal, "signal", lambda *values: None)
+    monkeypatch.setattr(cli.group.stopping, "install", lambda: None)
     monkeypatch.setattr(cli.group, "_voices", lambda *values: {})
     terminal = CliRunner(env={"NO_COLOR": no_color})
     assert terminal.invoke(cli.main, ["doctor"], color=True).output.count("\x1b[") == codes
