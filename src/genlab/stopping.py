@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -47,7 +47,8 @@ def _stop(number: int, frame: FrameType | None) -> None:
             raise error
         return raise_on_return
 
-    os.write(2, b"\nstopping when TensorFlow is done with this; once more to stop at once\n")
+    with suppress(OSError):  # nobody reads it
+        os.write(2, b"\nstopping when TensorFlow is done with this; once more to stop at once\n")
     busy.f_trace, busy.f_trace_lines = raise_on_return, False
     sys.settrace(_trace_nothing)
 
@@ -56,7 +57,7 @@ def _outermost(frame: FrameType | None) -> FrameType | None:
     """Returns the frame of TensorFlow's function that was called from outside; None where none of them runs."""
     outermost = None
     while frame is not None:
-        if frame.f_globals.get("__name__", "").partition(".")[0] in UNINTERRUPTED:
+        if str(frame.f_globals.get("__name__")).partition(".")[0] in UNINTERRUPTED:
             outermost = frame
         frame = frame.f_back
     return outermost
