@@ -37,9 +37,13 @@ def work(done: list[str]) -> Call:
     vars(module).update(done=done, raise_signal=signal.raise_signal)
     source = """
 def work(number, inner=None):
-    raise_signal(number)
-    if inner:
-        inner()
+    if number:
+        raise_signal(number)
+    try:
+        if inner:
+            inner()
+    except LookupError:
+        pass
     done.append("work")
     return 7
 """
@@ -79,6 +83,22 @@ def test_what_tensorflow_calls_back_is_not_interrupted(work: Call, done: list[st
     with pytest.raises(KeyboardInterrupt):
         work(signal.SIGINT, inner)
     assert done == ["0", "work"]
+
+
+def test_call_inside_of_a_call_waits_for_the_outer_one(work: Call, done: list[str]) -> None:
+    def inner() -> None:
+        work(signal.SIGINT)
+        done.append("back")
+
+    with pytest.raises(KeyboardInterrupt):
+        work(None, inner)
+    assert done == ["work", "back", "work"]
+
+
+def test_error_that_tensorflow_catches_changes_nothing(work: Call, done: list[str]) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        work(signal.SIGINT, lambda: {}["missing"])
+    assert done == ["work"]
 
 
 def test_cleaning_up_around_the_call_is_done(work: Call, done: list[str]) -> None:
