@@ -4,7 +4,9 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from types import ModuleType
+from contextlib import suppress
+from functools import partial
+from types import FunctionType
 
 import pytest
 
@@ -30,26 +32,21 @@ def done() -> list[str]:
     return []
 
 
+def _work(done: list[str], number: int | None, inner: Callable[[], object] | None = None) -> int:
+    if number:
+        signal.raise_signal(number)
+    with suppress(LookupError):
+        if inner:
+            inner()
+    done.append("work")
+    return 7
+
+
 @pytest.fixture
 def work(done: list[str]) -> Call:
     """A function that belongs to TensorFlow by its module's name; a signal comes while it runs."""
-    module = ModuleType("tensorflow.python.work")
-    vars(module).update(done=done, raise_signal=signal.raise_signal)
-    source = """
-def work(number, inner=None):
-    if number:
-        raise_signal(number)
-    try:
-        if inner:
-            inner()
-    except LookupError:
-        pass
-    done.append("work")
-    return 7
-"""
-    exec(compile(source, "work.py", "exec"), vars(module))  # noqa: S102 - a module of that name, without a file
-    call: Call = vars(module)["work"]
-    return call
+    names = {"__name__": "tensorflow.python.work", "signal": signal, "suppress": suppress}
+    return partial(FunctionType(_work.__code__, names, argdefs=_work.__defaults__), done)
 
 
 @pytest.mark.parametrize(("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, stopping.Stopped)])
