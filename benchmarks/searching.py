@@ -46,11 +46,8 @@ def measure(model: str, data: Path, workers: int, trials: int) -> dict[str, Any]
     with tracking.study_run(name=search.study_name, model=model, kind=search.kind, params={}) as run:
         loop.search(search, found, trials, run)
     seconds = time.monotonic() - started
-    return {
-        "seconds": seconds,
-        "trials_per_hour": 3600 * trials / seconds,
-        "overhead": _overhead(found.trials[workers:]),
-    }
+    overhead = overhead_share(found.trials, workers)
+    return {"seconds": seconds, "trials_per_hour": 3600 * trials / seconds, "overhead": overhead}
 
 
 def _parameters(workers: int) -> Params:
@@ -60,13 +57,12 @@ def _parameters(workers: int) -> Params:
     return build_section(Params, base | changed, "benchmarks: ")
 
 
-def _overhead(trials: list[Any]) -> float:
+def overhead_share(trials: list[Any], workers: int) -> float:
     """Returns the share of the trials' time that is neither training, with its validations, nor measuring.
 
-    Args:
-        trials: All but the first of each worker, which also wait for imports: these take seconds, once per search.
+    The first trial of each worker is left out: it also waits for imports, which take seconds, once per search.
     """
-    facts = [trial.user_attrs for trial in trials if trial.values]
+    facts = [trial.user_attrs for trial in trials[workers:] if trial.values]
     values = [each["genlab.values"] for each in facts]
     useful = sum(each["fit_seconds"] + each["measure_seconds"] for each in values)
     return 1 - useful / sum(each["genlab.seconds"] for each in facts)

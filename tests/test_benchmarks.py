@@ -3,6 +3,7 @@
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,12 @@ from benchmarks import (
     part_metrics,
     part_overhead,
     part_scale,
+    part_search,
     part_serving,
     part_table,
     peak,
     runner,
+    searching,
     stage,
     summary,
     workloads,
@@ -153,6 +156,28 @@ def test_a_disturbed_measurement_is_repeated(tmp_path: Path, monkeypatch: pytest
 
 def test_who_fails_is_quoted(tmp_path: Path) -> None:
     assert "no-such-model" in runner.Runner(tmp_path, 1.0).start("peak", "--no-such-model")["error"]
+
+
+def test_search_is_summarised() -> None:
+    speeds = {1: (100.0, 110.0, 100.0), 2: (150.0, 187.0, 164.0)}  # ratios 1.5, 1.7, 1.64
+    found = [
+        {"contestant": workers, "model": "vae", "round": number, "trials_per_hour": speed, "overhead": 0.03 * workers}
+        for workers, rounds in speeds.items()
+        for number, speed in enumerate(rounds)
+    ]
+    ratio, one, two = part_search.summarise(found, PLAN)["bars"]
+    assert (ratio["value"], ratio["passed"]) == (pytest.approx(1.64), True)
+    assert [(bar["value"], bar["passed"]) for bar in (one, two)] == [(0.03, True), (0.06, False)]
+
+
+def test_overhead_of_a_search_leaves_out_what_waits_for_imports_and_what_failed() -> None:
+    def trial(seconds: float, values: list[float] | None = None) -> SimpleNamespace:
+        useful = {"fit_seconds": 8.0, "measure_seconds": 1.0}
+        return SimpleNamespace(values=values, user_attrs={"genlab.values": useful, "genlab.seconds": seconds})
+
+    trials = [trial(30.0, [1.0]), trial(20.0, [1.0]), trial(10.0, [1.0]), trial(500.0)]
+    assert searching.overhead_share(trials, workers=2) == pytest.approx(0.1)
+    assert searching.overhead_share(trials, workers=1) == pytest.approx(1 - 18 / 30)
 
 
 def test_overhead_and_scale_are_summarised() -> None:
