@@ -20,7 +20,7 @@ from benchmarks import (
 )
 from benchmarks.contestant import PRECISIONS
 from benchmarks.runner import Plan, Runner
-from genlab.files import replacing
+from genlab.runtime.files import replacing
 
 PARTS: dict[str, ModuleType] = {
     "table": part_table,
@@ -35,11 +35,30 @@ MODELS = ("vae", "convolutional_vae", "gan")
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
-@click.option("--part", "parts", type=click.Choice(list(PARTS)), multiple=True, help="May be repeated; else all.")
-@click.option("--model", "models", type=click.Choice(list(workloads.ENTRIES)), multiple=True, default=MODELS)
-@click.option("--precision", "precisions", type=click.Choice(PRECISIONS), multiple=True, help="Else those in hardware.")
+@click.option(
+    "--part",
+    "parts",
+    type=click.Choice(list(PARTS)),
+    multiple=True,
+    help="May be repeated; else all.",
+)
+@click.option(
+    "--model", "models", type=click.Choice(list(workloads.ENTRIES)), multiple=True, default=MODELS
+)
+@click.option(
+    "--precision",
+    "precisions",
+    type=click.Choice(PRECISIONS),
+    multiple=True,
+    help="Else those in hardware.",
+)
 @click.option("--rounds", type=click.IntRange(min=1), help=f"Else {ROUNDS}.")
-@click.option("--seconds", type=click.FloatRange(min=0.1), default=5.0, help="Of steady speed per measurement.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0.1),
+    default=5.0,
+    help="Of steady speed per measurement.",
+)
 @click.option("--out", type=click.Path(path_type=Path), default=Path("reports/bench.json"))
 def main(**options: Any) -> None:
     """Measure the speed and the memory of training. The machine should do nothing else meanwhile."""
@@ -61,13 +80,28 @@ def run(
     with tempfile.TemporaryDirectory(prefix="genlab-benchmark-") as work:
         runner = Runner(Path(work), seconds)
         for name in parts or PARTS:
-            part, plan = PARTS[name], Plan(models, tuple(sorted(precisions)), rounds or ROUNDS[name], seconds)
-            settings = {"models": models, "precisions": precisions, "rounds": plan.rounds, "seconds": seconds}
+            part, plan = (
+                PARTS[name],
+                Plan(models, tuple(sorted(precisions)), rounds or ROUNDS[name], seconds),
+            )
+            settings = {
+                "models": models,
+                "precisions": precisions,
+                "rounds": plan.rounds,
+                "seconds": seconds,
+            }
             measurements = []
-            for measurement in part.measure(runner, plan):  # written each time: a run that breaks off keeps what it has
+            for measurement in part.measure(
+                runner, plan
+            ):  # written each time: a run that breaks off keeps what it has
                 measurements.append(measurement)
                 summary = part.summarise(measurements, plan)
-                report[name] = {"machine": facts, "settings": settings, **summary, "measurements": measurements}
+                report[name] = {
+                    "machine": facts,
+                    "settings": settings,
+                    **summary,
+                    "measurements": measurements,
+                }
                 with replacing(out) as building:
                     building.write_text(json.dumps(report, indent=1) + "\n")
             click.echo("\n".join(["", *part.lines(summary), "", *map(_describe, summary["bars"])]))

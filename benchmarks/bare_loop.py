@@ -28,7 +28,9 @@ def make(task: Task) -> Callable[[int], object]:
             images = tf.cast(tf.gather(data, indices), tf.float32) / 255.0
             return number + 1, loss + step(images, tf.stack([0, number]))
 
-        return tf.while_loop(lambda number, loss: number < first + count, body, (first, tf.constant(0.0)))[1]
+        return tf.while_loop(
+            lambda number, loss: number < first + count, body, (first, tf.constant(0.0))
+        )[1]
 
     made = 0
 
@@ -71,8 +73,15 @@ def _descent_step(model: Any) -> Step:
 def _adversarial_step(model: Any, chapter: Any) -> Step:
     """One step of the discriminator, one of the generator from the same latents, one of the generator's average."""
     settings, losses = model.settings, chapter.LOSSES[model.settings.loss]
-    generator, discriminator, average = model.generator, model.discriminator, model.average_generator
-    of_generator, of_discriminator = generator.trainable_variables, discriminator.trainable_variables
+    generator, discriminator, average = (
+        model.generator,
+        model.discriminator,
+        model.average_generator,
+    )
+    of_generator, of_discriminator = (
+        generator.trainable_variables,
+        discriminator.trainable_variables,
+    )
     generator_adam = _adam(settings, settings.generator_learning_rate, of_generator)
     discriminator_adam = _adam(settings, settings.discriminator_learning_rate, of_discriminator)
 
@@ -80,7 +89,9 @@ def _adversarial_step(model: Any, chapter: Any) -> Step:
         with tf.GradientTape() as tape:
             real, fake = discriminator(images, training=True), discriminator(fakes, training=True)
             loss = losses.discriminator(real, fake, settings.label_smoothing)
-        discriminator_adam.apply_gradients(zip(tape.gradient(loss, of_discriminator), of_discriminator, strict=True))
+        discriminator_adam.apply_gradients(
+            zip(tape.gradient(loss, of_discriminator), of_discriminator, strict=True)
+        )
 
     def step(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         latents = tf.random.stateless_normal((settings.batch_size, settings.latent_dim), seed)
@@ -89,7 +100,9 @@ def _adversarial_step(model: Any, chapter: Any) -> Step:
             with tape.stop_recording():
                 update_discriminator(images, fakes)
             loss = losses.generator(discriminator(fakes, training=True))
-        generator_adam.apply_gradients(zip(tape.gradient(loss, of_generator), of_generator, strict=True))
+        generator_adam.apply_gradients(
+            zip(tape.gradient(loss, of_generator), of_generator, strict=True)
+        )
         for mean, present in zip(average.variables, generator.variables, strict=True):
             mean.assign(settings.average_decay * mean + (1 - settings.average_decay) * present)
         return loss

@@ -11,7 +11,7 @@ import click
 import numpy as np
 
 from benchmarks import timing, workloads
-from genlab import images
+from genlab.imaging import arrays
 
 PRECISIONS = ("float32", "mixed_bfloat16")
 
@@ -32,7 +32,7 @@ class Task:
 
     def read_images(self) -> np.ndarray:
         """Returns the training images, uint8 (n, 28, 28, 1), in memory."""
-        return np.array(images.read_split(self.data, "train").images)
+        return np.array(arrays.read_split(self.data, "train").images)
 
 
 def main(run: Callable[[Task], dict[str, Any]]) -> None:

@@ -62,7 +62,9 @@ def run(task: Task) -> dict[str, Any]:
         tf.data.Dataset.from_tensor_slices(task.read_images())
         .shuffle(SHUFFLE_BUFFER)
         .batch(task.batch_size, drop_remainder=True)
-        .map(lambda images: tf.cast(images, tf.float32) / 255.0, num_parallel_calls=tf.data.AUTOTUNE)
+        .map(
+            lambda images: tf.cast(images, tf.float32) / 255.0, num_parallel_calls=tf.data.AUTOTUNE
+        )
         .prefetch(tf.data.AUTOTUNE)
     )
     trainer.fit(batches, epochs=1_000_000, verbose=0, callbacks=[stopwatch])

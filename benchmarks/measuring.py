@@ -12,7 +12,7 @@ import click
 import numpy as np
 
 from benchmarks import workloads
-from genlab import gaussians
+from genlab.numerics import gaussians
 
 FEATURE_DIM, NUM_IMAGES = 2048, 50_000
 SCORED_IMAGES, TRAIN_IMAGES, EXTRACTOR = 10_000, 55_000, "mnist-v1"
@@ -23,16 +23,24 @@ def distance() -> dict[str, float]:
     """Times the Fréchet distance of two Gaussians of full rank against the root of the covariances' product."""
     from scipy import linalg
 
-    first, second = (gaussians.moments(_features(4 * FEATURE_DIM, FEATURE_DIM, seed)) for seed in range(2))
+    first, second = (
+        gaussians.moments(_features(4 * FEATURE_DIM, FEATURE_DIM, seed)) for seed in range(2)
+    )
 
     def root() -> float:
         product = linalg.sqrtm(first.covariance @ second.covariance)
         difference = first.mean - second.mean
-        return difference @ difference + np.trace(first.covariance + second.covariance - 2 * product.real)
+        return difference @ difference + np.trace(
+            first.covariance + second.covariance - 2 * product.real
+        )
 
     seconds, value = _best(lambda: gaussians.frechet_distance(first, second), TRIES)
     others, expected = _best(root, 1)
-    return {"seconds": seconds, "others_seconds": others, "relative_difference": abs(value / expected - 1)}
+    return {
+        "seconds": seconds,
+        "others_seconds": others,
+        "relative_difference": abs(value / expected - 1),
+    }
 
 
 def covariance() -> dict[str, float]:
@@ -49,28 +57,40 @@ def scores() -> dict[str, float]:
 
     The features of the real images are there already: they are taken once per set of images.
     """
-    from genlab import pinned
     from genlab.evaluation import Panel, samples
-    from genlab.images import to_uint8
-    from genlab.trained_model import TrainedModel
+    from genlab.features import pinned
+    from genlab.imaging.arrays import to_uint8
+    from genlab.trained.model import TrainedModel
 
     chapter, settings = workloads.settings("vae")
     facts = {"image_shape": workloads.IMAGE_SHAPE, "settings": settings.model_dump(mode="json")}
-    model, extractor = TrainedModel(chapter.build(settings, workloads.IMAGE_SHAPE), facts, None), pinned.load(EXTRACTOR)
-    real, train = (extractor.extract(workloads.blobs(*each)) for each in ((SCORED_IMAGES, 0), (TRAIN_IMAGES, 1)))
+    model, extractor = (
+        TrainedModel(chapter.build(settings, workloads.IMAGE_SHAPE), facts, None),
+        pinned.load(EXTRACTOR),
+    )
+    real, train = (
+        extractor.extract(workloads.blobs(*each))
+        for each in ((SCORED_IMAGES, 0), (TRAIN_IMAGES, 1))
+    )
     panel = Panel(workloads.parameters("vae").evaluation.metrics)
     started = time.perf_counter()
     generated = extractor.extract(to_uint8(model.sample(SCORED_IMAGES, 0)))
     made = time.perf_counter()
     answers = list(panel.ask(samples.evidence(real, generated, train, extractor.num_classes, 0)))
     ended = time.perf_counter()
-    return {"seconds": ended - started, "seconds_of_metrics": ended - made, "num_scores": len(answers)}
+    return {
+        "seconds": ended - started,
+        "seconds_of_metrics": ended - made,
+        "num_scores": len(answers),
+    }
 
 
 def _features(number: int, size: int, seed: int) -> np.ndarray:
     """Returns what looks like features after a ReLU whose dimensions go together, float32 (number, size)."""
     generator = np.random.default_rng(seed)
-    mixing = np.random.default_rng(99).standard_normal((size, size), np.float32) / np.float32(np.sqrt(size))
+    mixing = np.random.default_rng(99).standard_normal((size, size), np.float32) / np.float32(
+        np.sqrt(size)
+    )
     return np.maximum(generator.standard_normal((number, size), np.float32) @ mixing, 0)
 
 

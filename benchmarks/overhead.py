@@ -27,12 +27,20 @@ def run(task: Task) -> dict[str, Any]:
     """Trains with everything on, or off."""
     fewer, real = FEWER[task.model], workloads.parameters(task.model)
     steps, loop = real.model(task.model)["steps"] // fewer, real.training
-    changes: dict[str, Any] = {"precision": task.precision, "density_components": 1, "density_images": 100}
+    changes: dict[str, Any] = {
+        "precision": task.precision,
+        "density_components": 1,
+        "density_images": 100,
+    }
     if task.variant == "on":
         changes["log_every_steps"] = max(1, loop.log_every_steps // fewer)
         changes["checkpoint_every_seconds"] = loop.checkpoint_every_seconds / fewer
     else:  # two single pictures are the fewest there can be
-        changes |= {"log_every_steps": loop.validate_every_steps, "num_picture_times": 2, "num_pictures": 1}
+        changes |= {
+            "log_every_steps": loop.validate_every_steps,
+            "num_picture_times": 2,
+            "num_pictures": 1,
+        }
         changes["checkpoint_every_seconds"] = NEVER_SECONDS
     with tempfile.TemporaryDirectory(prefix="genlab-benchmark-") as root:
         stage.enter(Path(root))
@@ -40,8 +48,12 @@ def run(task: Task) -> dict[str, Any]:
         if task.variant == "on":
             facts, _ = stage.train_once(task, Path(root), steps, changes)
         else:
-            params = workloads.parameters(task.model, changes, batch_size=task.batch_size, steps=steps)
-            facts = vars(training.fit(training.prepare(params, task.model, task.data), training.NoRecorder()))
+            params = workloads.parameters(
+                task.model, changes, batch_size=task.batch_size, steps=steps
+            )
+            facts = vars(
+                training.fit(training.prepare(params, task.model, task.data), training.NoRecorder())
+            )
         seconds = time.perf_counter() - started
     return {
         "fewer": fewer,

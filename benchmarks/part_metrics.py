@@ -24,19 +24,35 @@ def summarise(measurements: list[Measurement], plan: Plan) -> dict[str, Any]:
     """Returns the seconds by task, and the bars."""
     del plan
     found = {
-        task: [each for each in measurements if each["contestant"] == task and "error" not in each] for task in TASKS
+        task: [each for each in measurements if each["contestant"] == task and "error" not in each]
+        for task in TASKS
     }
     rows = [
-        {"task": task, "seconds": asdict(spread([each["seconds"] for each in mine])) if mine else None}
+        {
+            "task": task,
+            "seconds": asdict(spread([each["seconds"] for each in mine])) if mine else None,
+        }
         for task, mine in found.items()
     ]
     faster = [each["others_seconds"] / each["seconds"] for each in found["distance"]]
     slower = [each["seconds"] / each["others_seconds"] for each in found["covariance"]]
     scored = [each["seconds"] for each in found["scores"]]
     bars = [
-        Bar("distance of 2,048 features: times as fast as by sqrtm", _median(faster), LEAST_OF_ROOT),
-        Bar("10,000 samples made, featured and scored, seconds", _median(scored), MOST_SECONDS, at_most=True),
-        Bar("moments of 50,000 by 2,048: seconds / one product's", _median(slower), MOST_OF_PRODUCT, at_most=True),
+        Bar(
+            "distance of 2,048 features: times as fast as by sqrtm", _median(faster), LEAST_OF_ROOT
+        ),
+        Bar(
+            "10,000 samples made, featured and scored, seconds",
+            _median(scored),
+            MOST_SECONDS,
+            at_most=True,
+        ),
+        Bar(
+            "moments of 50,000 by 2,048: seconds / one product's",
+            _median(slower),
+            MOST_OF_PRODUCT,
+            at_most=True,
+        ),
     ]
     return {"rows": rows, "bars": [bar.as_json() for bar in bars]}
 
@@ -47,8 +63,14 @@ def _median(values: list[float]) -> float | None:
 
 def lines(summary: dict[str, Any]) -> Iterable[str]:
     """Yields the seconds as text."""
-    yield f"{'seconds of the metrics':<28}" + "".join(f"{name:>10}" for name in ("median", "least", "greatest"))
+    yield f"{'seconds of the metrics':<28}" + "".join(
+        f"{name:>10}" for name in ("median", "least", "greatest")
+    )
     for row in summary["rows"]:
         seconds = row["seconds"]
-        cells = [f"{seconds[key]:>10.2f}" for key in ("median", "least", "greatest")] if seconds else [" not measured"]
+        cells = (
+            [f"{seconds[key]:>10.2f}" for key in ("median", "least", "greatest")]
+            if seconds
+            else [" not measured"]
+        )
         yield f"  {row['task']:<26}{''.join(cells)}"

@@ -29,7 +29,11 @@ def summarise(measurements: list[Measurement], plan: Plan) -> dict[str, Any]:
             for each in measurements
             if each["model"] == model and "error" not in each
         }
-        pairs = [(found["on", n], found["off", n]) for n in range(plan.rounds) if {("on", n), ("off", n)} <= set(found)]
+        pairs = [
+            (found["on", n], found["off", n])
+            for n in range(plan.rounds)
+            if {("on", n), ("off", n)} <= set(found)
+        ]
         share = spread([overhead(on, off) for on, off in pairs]) if pairs else None
         rows.append({"model": model, "share": asdict(share) if share else None})
         name = f"{model}: tracking, pictures and checkpoints, share of the time"
@@ -42,5 +46,9 @@ def lines(summary: dict[str, Any]) -> Iterable[str]:
     yield "share of a real training's time: tracking, pictures, checkpoints"
     for row in summary["rows"]:
         share = row["share"]
-        cells = [f"{share[key]:>9.1%}" for key in ("median", "least", "greatest")] if share else [" not measured"]
+        cells = (
+            [f"{share[key]:>9.1%}" for key in ("median", "least", "greatest")]
+            if share
+            else [" not measured"]
+        )
         yield f"  {row['model']:<20}{''.join(cells)}"

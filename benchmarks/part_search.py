@@ -35,11 +35,19 @@ def summarise(measurements: list[Measurement], plan: Plan) -> dict[str, Any]:
     for model in _models(plan):
         mine = [each for each in measurements if each["model"] == model and "error" not in each]
         speeds = {
-            workers: {each["round"]: each["trials_per_hour"] for each in mine if each["contestant"] == workers}
+            workers: {
+                each["round"]: each["trials_per_hour"]
+                for each in mine
+                if each["contestant"] == workers
+            }
             for workers in WORKERS
         }
         rows += [
-            {"model": model, "workers": workers, "trials_per_hour": asdict(spread(list(found.values())))}
+            {
+                "model": model,
+                "workers": workers,
+                "trials_per_hour": asdict(spread(list(found.values()))),
+            }
             for workers, found in speeds.items()
             if found
         ]
@@ -49,13 +57,17 @@ def summarise(measurements: list[Measurement], plan: Plan) -> dict[str, Any]:
         for workers in WORKERS:
             shares = [each["overhead"] for each in mine if each["contestant"] == workers]
             name = f"{model}, workers: {workers}: share of a trial beside training and measuring"
-            bars.append(Bar(name, spread(shares).median if shares else None, MOST_OVERHEAD, at_most=True))
+            bars.append(
+                Bar(name, spread(shares).median if shares else None, MOST_OVERHEAD, at_most=True)
+            )
     return {"rows": rows, "bars": [bar.as_json() for bar in bars]}
 
 
 def lines(summary: dict[str, Any]) -> Iterable[str]:
     """Yields trials per hour as text."""
-    yield f"{'trials per hour':<28}" + "".join(f"{name:>10}" for name in ("median", "least", "greatest"))
+    yield f"{'trials per hour':<28}" + "".join(
+        f"{name:>10}" for name in ("median", "least", "greatest")
+    )
     for row in summary["rows"]:
         speed = row["trials_per_hour"]
         cells = "".join(f"{speed[key]:>10.0f}" for key in ("median", "least", "greatest"))

@@ -26,7 +26,9 @@ def summarise(measurements: list[Measurement], plan: Plan) -> dict[str, Any]:
     found: dict[tuple[str, str, int], list[dict[str, Any]]] = {}
     for each in measurements:
         for case in each.get("cases", []):
-            found.setdefault((each["contestant"], case["format"], case["num_images"]), []).append(case)
+            found.setdefault((each["contestant"], case["format"], case["num_images"]), []).append(
+                case
+            )
     rows = [
         {"model": model, "format": form, "num_images": number}
         | {name: asdict(spread([case[name] for case in cases])) for name in NUMBERS}
@@ -36,7 +38,9 @@ def summarise(measurements: list[Measurement], plan: Plan) -> dict[str, Any]:
     for model in MODELS:
         cases = found.get((model, "png", 1), [])
         value = spread([case["p95_seconds"] for case in cases]).median if cases else None
-        bars.append(Bar(f"{model}: 1 sample as PNG, p95, seconds", value, MOST_SECONDS, at_most=True))
+        bars.append(
+            Bar(f"{model}: 1 sample as PNG, p95, seconds", value, MOST_SECONDS, at_most=True)
+        )
     return {"rows": rows, "bars": [bar.as_json() for bar in bars]}
 
 

@@ -46,7 +46,11 @@ COLUMNS = ("median", "least", "greatest")
 def contestants_of(model: str) -> list[Contestant]:
     """Returns the rows of one model."""
     entry = workloads.parameters(model).model(model)
-    return [each for each in CONTESTANTS if not each.convolutions_only or entry["network"] == "convolutional"]
+    return [
+        each
+        for each in CONTESTANTS
+        if not each.convolutions_only or entry["network"] == "convolutional"
+    ]
 
 
 def measure(runner: Runner, plan: Plan) -> Iterator[Measurement]:
@@ -54,12 +58,18 @@ def measure(runner: Runner, plan: Plan) -> Iterator[Measurement]:
     for precision in plan.precisions:
         for number in range(plan.rounds):
             where = {"precision": precision, "round": number}
-            yield {"contestant": "peak", **where, **runner.start("peak", f"--precision={precision}")}
+            yield {
+                "contestant": "peak",
+                **where,
+                **runner.start("peak", f"--precision={precision}"),
+            }
             for model in plan.models:
                 for each in _rotated(contestants_of(model), number):
                     if each.module == "torch_loop" and not machine.has_torch():
                         continue
-                    result = runner.run(each.module, model, precision, NUM_IMAGES, variant=each.variant)
+                    result = runner.run(
+                        each.module, model, precision, NUM_IMAGES, variant=each.variant
+                    )
                     yield {"contestant": each.name, "model": model, **where, **result}
 
 
@@ -68,7 +78,9 @@ def _rotated(items: Sequence[Contestant], by: int) -> list[Contestant]:
     return [*items[by:], *items[:by]]
 
 
-def speeds(measurements: Iterable[Measurement], contestant: str, model: str, precision: str) -> dict[int, float]:
+def speeds(
+    measurements: Iterable[Measurement], contestant: str, model: str, precision: str
+) -> dict[int, float]:
     """Returns images per second by round."""
     wanted = {"contestant": contestant, "model": model, "precision": precision}
     return {
@@ -92,13 +104,26 @@ def summarise(measurements: list[Measurement], plan: Plan) -> dict[str, Any]:
             ratios.append({"model": model, "name": name, "ratio": asdict(ratio) if ratio else None})
             if bar:
                 bars.append(Bar(f"{model}: {name}", ratio.median if ratio else None, bar))
-        first_steps = [row["first_step_seconds"] for row in rows if row["model"] == model and row["contestant"] in OURS]
+        first_steps = [
+            row["first_step_seconds"]
+            for row in rows
+            if row["model"] == model and row["contestant"] in OURS
+        ]
         worst = max(filter(None, first_steps), default=None)
-        bars.append(Bar(f"{model}: seconds to the first step after imports", worst, MOST_FIRST_STEP_SECONDS, True))
+        bars.append(
+            Bar(
+                f"{model}: seconds to the first step after imports",
+                worst,
+                MOST_FIRST_STEP_SECONDS,
+                True,
+            )
+        )
     return {"rows": rows, "ratios": ratios, "bars": [bar.as_json() for bar in bars]}
 
 
-def _row(measurements: list[Measurement], contestant: str, model: str, precision: str) -> dict[str, Any]:
+def _row(
+    measurements: list[Measurement], contestant: str, model: str, precision: str
+) -> dict[str, Any]:
     found = speeds(measurements, contestant, model, precision)
     wanted = {"contestant": contestant, "model": model, "precision": precision}
     mine = [each for each in measurements if wanted.items() <= each.items()]
@@ -112,12 +137,22 @@ def _row(measurements: list[Measurement], contestant: str, model: str, precision
     }
 
 
-def _share_of_peak(measurements: list[Measurement], speed: Spread | None, model: str, precision: str) -> float | None:
-    peaks = [each for each in measurements if each["contestant"] == "peak" and each["precision"] == precision]
+def _share_of_peak(
+    measurements: list[Measurement], speed: Spread | None, model: str, precision: str
+) -> float | None:
+    peaks = [
+        each
+        for each in measurements
+        if each["contestant"] == "peak" and each["precision"] == precision
+    ]
     peaks = [each for each in peaks if "error" not in each]
     if speed is None or not peaks:
         return None
-    return speed.median * peaks[0]["flop_per_image"][model] / max(each["peak_flop_per_second"] for each in peaks)
+    return (
+        speed.median
+        * peaks[0]["flop_per_image"][model]
+        / max(each["peak_flop_per_second"] for each in peaks)
+    )
 
 
 def _ratios(
@@ -131,15 +166,35 @@ def _ratios(
     }
     for precision in precisions:
         stage = of[STAGE, precision]
-        yield f"stage / bare loop, {precision}", paired_ratios(stage, of[BARE, precision]), LEAST_OF_BARE_LOOP
-        yield f"stage / Keras fit, {precision}", paired_ratios(stage, of["Keras fit", precision]), None
+        yield (
+            f"stage / bare loop, {precision}",
+            paired_ratios(stage, of[BARE, precision]),
+            LEAST_OF_BARE_LOOP,
+        )
+        yield (
+            f"stage / Keras fit, {precision}",
+            paired_ratios(stage, of["Keras fit", precision]),
+            None,
+        )
         default = of["PyTorch eager, default Adam", precision]
-        yield f"stage / PyTorch eager with its default Adam, {precision}", paired_ratios(stage, default), None
+        yield (
+            f"stage / PyTorch eager with its default Adam, {precision}",
+            paired_ratios(stage, default),
+            None,
+        )
         eager = fastest({name: of[name, precision] for name in EAGER})
         bar = LEAST_OF_EAGER.get(model) if precision == "float32" else None
-        yield f"stage / PyTorch eager, {precision}", paired_ratios(stage, of.get((eager, precision), {})), bar
+        yield (
+            f"stage / PyTorch eager, {precision}",
+            paired_ratios(stage, of.get((eager, precision), {})),
+            bar,
+        )
         theirs = fastest({name: of[name, precision] for name in PYTORCH})
-        yield f"stage / fastest PyTorch, {precision}", paired_ratios(stage, of.get((theirs, precision), {})), None
+        yield (
+            f"stage / fastest PyTorch, {precision}",
+            paired_ratios(stage, of.get((theirs, precision), {})),
+            None,
+        )
     if len(precisions) > 1:
         ours = fastest({key: value for key, value in of.items() if key[0] in OURS})
         theirs = fastest({key: value for key, value in of.items() if key[0] in PYTORCH})
@@ -149,7 +204,15 @@ def _ratios(
 
 def lines(summary: dict[str, Any]) -> Iterable[str]:
     """Yields the table as text."""
-    header = ("images per second", "precision", "median", "least", "greatest", "of peak", "first step")
+    header = (
+        "images per second",
+        "precision",
+        "median",
+        "least",
+        "greatest",
+        "of peak",
+        "first step",
+    )
     yield _line(*header)
     for model in dict.fromkeys(row["model"] for row in summary["rows"]):
         yield ""

@@ -45,7 +45,9 @@ def layer_flop(layer: layers.Layer) -> int:
     """Returns the FLOP of one layer for one image, forward."""
     if isinstance(layer, layers.Dense):
         return 2 * math.prod(layer.kernel.shape)
-    if isinstance(layer, layers.Conv2DTranspose):  # one product per input place, kernel place and pair of channels
+    if isinstance(
+        layer, layers.Conv2DTranspose
+    ):  # one product per input place, kernel place and pair of channels
         return 2 * math.prod(layer.kernel.shape) * math.prod(layer.input.shape[1:3])
     if isinstance(layer, layers.Conv2D):
         return 2 * math.prod(layer.kernel.shape) * math.prod(layer.output.shape[1:3])

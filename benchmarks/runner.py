@@ -40,12 +40,21 @@ class Runner:
     def dataset(self, num_images: int) -> Path:
         """Returns the folder of a data set with so many training images, written at its first use."""
         if num_images not in self._datasets:
-            self._datasets[num_images] = workloads.write_dataset(self.work / f"images-{num_images}", num_images)
+            self._datasets[num_images] = workloads.write_dataset(
+                self.work / f"images-{num_images}", num_images
+            )
         return self._datasets[num_images]
 
-    def run(self, module: str, model: str, precision: str, num_images: int, **options: Any) -> Measurement:
+    def run(
+        self, module: str, model: str, precision: str, num_images: int, **options: Any
+    ) -> Measurement:
         """Returns a measurement of one contestant; where it fails, an `error` and nothing else."""
-        words = {"precision": precision, "data": self.dataset(num_images), "seconds": self.seconds, **options}
+        words = {
+            "precision": precision,
+            "data": self.dataset(num_images),
+            "seconds": self.seconds,
+            **options,
+        }
         arguments = [f"--{name.replace('_', '-')}={value}" for name, value in words.items()]
         results: list[Measurement] = []
         for _ in range(TRIES):
@@ -54,10 +63,15 @@ class Runner:
                 break
         best = min(results, key=lambda result: result.get("others_share", 0.0))
         speed = (
-            f"{best['images_per_second']:,.0f} images/s" if "images_per_second" in best else best.get("error", "done")
+            f"{best['images_per_second']:,.0f} images/s"
+            if "images_per_second" in best
+            else best.get("error", "done")
         )
         chosen = " ".join(str(value) for value in options.values() if value)
-        print(f"{model}, {num_images:,} images, {precision}: {module} {chosen}: {speed}", file=sys.stderr)
+        print(
+            f"{model}, {num_images:,} images, {precision}: {module} {chosen}: {speed}",
+            file=sys.stderr,
+        )
         return best
 
     def start(self, module: str, *arguments: str) -> Measurement:
@@ -72,9 +86,16 @@ class Runner:
         command = [sys.executable, "-m", f"benchmarks.{module}", *arguments]
         try:
             done = subprocess.run(
-                command, cwd=self.work, env=environment, capture_output=True, text=True, timeout=TIMEOUT_SECONDS
+                command,
+                cwd=self.work,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=TIMEOUT_SECONDS,
             )
         except subprocess.TimeoutExpired:
             return {"error": f"took longer than {TIMEOUT_SECONDS} seconds"}
-        lines = (done.stderr if done.returncode else done.stdout).strip().splitlines() or ["ended without a word"]
+        lines = (done.stderr if done.returncode else done.stdout).strip().splitlines() or [
+            "ended without a word"
+        ]
         return {"error": lines[-1]} if done.returncode else json.loads(lines[-1])

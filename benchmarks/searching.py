@@ -12,9 +12,10 @@ from typing import Any
 import click
 
 from benchmarks import workloads
-from genlab import params, tracking
-from genlab.params import Params, build_section
-from genlab.quiet import import_tensorflow
+from genlab import tracking
+from genlab.runtime.native_output import import_tensorflow
+from genlab.settings import params
+from genlab.settings.params import Params, build_section
 
 FEATURES = "mnist-v1"
 
@@ -33,7 +34,7 @@ def main(model: str, data: Path, workers: int, trials: int) -> None:
 def measure(model: str, data: Path, workers: int, trials: int) -> dict[str, Any]:
     """Returns the seconds of a search, trials per hour, and a trial's share that is neither training nor measuring."""
     from genlab.stages import features as extractors
-    from genlab.stages.tune import loop, plan, storage, study
+    from genlab.tune import loop, plan, storage, study
 
     wanted, features = _parameters(workers), Path("features")
     if not features.is_dir():
@@ -41,9 +42,13 @@ def measure(model: str, data: Path, workers: int, trials: int) -> dict[str, Any]
     search = plan.make(wanted, model, f"bench-{uuid.uuid4().hex[:8]}", data, features)
     directions = [each.direction for each in search.objectives]
     opened = storage.open_storage(wanted.search, search.study_name)
-    found = study.load(opened, search.study_name, search.space, directions, wanted.search, search.identity)
+    found = study.load(
+        opened, search.study_name, search.space, directions, wanted.search, search.identity
+    )
     started = time.monotonic()
-    with tracking.study_run(name=search.study_name, model=model, kind=search.kind, params={}) as run:
+    with tracking.study_run(
+        name=search.study_name, model=model, kind=search.kind, params={}
+    ) as run:
         loop.search(search, found, trials, run)
     seconds = time.monotonic() - started
     overhead = overhead_share(found.trials, workers)
@@ -51,9 +56,14 @@ def measure(model: str, data: Path, workers: int, trials: int) -> dict[str, Any]
 
 
 def _parameters(workers: int) -> Params:
-    base = params.load(workloads.ROOT / "params.yaml", data_name=workloads.DATA_NAME, profile="default").model_dump()
+    base = params.load(
+        workloads.ROOT / "params.yaml", data_name=workloads.DATA_NAME, profile="default"
+    ).model_dump()
     changes = {"workers": workers, "pruner": "none", "sampler": "random", "storage": None}
-    changed = {"search": base["search"] | changes, "features": base["features"] | {"extractor": FEATURES}}
+    changed = {
+        "search": base["search"] | changes,
+        "features": base["features"] | {"extractor": FEATURES},
+    }
     return build_section(Params, base | changed, "benchmarks: ")
 
 

@@ -20,7 +20,7 @@ import click
 import numpy as np
 
 from benchmarks import workloads
-from genlab.quiet import import_tensorflow
+from genlab.runtime.native_output import import_tensorflow
 
 NUM_REQUESTS, NUM_WARM_UP = 60, 5
 START_SECONDS = 120
@@ -34,11 +34,25 @@ def main(model: str) -> None:
     pyfunc = _packed(model)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", str(pyfunc), "--env-manager", "local"]
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "models",
+        "serve",
+        "-m",
+        str(pyfunc),
+        "--env-manager",
+        "local",
+    ]
     command += ["--host", "127.0.0.1", "--port", str(port)]
-    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    }
     quiet = subprocess.DEVNULL
-    process = subprocess.Popen(command, env=environment, stdout=quiet, stderr=quiet, start_new_session=True)
+    process = subprocess.Popen(
+        command, env=environment, stdout=quiet, stderr=quiet, start_new_session=True
+    )
     try:
         started = time.perf_counter()
         _wait(f"http://127.0.0.1:{port}/ping")
@@ -51,14 +65,26 @@ def main(model: str) -> None:
 
 def measure(address: str) -> dict[str, Any]:
     """Returns by number of samples and form of answer: median and 95th percentile of seconds, samples per second."""
-    cases = {(number, form): _seconds(address, number, form) for form in ("array", "png") for number in (1, 64)}
-    return {"cases": [{"num_images": number, "format": form, **seconds} for (number, form), seconds in cases.items()]}
+    cases = {
+        (number, form): _seconds(address, number, form)
+        for form in ("array", "png")
+        for number in (1, 64)
+    }
+    return {
+        "cases": [
+            {"num_images": number, "format": form, **seconds}
+            for (number, form), seconds in cases.items()
+        ]
+    }
 
 
 def _seconds(address: str, number: int, form: str) -> dict[str, float]:
     taken = []
     for seed in range(NUM_WARM_UP + NUM_REQUESTS):
-        body = {"dataframe_records": [], "params": {"num_images": number, "seed": seed, "format": form}}
+        body = {
+            "dataframe_records": [],
+            "params": {"num_images": number, "seed": seed, "format": form},
+        }
         content, kind = json.dumps(body).encode(), {"Content-Type": "application/json"}
         request = urllib.request.Request(address, content, kind)  # noqa: S310 - loopback
         started = time.perf_counter()
@@ -67,7 +93,11 @@ def _seconds(address: str, number: int, form: str) -> dict[str, float]:
         taken.append(time.perf_counter() - started)
     taken = taken[NUM_WARM_UP:]
     median, tail = statistics.median(taken), float(np.percentile(taken, 95))
-    return {"median_seconds": median, "p95_seconds": tail, "samples_per_second": number * len(taken) / sum(taken)}
+    return {
+        "median_seconds": median,
+        "p95_seconds": tail,
+        "samples_per_second": number * len(taken) / sum(taken),
+    }
 
 
 def _packed(model: str) -> Path:
@@ -79,7 +109,11 @@ def _packed(model: str) -> Path:
     if not target.is_dir():
         folder.mkdir()
         chapter.build(settings, workloads.IMAGE_SHAPE).save_weights(folder / "model.weights.h5")
-        facts: dict[str, Any] = {"name": model, "kind": settings.kind, "settings": settings.model_dump(mode="json")}
+        facts: dict[str, Any] = {
+            "name": model,
+            "kind": settings.kind,
+            "settings": settings.model_dump(mode="json"),
+        }
         facts |= {"image_shape": list(workloads.IMAGE_SHAPE), "precision": "float32"}
         (folder / "settings.json").write_text(json.dumps(facts))
         packaging.save(folder, target)

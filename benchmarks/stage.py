@@ -62,7 +62,9 @@ class Samples:
 def megabytes(name: str) -> float:
     """Returns an entry of `/proc/self/status`; 0 where there is none."""
     status = Path("/proc/self/status")
-    match = re.search(rf"^{name}:\s+(\d+) kB", status.read_text() if status.is_file() else "", re.MULTILINE)
+    match = re.search(
+        rf"^{name}:\s+(\d+) kB", status.read_text() if status.is_file() else "", re.MULTILINE
+    )
     return int(match[1]) * 1024 / MEGABYTE if match else 0.0
 
 
@@ -129,10 +131,19 @@ def training_changes(task: Task) -> dict[str, Any]:
     } | {name: json.loads(value) for name, value in given.items()}
 
 
-def train_once(task: Task, root: Path, steps: int, changes: dict[str, Any]) -> tuple[dict[str, Any], list[Row]]:
+def train_once(
+    task: Task, root: Path, steps: int, changes: dict[str, Any]
+) -> tuple[dict[str, Any], list[Row]]:
     """Runs the stage; returns what it says of itself, and each logged step with its time."""
     params = workloads.parameters(task.model, changes, batch_size=task.batch_size, steps=steps)
-    train.run(params, task.model, task.data, root / "no-features", root / "models" / task.model, root / "timings")
+    train.run(
+        params,
+        task.model,
+        task.data,
+        root / "no-features",
+        root / "models" / task.model,
+        root / "timings",
+    )
     facts = json.loads((root / "timings" / f"{task.model}.json").read_text())
     return facts, logged_steps(root, facts["train_key"])
 

@@ -9,7 +9,9 @@ WARM_UP_SECONDS = 1.0
 CALL_SECONDS = 0.4
 
 
-def measure(advance: Callable[[int], object], images_per_step: int, seconds: float, started: float) -> dict[str, float]:
+def measure(
+    advance: Callable[[int], object], images_per_step: int, seconds: float, started: float
+) -> dict[str, float]:
     """Returns the steady speed of `advance`, which makes as many steps as it is told and returns when they are made.
 
     Args:
@@ -36,7 +38,11 @@ class Watch:
     """Runs from when it is made."""
 
     def __init__(self) -> None:
-        self._started, self._own, self._others = time.perf_counter(), time.process_time(), others_seconds()
+        self._started, self._own, self._others = (
+            time.perf_counter(),
+            time.process_time(),
+            others_seconds(),
+        )
 
     @property
     def seconds(self) -> float:
@@ -65,4 +71,8 @@ def others_seconds() -> float:
         return 0.0
     user, nice, system, _, _, irq, softirq, steal = map(int, stat.read_text().split()[1:9])
     own = os.times()
-    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK") - own.user - own.system
+    return (
+        (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+        - own.user
+        - own.system
+    )

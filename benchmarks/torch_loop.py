@@ -33,7 +33,9 @@ def make(task: Task) -> Callable[[int], object]:
     words = task.variant.split("+")
     layout = torch.channels_last if "channels_last" in words else torch.contiguous_format
     images = torch.from_numpy(task.read_images()).permute(0, 3, 1, 2).contiguous()
-    settings = SimpleNamespace(**workloads.parameters(task.model, batch_size=task.batch_size).model(task.model))
+    settings = SimpleNamespace(
+        **workloads.parameters(task.model, batch_size=task.batch_size).model(task.model)
+    )
     precision = torch.autocast("cpu", torch.bfloat16, enabled=task.precision == "mixed_bfloat16")
     network = NETWORKS[settings.kind](settings).to(memory_format=layout)
     prepare = torch.compile if "compile" in words else lambda function: function
@@ -53,7 +55,9 @@ def make(task: Task) -> Callable[[int], object]:
     return make_steps
 
 
-def _adam(network: nn.Module, settings: Any, learning_rate: float, fused: bool | None) -> torch.optim.Adam:
+def _adam(
+    network: nn.Module, settings: Any, learning_rate: float, fused: bool | None
+) -> torch.optim.Adam:
     betas = (settings.beta_1, settings.beta_2)
     return torch.optim.Adam(network.parameters(), learning_rate, betas, EPSILON, fused=fused)
 
@@ -64,7 +68,7 @@ def _descend(loss: torch.Tensor, optimizer: torch.optim.Optimizer) -> None:
     optimizer.step()
 
 
-# Networks, those of genlab.networks
+# Networks, those of genlab.networks.trunks
 
 
 def dense(sizes: Sequence[int]) -> list[nn.Module]:
@@ -100,15 +104,23 @@ def build_decoder(settings: Any) -> nn.Sequential:
     return nn.Sequential(*dense(widths), last, nn.Unflatten(1, (CHANNELS, HEIGHT, WIDTH)))
 
 
-def convolutional_decoder(latent_dim: int, filters: Sequence[int], batch_norm: bool) -> nn.Sequential:
+def convolutional_decoder(
+    latent_dim: int, filters: Sequence[int], batch_norm: bool
+) -> nn.Sequential:
     """Returns a dense layer and transposed convolutions from latents to logits of images."""
     shape = (filters[-1], HEIGHT >> len(filters), WIDTH >> len(filters))
-    layers = [nn.Linear(latent_dim, flat_size(filters), bias=not batch_norm), nn.Unflatten(1, shape)]
+    layers = [
+        nn.Linear(latent_dim, flat_size(filters), bias=not batch_norm),
+        nn.Unflatten(1, shape),
+    ]
     for count, following in pairwise([*reversed(filters), CHANNELS]):
         if batch_norm:
             layers.append(nn.BatchNorm2d(count, momentum=0.1, eps=1e-5))
         is_last = len(layers) > 2 and following == CHANNELS
-        layers += [nn.ReLU(), nn.ConvTranspose2d(count, following, 4, 2, 1, bias=is_last or not batch_norm)]
+        layers += [
+            nn.ReLU(),
+            nn.ConvTranspose2d(count, following, 4, 2, 1, bias=is_last or not batch_norm),
+        ]
     return nn.Sequential(*layers)
 
 
@@ -129,7 +141,9 @@ class Autoencoder(nn.Module):
         logits = self.decoder(self.latents(self.encoder(images))).float()
         return functional.mse_loss(torch.sigmoid(logits), images, reduction="sum") / len(images)
 
-    def make_step(self, prepare: Callable[[Any], Any], precision: torch.autocast, fused: bool | None) -> Step:
+    def make_step(
+        self, prepare: Callable[[Any], Any], precision: torch.autocast, fused: bool | None
+    ) -> Step:
         """Returns one training step."""
         optimizer = _adam(self, self.settings, self.settings.learning_rate, fused)
         compute_loss = prepare(self)
@@ -154,7 +168,9 @@ class VAE(Autoencoder):
         """Returns the loss."""
         mean, log_variance = self.latents(self.encoder(images)).float().chunk(2, dim=1)
         logits = self.decoder(mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)).float()
-        reconstruction = functional.binary_cross_entropy_with_logits(logits, images, reduction="sum")
+        reconstruction = functional.binary_cross_entropy_with_logits(
+            logits, images, reduction="sum"
+        )
         kl = 0.5 * torch.sum(mean.square() + log_variance.exp() - 1 - log_variance)
         return (reconstruction + kl) / len(images)
 
@@ -167,12 +183,15 @@ class GAN(nn.Module):
         self.settings = settings
         filters = settings.discriminator_filters
         self.generator, self.average = (
-            convolutional_decoder(settings.latent_dim, settings.generator_filters, batch_norm=True) for _ in range(2)
+            convolutional_decoder(settings.latent_dim, settings.generator_filters, batch_norm=True)
+            for _ in range(2)
         )
         self.average.load_state_dict(self.generator.state_dict())
         self.average.requires_grad_(False)
         self.discriminator = nn.Sequential(
-            *convolutions(filters, lambda: nn.LeakyReLU(LEAK)), nn.Flatten(), nn.Linear(flat_size(filters), 1)
+            *convolutions(filters, lambda: nn.LeakyReLU(LEAK)),
+            nn.Flatten(),
+            nn.Linear(flat_size(filters), 1),
         )
 
     def discriminate(self, images: torch.Tensor) -> torch.Tensor:
@@ -192,11 +211,15 @@ class GAN(nn.Module):
         """Returns the generator's loss."""
         return functional.softplus(-self.discriminate(fakes)).mean()
 
-    def make_step(self, prepare: Callable[[Any], Any], precision: torch.autocast, fused: bool | None) -> Step:
+    def make_step(
+        self, prepare: Callable[[Any], Any], precision: torch.autocast, fused: bool | None
+    ) -> Step:
         """Returns one step of the discriminator, then of the generator from the same latents, then of its average."""
         settings = self.settings
         generator_adam = _adam(self.generator, settings, settings.generator_learning_rate, fused)
-        discriminator_adam = _adam(self.discriminator, settings, settings.discriminator_learning_rate, fused)
+        discriminator_adam = _adam(
+            self.discriminator, settings, settings.discriminator_learning_rate, fused
+        )
         averages, presents = (
             [value for value in network.state_dict().values() if value.is_floating_point()]
             for network in (self.average, self.generator)

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.lib.format import open_memmap
 
-from genlab import images, params, plugins
-from genlab.params import ModelSettings, Params, build_section
+from genlab.imaging import arrays
+from genlab.settings import params, plugins
+from genlab.settings.params import ModelSettings, Params, build_section
 
 ROOT = Path(__file__).parents[1]
 DATA_NAME = "mnist"
@@ -35,7 +36,9 @@ def parameters(name: str, training: dict[str, Any] | None = None, **changes: Any
     source, differs = ENTRIES[name]
     entry = base.model(source) | {"batch_size": BATCH_SIZE} | differs | changes
     loop = base.training.model_dump() | (training or {})
-    return build_section(Params, base.model_dump() | {"models": {name: entry}, "training": loop}, "benchmarks: ")
+    return build_section(
+        Params, base.model_dump() | {"models": {name: entry}, "training": loop}, "benchmarks: "
+    )
 
 
 def settings(name: str, **changes: Any) -> tuple[ModuleType, ModelSettings]:
@@ -60,19 +63,23 @@ def write_dataset(folder: Path, num_images: int, num_validation: int = 5000) -> 
     folder.mkdir(parents=True)
     counts = {"train": num_images, "validation": num_validation, "test": 100}
     for number, (split, count) in enumerate(counts.items()):
-        array = open_memmap(folder / f"{split}_images.npy", mode="w+", dtype=np.uint8, shape=(count, *IMAGE_SHAPE))
+        array = open_memmap(
+            folder / f"{split}_images.npy", mode="w+", dtype=np.uint8, shape=(count, *IMAGE_SHAPE)
+        )
         for start in range(0, count, CHUNK_IMAGES):
             part = array[start : start + CHUNK_IMAGES]
             part[:] = blobs(len(part), seed=1_000_000 * number + start)
         array.flush()
-        np.save(folder / f"{split}_labels.npy", np.arange(count, dtype=np.int64) % 2, allow_pickle=False)
-    arrays = [array for split in counts for array in images.read_split(folder, split)]
+        np.save(
+            folder / f"{split}_labels.npy", np.arange(count, dtype=np.int64) % 2, allow_pickle=False
+        )
+    content = [array for split in counts for array in arrays.read_split(folder, split)]
     description = {
         "name": DATA_NAME,
         "image_shape": IMAGE_SHAPE,
         "class_names": ["even", "odd"],
         "num_images": counts,
-        "sha256": images.digest(*arrays),
+        "sha256": arrays.digest(*content),
         "licence": "none",
         "citation": "generated for the benchmark",
     }

@@ -12,8 +12,8 @@ import networkx as nx
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 
-from genlab import plugins
-from genlab.params import Params
+from genlab.settings import plugins
+from genlab.settings.params import Params
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "parameters.md"
@@ -40,18 +40,33 @@ def page() -> str:
     """Returns the page."""
     values = YAML().load(ROOT / "params.yaml")
     schema = Params.model_json_schema()
-    loose = [Row(key, values[key], *_about(schema["properties"][key], values, key)) for key in ("seed", "profile")]
+    loose = [
+        Row(key, values[key], *_about(schema["properties"][key], values, key))
+        for key in ("seed", "profile")
+    ]
     parts = [HEAD, _table(loose)]
     for section, content in values.items():
         if isinstance(content, CommentedMap) and section not in (*OVERLAYS, "models", "tune"):
-            rows = _rows(content, _resolve(schema["properties"][section], schema), schema, f"{section}.")
+            rows = _rows(
+                content, _resolve(schema["properties"][section], schema), schema, f"{section}."
+            )
             comment = _comment(values, section)
-            parts += [f"## {section}\n", comment and f"{comment[0].upper()}{comment[1:]}.\n", _table(rows)]
-    parts += ["## evaluation.metrics\n", "One file each in `src/genlab/metrics`; see [metrics.md](metrics.md).\n"]
+            parts += [
+                f"## {section}\n",
+                comment and f"{comment[0].upper()}{comment[1:]}.\n",
+                _table(rows),
+            ]
+    parts += [
+        "## evaluation.metrics\n",
+        "One file each in `src/genlab/metrics`; see [metrics.md](metrics.md).\n",
+    ]
     parts.append(_table(_metrics(values["evaluation"]["metrics"])))
     for name, entry in values["models"].items():
         chapter = plugins.find("models", entry["kind"], "params.yaml").Settings.model_json_schema()
-        rows = (_explained(row, values["models"]) for row in _rows(entry, chapter, chapter, f"models.{name}."))
+        rows = (
+            _explained(row, values["models"])
+            for row in _rows(entry, chapter, chapter, f"models.{name}.")
+        )
         parts += [f"## models.{name}\n", _table(rows)]
     tuned = schema["$defs"]["Tune"]
     for name, entry in values["tune"].items():
@@ -59,7 +74,9 @@ def page() -> str:
     return "\n".join(part for part in parts if part)
 
 
-def _rows(values: CommentedMap, schema: Mapping[str, Any], root: Mapping[str, Any], prefix: str) -> Iterator[Row]:
+def _rows(
+    values: CommentedMap, schema: Mapping[str, Any], root: Mapping[str, Any], prefix: str
+) -> Iterator[Row]:
     for key, value in values.items():
         if prefix + key == "evaluation.metrics":
             continue
@@ -103,7 +120,12 @@ def _comment(values: CommentedMap, key: str) -> str:
     return lines[0].lstrip("# ").strip() if lines else ""
 
 
-SIGNS = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
+SIGNS = {
+    "minimum": "at least",
+    "exclusiveMinimum": "above",
+    "maximum": "at most",
+    "exclusiveMaximum": "below",
+}
 
 
 def _allowed(field: Mapping[str, Any]) -> str:
@@ -113,7 +135,9 @@ def _allowed(field: Mapping[str, Any]) -> str:
     if "anyOf" in field:
         return " or ".join(_allowed(part) for part in field["anyOf"])
     limits = [f"{sign} {field[name]:g}" for name, sign in SIGNS.items() if name in field]
-    kind = {"null": "null", "array": "list", "object": "map", "integer": "whole number"}.get(field.get("type", ""), "")
+    kind = {"null": "null", "array": "list", "object": "map", "integer": "whole number"}.get(
+        field.get("type", ""), ""
+    )
     return " ".join([kind or field.get("type", "any"), " and ".join(limits)]).strip()
 
 
@@ -145,12 +169,16 @@ def pipeline_page() -> str:
     """Returns the page of the pipeline: the stages, and the fewest arrows that say what needs what."""
     dvc = [sys.executable, "-m", "dvc", "dag", "--mermaid"]
     said = subprocess.run(dvc, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    names = {node: name.partition("@")[0] for node, name in re.findall(r'(node\d+)\["(.+?)"\]', said)}
+    names = {
+        node: name.partition("@")[0] for node, name in re.findall(r'(node\d+)\["(.+?)"\]', said)
+    }
     graph = nx.DiGraph()
     for first, second in re.findall(r"(node\d+)-->(node\d+)", said):
         graph.add_edge(names[first], names[second])
     order = {name: place for place, name in enumerate(YAML().load(ROOT / "dvc.yaml")["stages"])}
-    edges = sorted(nx.transitive_reduction(graph).edges, key=lambda edge: [order[name] for name in edge])
+    edges = sorted(
+        nx.transitive_reduction(graph).edges, key=lambda edge: [order[name] for name in edge]
+    )
     per_model = {name for node, name in names.items() if f'{node}["{name}@' in said}
     boxes = [f'    {name}["{name}{" per model" if name in per_model else ""}"]' for name in order]
     arrows = [f"    {first} --> {second}" for first, second in edges]

@@ -37,7 +37,9 @@ def run(place: Path) -> NotebookNode:
     shutil.copy(ROOT / "params.yaml", place)
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     client = NotebookClient(notebook, timeout=SECONDS_PER_CELL, kernel_name="python3")
-    with _environment(DVC_ROOT=str(place), PYTHONPATH=str(ROOT / "src"), TQDM_DISABLE="1", GENLAB_QUIET="1"):
+    with _environment(
+        DVC_ROOT=str(place), PYTHONPATH=str(ROOT / "src"), TQDM_DISABLE="1", GENLAB_QUIET="1"
+    ):
         client.execute(cwd=str(place))
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)  # the time of day

@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from genlab.params import Params, build_section, read_yaml
+from genlab.settings.params import Params, build_section, read_yaml
 
 ROOT = Path(__file__).parents[1]
-MIRROR = os.environ.get("GENLAB_DATA_MIRROR", ROOT / "../shared/datasets")  # read before a test clears it
+MIRROR = os.environ.get(
+    "GENLAB_DATA_MIRROR", ROOT / "../shared/datasets"
+)  # read before a test clears it
 
 
 def pytest_configure() -> None:
@@ -23,10 +25,16 @@ def pytest_configure() -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[pytest.TestReport]:
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Iterator[pytest.TestReport]:
     """Turns a skip into a failure where all components must be there (`GENLAB_REQUIRE_ALL=1`, as in CI)."""
     report = yield
-    if report.skipped and os.environ.get("GENLAB_REQUIRE_ALL") == "1" and not hasattr(report, "wasxfail"):
+    if (
+        report.skipped
+        and os.environ.get("GENLAB_REQUIRE_ALL") == "1"
+        and not hasattr(report, "wasxfail")
+    ):
         report.outcome = "failed"
         report.longrepr = f"GENLAB_REQUIRE_ALL=1 forbids skipping {item.nodeid}: {report.longrepr}"
     return report
@@ -42,7 +50,9 @@ def params() -> Params:
 @pytest.fixture
 def change_data(params: Params) -> Callable[..., Params]:
     """Returns a function that gives the parameters with other values in the section `data`."""
-    return lambda **values: params.model_copy(update={"data": params.data.model_copy(update=values)})
+    return lambda **values: params.model_copy(
+        update={"data": params.data.model_copy(update=values)}
+    )
 
 
 @pytest.fixture
@@ -59,7 +69,9 @@ def mnist_mirror() -> str:
     """Returns the mirror that holds the four original archives of MNIST."""
     mirror = Path(MIRROR)
     if not (mirror / "mnist" / "train-images-idx3-ubyte.gz").is_file():
-        pytest.skip("needs the MNIST archives: set GENLAB_DATA_MIRROR to a folder that has them in mnist/")
+        pytest.skip(
+            "needs the MNIST archives: set GENLAB_DATA_MIRROR to a folder that has them in mnist/"
+        )
     return str(mirror.resolve())
 
 

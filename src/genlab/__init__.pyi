@@ -1,6 +1,6 @@
-from genlab.pictures import Pictures as Pictures
-from genlab.workbench import fetch as fetch
-from genlab.workbench import load as load
-from genlab.workbench import train as train
+from genlab.api import fetch as fetch
+from genlab.api import load as load
+from genlab.api import train as train
+from genlab.imaging.pictures import Pictures as Pictures
 
 __version__: str

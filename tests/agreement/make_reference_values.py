@@ -14,19 +14,32 @@ from typing import Any
 from unittest.mock import MagicMock
 
 import numpy as np
-from reference_sets import DENSITY_NEIGHBOURS, NUM_GENERATED, PRECISION_NEIGHBOURS, ReferenceSets, make
+from reference_sets import (
+    DENSITY_NEIGHBOURS,
+    NUM_GENERATED,
+    PRECISION_NEIGHBOURS,
+    ReferenceSets,
+    make,
+)
 
 OUT = Path(__file__).parent / "reference_values.json"
 LIBRARIES = ("pytorch-fid", "torch-fidelity", "prdc", "scikit-image")
 OTHERS = ("torch", "numpy", "scipy", "scikit-learn")
-TORCHVISION = ("torchvision", *(f"torchvision.{name}" for name in ("datasets", "models", "transforms")))
+TORCHVISION = (
+    "torchvision",
+    *(f"torchvision.{name}" for name in ("datasets", "models", "transforms")),
+)
 TORCHVISION += ("torchvision.transforms.functional",)
 
 
 def pytorch_fid(sets: ReferenceSets) -> dict[str, Any]:
     from pytorch_fid.fid_score import calculate_frechet_distance
 
-    moments = [part for each in (sets.real, sets.generated) for part in (each.mean(axis=0), np.cov(each, rowvar=False))]
+    moments = [
+        part
+        for each in (sets.real, sets.generated)
+        for part in (each.mean(axis=0), np.cov(each, rowvar=False))
+    ]
     return {"frechet_distance": float(calculate_frechet_distance(*moments))}
 
 
@@ -37,9 +50,15 @@ def torch_fidelity(sets: ReferenceSets) -> dict[str, Any]:
     real, generated = torch.from_numpy(sets.real), torch.from_numpy(sets.generated)
     statistics = (metric_fid.fid_features_to_statistics(each) for each in (real, generated))
     distance = metric_fid.fid_statistics_to_metric(*statistics, verbose=False)
-    whole = {"kid_subsets": 1, "kid_subset_size": NUM_GENERATED, "verbose": False}  # its one subset is all images
+    whole = {
+        "kid_subsets": 1,
+        "kid_subset_size": NUM_GENERATED,
+        "verbose": False,
+    }  # its one subset is all images
     kernel = metric_kid.kid_features_to_metric(real[:NUM_GENERATED], generated, **whole)
-    regions = metric_prc.prc_features_to_metric(generated, real, prc_neighborhood=PRECISION_NEIGHBOURS, verbose=False)
+    regions = metric_prc.prc_features_to_metric(
+        generated, real, prc_neighborhood=PRECISION_NEIGHBOURS, verbose=False
+    )
     return {
         "frechet_distance": distance[metric_fid.KEY_METRIC_FID],
         "kernel_distance": float(kernel[metric_kid.KEY_METRIC_KID_MEAN]),
@@ -51,7 +70,10 @@ def torch_fidelity(sets: ReferenceSets) -> dict[str, Any]:
 def prdc(sets: ReferenceSets) -> dict[str, Any]:
     from prdc import compute_prdc
 
-    few, more = (compute_prdc(sets.real, sets.generated, k) for k in (PRECISION_NEIGHBOURS, DENSITY_NEIGHBOURS))
+    few, more = (
+        compute_prdc(sets.real, sets.generated, k)
+        for k in (PRECISION_NEIGHBOURS, DENSITY_NEIGHBOURS)
+    )
     values = {name: few[name] for name in ("precision", "recall")} | {
         name: more[name] for name in ("density", "coverage")
     }
@@ -62,26 +84,39 @@ def scikit_image(sets: ReferenceSets) -> dict[str, Any]:
     from skimage import metrics
 
     values: dict[str, Any] = {}
-    as_wang = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 1.0}
+    as_wang = {
+        "gaussian_weights": True,
+        "sigma": 1.5,
+        "use_sample_covariance": False,
+        "data_range": 1.0,
+    }
     for name, pictures in sets.pictures.items():
         wide = (array.astype(np.float64) for array in (pictures, sets.reconstructions[name]))
         pairs = list(zip(*wide, strict=True))
         values[f"structural_similarity_{name}"] = [
-            float(metrics.structural_similarity(*pair, channel_axis=-1, **as_wang)) for pair in pairs
+            float(metrics.structural_similarity(*pair, channel_axis=-1, **as_wang))
+            for pair in pairs
         ]
-        values[f"psnr_{name}"] = [float(metrics.peak_signal_noise_ratio(*pair, data_range=1.0)) for pair in pairs]
+        values[f"psnr_{name}"] = [
+            float(metrics.peak_signal_noise_ratio(*pair, data_range=1.0)) for pair in pairs
+        ]
         values[f"mse_{name}"] = [float(metrics.mean_squared_error(*pair)) for pair in pairs]
     return values
 
 
 def main() -> None:
     """Writes the values, the versions, and the checksum of the sets."""
-    sys.modules.update({name: MagicMock() for name in TORCHVISION})  # imported for networks that are not used here
+    sys.modules.update(
+        {name: MagicMock() for name in TORCHVISION}
+    )  # imported for networks that are not used here
     sets = make()
     asked = (pytorch_fid, torch_fidelity, prdc, scikit_image)
     values = {library: ask(sets) for library, ask in zip(LIBRARIES, asked, strict=True)}
     versions = {name: version(name) for name in (*LIBRARIES, *OTHERS)}
-    OUT.write_text(json.dumps({"versions": versions, "checksum": sets.checksum(), "values": values}, indent=1) + "\n")
+    OUT.write_text(
+        json.dumps({"versions": versions, "checksum": sets.checksum(), "values": values}, indent=1)
+        + "\n"
+    )
 
 
 if __name__ == "__main__":

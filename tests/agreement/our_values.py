@@ -8,9 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from reference_sets import DENSITY_NEIGHBOURS, NUM_GENERATED, PRECISION_NEIGHBOURS, ReferenceSets, make
+from reference_sets import (
+    DENSITY_NEIGHBOURS,
+    NUM_GENERATED,
+    PRECISION_NEIGHBOURS,
+    ReferenceSets,
+    make,
+)
 
-from genlab.measures import Reconstructions, Samples
+from genlab.measurement.evidence import Reconstructions, Samples
 from genlab.metrics import (
     density_coverage,
     frechet_distance,
@@ -27,17 +33,25 @@ def compute(sets: ReferenceSets) -> dict[str, Any]:
     """Returns our values by name: numbers, or arrays with one number per picture."""
     classes = (np.zeros(len(features), np.int64) for features in (sets.real, sets.generated))
     samples = Samples(sets.real, sets.generated, *classes, num_classes=0)
-    whole = Samples(sets.real[:NUM_GENERATED], sets.generated, *(samples.generated_classes,) * 2, num_classes=0)
+    whole = Samples(
+        sets.real[:NUM_GENERATED], sets.generated, *(samples.generated_classes,) * 2, num_classes=0
+    )
     all_at_once = kernel_distance.Settings(num_subsets=1, subset_size=NUM_GENERATED)
     values: dict[str, Any] = {
         **frechet_distance.compute(samples, frechet_distance.Settings(num_sizes=2)),
         **kernel_distance.compute(whole, all_at_once),
-        **precision_recall.compute(samples, precision_recall.Settings(num_neighbours=PRECISION_NEIGHBOURS)),
-        **density_coverage.compute(samples, density_coverage.Settings(num_neighbours=DENSITY_NEIGHBOURS)),
+        **precision_recall.compute(
+            samples, precision_recall.Settings(num_neighbours=PRECISION_NEIGHBOURS)
+        ),
+        **density_coverage.compute(
+            samples, density_coverage.Settings(num_neighbours=DENSITY_NEIGHBOURS)
+        ),
     }
     for name, pictures in sets.pictures.items():
         pairs = Reconstructions(pictures, sets.reconstructions[name])
-        values[f"structural_similarity_{name}"] = structural_similarity.compute(pairs)["structural_similarity"]
+        values[f"structural_similarity_{name}"] = structural_similarity.compute(pairs)[
+            "structural_similarity"
+        ]
         values[f"psnr_{name}"] = reconstruction_error.compute(pairs)["psnr"]
         values[f"mse_{name}"] = reconstruction_error.compute(pairs)["mse"]
     return values
@@ -50,7 +64,9 @@ def main() -> None:
     for library, values in REFERENCE["values"].items():
         for name, theirs in values.items():
             difference = np.abs(np.subtract(ours[name], theirs)).max()
-            label = f"`{name}` | {np.mean(ours[name]):.10g} | {np.mean(theirs):.10g} | {difference:.1e}"
+            label = (
+                f"`{name}` | {np.mean(ours[name]):.10g} | {np.mean(theirs):.10g} | {difference:.1e}"
+            )
             print(f"| {label} | {library} {REFERENCE['versions'][library]} |")
 
 

@@ -13,7 +13,9 @@ VALUES: dict[str, dict[str, Any]] = REFERENCE["values"]
 @pytest.fixture(scope="module")
 def sets() -> ReferenceSets:
     found = make()
-    assert found.checksum() == pytest.approx(REFERENCE["checksum"], rel=1e-6), "run make_reference_values.py again"
+    assert found.checksum() == pytest.approx(REFERENCE["checksum"], rel=1e-6), (
+        "run make_reference_values.py again"
+    )
     return found
 
 
@@ -22,7 +24,9 @@ def ours(sets: ReferenceSets) -> dict[str, Any]:
     return our_values.compute(sets)
 
 
-@pytest.mark.parametrize(("library", "name"), [(library, name) for library in VALUES for name in VALUES[library]])
+@pytest.mark.parametrize(
+    ("library", "name"), [(library, name) for library in VALUES for name in VALUES[library]]
+)
 def test_agrees(ours: dict[str, Any], library: str, name: str) -> None:
     assert ours[name] == pytest.approx(VALUES[library][name], rel=1e-6, abs=1e-9)
 
@@ -30,5 +34,16 @@ def test_agrees(ours: dict[str, Any], library: str, name: str) -> None:
 def test_versions_are_known_and_nothing_is_left_out() -> None:
     assert VALUES.keys() <= REFERENCE["versions"].keys()
     names = {name for values in VALUES.values() for name in values}
-    assert names >= {"frechet_distance", "kernel_distance", "precision", "recall", "density", "coverage"}
-    assert names >= {f"{name}_{kind}" for name in ("structural_similarity", "psnr") for kind in ("grey", "colour")}
+    assert names >= {
+        "frechet_distance",
+        "kernel_distance",
+        "precision",
+        "recall",
+        "density",
+        "coverage",
+    }
+    assert names >= {
+        f"{name}_{kind}"
+        for name in ("structural_similarity", "psnr")
+        for kind in ("grey", "colour")
+    }

@@ -9,8 +9,9 @@ from typing import Any
 
 import click
 
-from genlab import __version__, stopping
-from genlab.errors import InputError
+from genlab import __version__
+from genlab.runtime import stopping
+from genlab.runtime.errors import InputError
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 FOLDER = click.Path(path_type=Path)
@@ -23,10 +24,14 @@ def path_option(name: str, description: str) -> Callable[[Any], Any]:
 
 
 def _complete_model(context: click.Context, parameter: click.Parameter, begun: str) -> list[str]:
-    from genlab.overlays import read_yaml
+    from genlab.settings.overlays import read_yaml
 
     try:
-        return [name for name in read_yaml(Path("params.yaml")).get("models", {}) if name.startswith(begun)]
+        return [
+            name
+            for name in read_yaml(Path("params.yaml")).get("models", {})
+            if name.startswith(begun)
+        ]
     except InputError:
         return []
 
@@ -43,12 +48,20 @@ class OneLineErrors(click.Group):
         try:
             return super().invoke(ctx)
         except (InputError, FloatingPointError) as error:
-            message = " ".join(str(error).split()) if isinstance(error, FloatingPointError) else str(error)
+            message = (
+                " ".join(str(error).split())
+                if isinstance(error, FloatingPointError)
+                else str(error)
+            )
             click.echo(f"error: {message}", err=True)
             ctx.exit(1)
         except (KeyboardInterrupt, stopping.Stopped) as stop:
             click.echo("\nstopped; the same command goes on where it can", err=True)
-            ctx.exit(stopping.SIGTERM_EXIT_CODE if isinstance(stop, stopping.Stopped) else stopping.SIGINT_EXIT_CODE)
+            ctx.exit(
+                stopping.SIGTERM_EXIT_CODE
+                if isinstance(stop, stopping.Stopped)
+                else stopping.SIGINT_EXIT_CODE
+            )
         except Exception as error:
             if full := _full_disk(error):
                 click.echo(
@@ -70,7 +83,11 @@ class OneLineErrors(click.Group):
         """Writes the subcommands by topic: what the module of each calls `TOPIC`, in the order of their definition."""
         topics: dict[str, list[tuple[str, str]]] = {}
         for name, command in self.commands.items():
-            topic = getattr(sys.modules[command.callback.__module__], "TOPIC", "More") if command.callback else "More"
+            topic = (
+                getattr(sys.modules[command.callback.__module__], "TOPIC", "More")
+                if command.callback
+                else "More"
+            )
             topics.setdefault(topic, []).append((name, command.get_short_help_str(limit=90)))
         for topic, rows in topics.items():
             with formatter.section(topic):
@@ -93,8 +110,16 @@ def _full_disk(error: BaseException | None) -> OSError | None:
     epilog=EXIT_CODES,
 )
 @click.version_option(__version__)
-@click.option("-q", "--quiet", is_flag=True, envvar="GENLAB_QUIET", help="Only results, warnings and errors.")
-@click.option("-v", "--verbose", is_flag=True, envvar="GENLAB_VERBOSE", help="What TensorFlow and MLflow say, too.")
+@click.option(
+    "-q", "--quiet", is_flag=True, envvar="GENLAB_QUIET", help="Only results, warnings and errors."
+)
+@click.option(
+    "-v",
+    "--verbose",
+    is_flag=True,
+    envvar="GENLAB_VERBOSE",
+    help="What TensorFlow and MLflow say, too.",
+)
 @click.pass_context
 def main(context: click.Context, quiet: bool, verbose: bool) -> None:
     """Models of images: `make run` goes from images to a report, `dvc repro` makes what is stale.
@@ -102,7 +127,9 @@ def main(context: click.Context, quiet: bool, verbose: bool) -> None:
     GENLAB_QUIET=1 and GENLAB_VERBOSE=1 do the same as the options, also under DVC. NO_COLOR is obeyed.
     """
     stopping.install()
-    context.color = False if os.environ.get("NO_COLOR") else None  # None: colours in a terminal alone
+    context.color = (
+        False if os.environ.get("NO_COLOR") else None
+    )  # None: colours in a terminal alone
     os.environ.update(_voices(quiet, verbose, sys.stderr.isatty()))
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
@@ -114,14 +141,22 @@ def _voices(quiet: bool, verbose: bool, is_terminal: bool) -> dict[str, str]:
         raise InputError("--quiet must be given without --verbose. Received: both. Leave one out.")
     voices = {} if is_terminal and not quiet else {"TQDM_DISABLE": "1"}
     if quiet:
-        return voices | {"GENLAB_QUIET": "1", "TF_CPP_MIN_LOG_LEVEL": "3", "MLFLOW_LOGGING_LEVEL": "ERROR"}
+        return voices | {
+            "GENLAB_QUIET": "1",
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+            "MLFLOW_LOGGING_LEVEL": "ERROR",
+        }
     if verbose:
-        return voices | {"GENLAB_VERBOSE": "1", "TF_CPP_MIN_LOG_LEVEL": "0", "MLFLOW_LOGGING_LEVEL": "INFO"}
+        return voices | {
+            "GENLAB_VERBOSE": "1",
+            "TF_CPP_MIN_LOG_LEVEL": "0",
+            "MLFLOW_LOGGING_LEVEL": "INFO",
+        }
     return voices
 
 
 def load_params() -> Any:
     """Returns the merged `params.yaml` of the working directory."""
-    from genlab import params
+    from genlab.settings import params
 
     return params.load()

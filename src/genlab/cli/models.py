@@ -6,8 +6,8 @@ from pathlib import Path
 import click
 
 from genlab.cli.group import FOLDER, load_params, main, model_argument
-from genlab.errors import InputError
-from genlab.quiet import import_tensorflow
+from genlab.runtime.errors import InputError
+from genlab.runtime.native_output import import_tensorflow
 
 TOPIC = "With a trained model"
 
@@ -15,16 +15,34 @@ TOPIC = "With a trained model"
 @main.command()
 @model_argument
 @click.option("--num-images", type=click.IntRange(min=1), default=64, show_default=True)
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same images.")
-@click.option("--source", type=click.Choice(["prior", "fitted"]), default="prior", show_default=True)
-@click.option("--models", type=FOLDER, default="models", show_default=True, help="Folder of all trained models.")
 @click.option(
-    "--out", type=FOLDER, required=True, help="An .npz (array `images`, uint8 NHWC), or a new folder for PNGs."
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Same seed, same images.",
+)
+@click.option(
+    "--source", type=click.Choice(["prior", "fitted"]), default="prior", show_default=True
+)
+@click.option(
+    "--models",
+    type=FOLDER,
+    default="models",
+    show_default=True,
+    help="Folder of all trained models.",
+)
+@click.option(
+    "--out",
+    type=FOLDER,
+    required=True,
+    help="An .npz (array `images`, uint8 NHWC), or a new folder for PNGs.",
 )
 def generate(model: str, num_images: int, seed: int, source: str, models: Path, out: Path) -> None:
     """Generate images with a trained MODEL: `vae`, or models:/vae@champion."""
     import_tensorflow()
-    from genlab import generation, tracking
+    from genlab import tracking
+    from genlab.workflows import generation
 
     generation.generate(tracking.trained_folder(model, models), num_images, seed, source, out)
     click.echo(f"{num_images} images: {out}")
@@ -32,14 +50,27 @@ def generate(model: str, num_images: int, seed: int, source: str, models: Path, 
 
 @main.command()
 @model_argument
-@click.option("--split", type=click.Choice(["train", "validation", "test"]), default="test", show_default=True)
-@click.option("--models", type=FOLDER, default="models", show_default=True, help="Folder of all trained models.")
-@click.option("--images", type=FOLDER, default="data/images", show_default=True, help="The fetched data set.")
-@click.option("--out", type=FOLDER, required=True, help="An .npz: `images` and `reconstructions`, uint8 NHWC.")
+@click.option(
+    "--split", type=click.Choice(["train", "validation", "test"]), default="test", show_default=True
+)
+@click.option(
+    "--models",
+    type=FOLDER,
+    default="models",
+    show_default=True,
+    help="Folder of all trained models.",
+)
+@click.option(
+    "--images", type=FOLDER, default="data/images", show_default=True, help="The fetched data set."
+)
+@click.option(
+    "--out", type=FOLDER, required=True, help="An .npz: `images` and `reconstructions`, uint8 NHWC."
+)
 def reconstruct(model: str, split: str, models: Path, images: Path, out: Path) -> None:
     """Reconstruct the images of a split with a trained MODEL: `vae`, or models:/vae@champion."""
     import_tensorflow()
-    from genlab import generation, tracking
+    from genlab import tracking
+    from genlab.workflows import generation
 
     generation.reconstruct(tracking.trained_folder(model, models), images, split, out)
     click.echo(f"the {split} images and their reconstructions: {out}")
@@ -49,22 +80,40 @@ def _numbers(context: click.Context, option: click.Parameter, text: str) -> list
     try:
         return [float(part) for part in text.split(",")]
     except ValueError:
-        raise InputError(f"--kl-weights must be numbers with commas. Received: {text!r}. See --kl-weights.") from None
+        raise InputError(
+            f"--kl-weights must be numbers with commas. Received: {text!r}. See --kl-weights."
+        ) from None
 
 
 @main.command("rate-distortion")
 @model_argument
 @click.option("--kl-weights", callback=_numbers, default="0.25,0.5,1,2,4", show_default=True)
-@click.option("--steps", type=click.IntRange(min=1), help="Of each training; the model's own when not given.")
-@click.option("--images", type=FOLDER, default="data/images", show_default=True, help="The fetched data set.")
-@click.option("--features", type=FOLDER, default="data/features", show_default=True, help="The feature extractor.")
-@click.option("--out", type=FOLDER, default="reports/rate_distortion", show_default=True, help="Table, figure, models.")
+@click.option(
+    "--steps", type=click.IntRange(min=1), help="Of each training; the model's own when not given."
+)
+@click.option(
+    "--images", type=FOLDER, default="data/images", show_default=True, help="The fetched data set."
+)
+@click.option(
+    "--features",
+    type=FOLDER,
+    default="data/features",
+    show_default=True,
+    help="The feature extractor.",
+)
+@click.option(
+    "--out",
+    type=FOLDER,
+    default="reports/rate_distortion",
+    show_default=True,
+    help="Table, figure, models.",
+)
 def rate_distortion(
     model: str, kl_weights: list[float], steps: int | None, images: Path, features: Path, out: Path
 ) -> None:
     """Train MODEL once for each weight of the KL, and draw distortion over rate."""
     import_tensorflow()
-    from genlab import rate_distortion as study
+    from genlab.workflows import rate_distortion as study
 
     for point in study.run(load_params(), model, kl_weights, steps, images, features, out):
         click.echo("  ".join(f"{name} {value:.6g}" for name, value in point._asdict().items()))

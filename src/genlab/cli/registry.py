@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from genlab.cli.group import FOLDER, main, model_argument
-from genlab.quiet import import_tensorflow
+from genlab.runtime.native_output import import_tensorflow
 
 TOPIC = "With a trained model"
 
@@ -16,16 +16,39 @@ NOT_BETTER_EXIT_CODE = 3
 
 @main.command()
 @model_argument
-@click.option("--by", default="frechet_distance", show_default=True, help="The metric that decides; or its whole name.")
-@click.option("--force", "reason", default="", metavar="REASON", help="Promote whatever the scores say; it is kept.")
-@click.option("--models", type=FOLDER, default="models", show_default=True, help="Folder of all trained models.")
-@click.option("--scores", type=FOLDER, default="reports/scores", show_default=True, help="Folder of all scores.")
+@click.option(
+    "--by",
+    default="frechet_distance",
+    show_default=True,
+    help="The metric that decides; or its whole name.",
+)
+@click.option(
+    "--force",
+    "reason",
+    default="",
+    metavar="REASON",
+    help="Promote whatever the scores say; it is kept.",
+)
+@click.option(
+    "--models",
+    type=FOLDER,
+    default="models",
+    show_default=True,
+    help="Folder of all trained models.",
+)
+@click.option(
+    "--scores",
+    type=FOLDER,
+    default="reports/scores",
+    show_default=True,
+    help="Folder of all scores.",
+)
 def promote(model: str, by: str, reason: str, models: Path, scores: Path) -> None:
     """Make the trained MODEL the champion of its name in MLflow's registry, if its scores are better.
 
     Exits with 0 where it is the champion now, with 3 where its scores are not better, with 1 where it has none.
     """
-    from genlab import promotion
+    from genlab.workflows import promotion
 
     outcome = promotion.promote(models / model, scores / model, by, reason)
     click.echo(outcome.words)
@@ -35,13 +58,19 @@ def promote(model: str, by: str, reason: str, models: Path, scores: Path) -> Non
 @main.command()
 @model_argument
 @click.option("--format", "name", type=click.Choice(["savedmodel", "onnx"]), required=True)
-@click.option("--models", type=FOLDER, default="models", show_default=True, help="Folder of all trained models.")
+@click.option(
+    "--models",
+    type=FOLDER,
+    default="models",
+    show_default=True,
+    help="Folder of all trained models.",
+)
 @click.option("--out", type=FOLDER, required=True, help="A new folder, or an earlier export.")
 def export(model: str, name: str, models: Path, out: Path) -> None:
     """Write the trained MODEL for other programs, checked against itself: TensorFlow's SavedModel, or ONNX."""
     import_tensorflow()
-    from genlab import export as writer
     from genlab import tracking
+    from genlab.workflows import export as writer
 
     writer.export(tracking.trained_folder(model, models), name, out)
     click.echo(f"{model} as {name}, with export.json: {out}")

@@ -6,8 +6,8 @@ from pathlib import Path
 import click
 
 from genlab.cli.group import FOLDER, load_params, main, model_argument, path_option
-from genlab.errors import InputError
-from genlab.quiet import import_tensorflow
+from genlab.runtime.errors import InputError
+from genlab.runtime.native_output import import_tensorflow
 
 TOPIC = "The stages, one after the other: dvc.yaml gives them their paths"
 
@@ -61,8 +61,12 @@ def floor(images: Path, features: Path, out: Path) -> None:
 @path_option("--features", "Folder of the feature extractor, for `monitor: frechet_distance`.")
 @path_option("--out", "Folder of the trained model.")
 @path_option("--timings", "Folder for seconds and speed, not hashed by DVC.")
-@click.option("--no-wait", is_flag=True, help="Refuse where another process is at this very training.")
-def train(model: str, images: Path, features: Path, out: Path, timings: Path, no_wait: bool) -> None:
+@click.option(
+    "--no-wait", is_flag=True, help="Refuse where another process is at this very training."
+)
+def train(
+    model: str, images: Path, features: Path, out: Path, timings: Path, no_wait: bool
+) -> None:
     """Train MODEL, an entry of `models` in params.yaml."""
     import_tensorflow()
     from genlab.stages import train as stage
@@ -77,7 +81,9 @@ def train(model: str, images: Path, features: Path, out: Path, timings: Path, no
 @path_option("--floor", "Folder of the real-against-real scores.")
 @path_option("--scores", "Folder for metrics.json and scores.json.")
 @path_option("--pictures", "Folder for the pictures.")
-def evaluate(model: Path, images: Path, features: Path, floor: Path, scores: Path, pictures: Path) -> None:
+def evaluate(
+    model: Path, images: Path, features: Path, floor: Path, scores: Path, pictures: Path
+) -> None:
     """Score a trained model on the test images."""
     import_tensorflow()
     from genlab.stages import evaluate as stage
@@ -108,22 +114,28 @@ def _report_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @main.command()
-@click.option("--runs", help="Compare these runs of MLflow instead: ids, names or models, with commas.")
+@click.option(
+    "--runs", help="Compare these runs of MLflow instead: ids, names or models, with commas."
+)
 @_report_options
 @path_option("--out", "The page, HTML.")
 def report(runs: str | None, out: Path, **paths: Path | None) -> None:
     """Write the page that compares all models, and one for each; or, with --runs, any runs of MLflow."""
-    from genlab.stages import report as stage
+    from genlab import report as stage
 
     if runs is not None:
         names = [name.strip() for name in runs.split(",") if name.strip()]
         if not names:
-            raise InputError(f"--runs must name runs with commas. Received: {runs!r}. See: make ui.")
+            raise InputError(
+                f"--runs must name runs with commas. Received: {runs!r}. See: make ui."
+            )
         stage.compare(names, out)
         click.echo(f"the comparison: {out}")
         return
     if missing := next((name for name, path in paths.items() if path is None), None):
-        raise click.UsageError(f"Missing option '--{missing.replace('_', '-')}'; dvc repro report gives them all.")
+        raise click.UsageError(
+            f"Missing option '--{missing.replace('_', '-')}'; dvc repro report gives them all."
+        )
     stage.run(load_params(), **{name: path for name, path in paths.items() if path}, out=out)
 
 
@@ -132,7 +144,7 @@ def report(runs: str | None, out: Path, **paths: Path | None) -> None:
 @click.option("--profile", help="As if `profile` were this.")
 def check(data: str | None, profile: str | None) -> None:
     """Check names and sections of params.yaml; say what it runs on."""
-    from genlab import params, plugins
+    from genlab.settings import params, plugins
 
     values = params.load(data_name=data, profile=profile)
     plugins.check("data", values.data.name, "params.yaml: data.name")

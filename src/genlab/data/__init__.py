@@ -1,1 +1,1 @@
-"""The data sets, one file each: where the files come from, and how they become arrays."""
+"""How images come onto the disk: downloads, splits, and what valid images are."""

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from genlab import workspace
 from genlab.doctor.finding import ERROR, OK, WARNING, Finding
+from genlab.runtime import workspace
 
 PYTHONS = ((3, 11), (3, 12), (3, 13))
 COMMANDS = ("python", "dvc", "mlflow", "genlab")
@@ -30,7 +30,12 @@ def python() -> Finding:
     if sys.version_info[:2] in PYTHONS:
         return Finding("python", OK, f"{version}, {sys.prefix}")
     known = ", ".join(f"{major}.{minor}" for major, minor in PYTHONS)
-    return Finding("python", ERROR, f"{version}; it must be one of {known}", "Run: make setup PYTHON=python3.12")
+    return Finding(
+        "python",
+        ERROR,
+        f"{version}; it must be one of {known}",
+        "Run: make setup PYTHON=python3.12",
+    )
 
 
 def packages() -> Finding:
@@ -38,7 +43,9 @@ def packages() -> Finding:
     is_gpu = (workspace.root() / ".venv" / ".installed-gpu").is_file()
     lock = workspace.root() / ("requirements-gpu.lock" if is_gpu else "requirements.lock")
     if not lock.is_file():
-        return Finding("packages", WARNING, f"no {lock.name} to compare with", "Run it in the repository.")
+        return Finding(
+            "packages", WARNING, f"no {lock.name} to compare with", "Run it in the repository."
+        )
     remedy = "Run: make setup GPU=1" if is_gpu else "Run: make setup"
     wrong = list(_differing(lock))
     missing = [name for name, _, found in wrong if not found]
@@ -77,7 +84,11 @@ def path() -> Finding:
     folder = Path(sys.prefix) / "bin"
     remedy = f'Run: export PATH="{folder}:$PATH"'
     places = {name: shutil.which(name) for name in COMMANDS}
-    wrong = [f"{name} is {place or 'not found'}" for name, place in places.items() if not _lies_in(place, folder)]
+    wrong = [
+        f"{name} is {place or 'not found'}"
+        for name, place in places.items()
+        if not _lies_in(place, folder)
+    ]
     if wrong:
         return Finding("path", WARNING, "; ".join(wrong), remedy)
     return Finding("path", OK, f"{', '.join(COMMANDS)} are those of {folder}")
@@ -93,17 +104,28 @@ def tensorflow() -> Finding:
     quiet = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
     try:
         done = subprocess.run(
-            command, env=quiet, capture_output=True, text=True, timeout=TENSORFLOW_SECONDS, check=False
+            command,
+            env=quiet,
+            capture_output=True,
+            text=True,
+            timeout=TENSORFLOW_SECONDS,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         says = f"its import takes more than {TENSORFLOW_SECONDS:g} seconds"
-        return Finding("tensorflow", WARNING, says, "Try again on a quiet machine; a training waits, too.")
+        return Finding(
+            "tensorflow", WARNING, says, "Try again on a quiet machine; a training waits, too."
+        )
     if done.returncode:
         said = (done.stderr.strip().splitlines() or [f"it ended with code {done.returncode}"])[-1]
         return Finding("tensorflow", ERROR, f"its import fails: {said}", "Run: make setup")
     version, gpus, has_cuda = done.stdout.strip().splitlines()[-1].split("|")
     says = f"{version}, {gpus}, {threads()} threads"
-    if gpus == "no GPU" and (has_nvidia := shutil.which("nvidia-smi")) and Path(has_nvidia).is_file():
+    if (
+        gpus == "no GPU"
+        and (has_nvidia := shutil.which("nvidia-smi"))
+        and Path(has_nvidia).is_file()
+    ):
         remedy = "See nvidia-smi and the driver." if has_cuda == "True" else "Run: make setup GPU=1"
         return Finding("tensorflow", WARNING, f"{says}; this machine has an NVIDIA driver", remedy)
     return Finding("tensorflow", OK, says)

@@ -3,8 +3,8 @@
 import shutil
 from pathlib import Path
 
-from genlab import workspace
 from genlab.doctor.finding import ERROR, OK, WARNING, Finding
+from genlab.runtime import workspace
 
 GIGABYTE = 2**30
 NEEDED_MEMORY = 2.0

@@ -7,16 +7,24 @@ import subprocess
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from genlab import downloads, plugins, workspace
-from genlab import params as parameters
+from genlab.data import downloads
 from genlab.doctor.finding import ERROR, OK, WARNING, Finding
-from genlab.errors import InputError
-from genlab.images import read_description
+from genlab.imaging.arrays import read_description
+from genlab.runtime import workspace
+from genlab.runtime.errors import InputError
+from genlab.settings import params as parameters
+from genlab.settings import plugins
 from genlab.tracking import store
 
 CONNECT_SECONDS = 3.0
 PORTS = {"http": 80, "https": 443, "ssh": 22, "sftp": 22, "webdav": 80, "webdavs": 443}
-DRIVERS = {"s3": "dvc-s3", "gs": "dvc-gs", "azure": "dvc-azure", "ssh": "dvc-ssh", "gdrive": "dvc-gdrive"}
+DRIVERS = {
+    "s3": "dvc-s3",
+    "gs": "dvc-gs",
+    "azure": "dvc-azure",
+    "ssh": "dvc-ssh",
+    "gdrive": "dvc-gdrive",
+}
 """Packages that DVC needs for an address of this form; they are not in the lock."""
 
 
@@ -28,20 +36,26 @@ def params() -> Finding:
             plugins.check("models", str(entry.get("kind")), f"params.yaml: models.{name}.kind")
     except InputError as error:
         return Finding("params", ERROR, str(error), "Mend params.yaml.")
-    return Finding("params", OK, f"data set {values.data.name}, profile {values.profile}, {', '.join(values.models)}")
+    return Finding(
+        "params",
+        OK,
+        f"data set {values.data.name}, profile {values.profile}, {', '.join(values.models)}",
+    )
 
 
 def data() -> Finding:
     """Whether the data set is there, or can be had."""
     try:
         values = parameters.load(workspace.root() / "params.yaml")
-        chapter = plugins.find("data", values.data.name, "params.yaml: data.name")
+        chapter = plugins.find("datasets", values.data.name, "params.yaml: data.name")
     except InputError:
         return Finding("data", WARNING, "not known while params.yaml is wrong", "Mend params.yaml.")
     name, fetched = values.data.name, workspace.root() / "data" / "images"
     if (fetched / "dataset.json").is_file() and read_description(fetched)["name"] == name:
         return Finding("data", OK, f"{name} is fetched: {fetched}")
-    missing = [file for file in chapter.FILES if not (workspace.downloads(name) / file.name).is_file()]
+    missing = [
+        file for file in chapter.FILES if not (workspace.downloads(name) / file.name).is_file()
+    ]
     if not missing:
         return Finding("data", OK, f"{name} needs no download")
     where = _source(name, missing[0].name, missing[0].addresses)
@@ -59,7 +73,9 @@ def _source(name: str, file: str, addresses: tuple[str, ...]) -> str:
         if any(place.is_file() for place in (folder / name / file, folder / file)):
             return str(folder)
     hosts = [mirror, *addresses] if "://" in mirror else addresses
-    return next((urlsplit(host).hostname or "" for host in dict.fromkeys(hosts) if answers(host)), "")
+    return next(
+        (urlsplit(host).hostname or "" for host in dict.fromkeys(hosts) if answers(host)), ""
+    )
 
 
 def tracker() -> Finding:
@@ -71,10 +87,19 @@ def tracker() -> Finding:
             return Finding("tracker", OK, f"{shown} answers")
         remedy = "Nothing is lost: trainings go on, and genlab sync sends the rest later."
         return Finding("tracker", WARNING, f"{shown} does not answer", remedy)
-    place = Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else workspace.root()
+    place = (
+        Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else workspace.root()
+    )
     if not os.access(place if place.exists() else place.parent, os.W_OK):
-        return Finding("tracker", ERROR, f"{shown} cannot be written", "See MLFLOW_TRACKING_URI and the rights.")
-    return Finding("tracker", OK, f"{shown} ({'there' if place.exists() else 'made by the first run'})")
+        return Finding(
+            "tracker",
+            ERROR,
+            f"{shown} cannot be written",
+            "See MLFLOW_TRACKING_URI and the rights.",
+        )
+    return Finding(
+        "tracker", OK, f"{shown} ({'there' if place.exists() else 'made by the first run'})"
+    )
 
 
 def remote() -> Finding:
@@ -87,11 +112,26 @@ def remote() -> Finding:
     url = config.get(f"'remote \"{name}\"'", "url", fallback="")
     scheme = urlsplit(url).scheme
     if scheme in PORTS and not answers(url):
-        return Finding("remote", WARNING, f"{name} ({store.address(url)}) does not answer", "dvc push waits for it.")
+        return Finding(
+            "remote",
+            WARNING,
+            f"{name} ({store.address(url)}) does not answer",
+            "dvc push waits for it.",
+        )
     if not scheme and not (workspace.root() / ".dvc" / url).is_dir():
-        return Finding("remote", WARNING, f"{name}: no folder {url}", f"Make it, or: dvc remote modify {name} url PATH")
+        return Finding(
+            "remote",
+            WARNING,
+            f"{name}: no folder {url}",
+            f"Make it, or: dvc remote modify {name} url PATH",
+        )
     if scheme in DRIVERS and not _has(DRIVERS[scheme]):
-        return Finding("remote", ERROR, f"{name} ({url}) needs {DRIVERS[scheme]}", f"pip install {DRIVERS[scheme]}")
+        return Finding(
+            "remote",
+            ERROR,
+            f"{name} ({url}) needs {DRIVERS[scheme]}",
+            f"pip install {DRIVERS[scheme]}",
+        )
     return Finding("remote", OK, f"{name} ({store.address(url)})")
 
 
@@ -107,7 +147,9 @@ def _has(package: str) -> bool:
 def git() -> Finding:
     """Whether DVC finds a repository with a commit, which experiments start from."""
     try:
-        head, changes = (_git(*words) for words in (("rev-parse", "--short", "HEAD"), ("status", "--porcelain")))
+        head, changes = (
+            _git(*words) for words in (("rev-parse", "--short", "HEAD"), ("status", "--porcelain"))
+        )
     except FileNotFoundError:
         return Finding("git", ERROR, "not installed", "Install git: DVC needs it.")
     except subprocess.TimeoutExpired:
@@ -117,13 +159,17 @@ def git() -> Finding:
         return Finding("git", ERROR, says, "Run it in a clone: dvc exp run starts from a commit.")
     number = len(changes.splitlines())
     if number:
-        return Finding("git", OK, f"{head}, {number} files changed since (experiments take them along)")
+        return Finding(
+            "git", OK, f"{head}, {number} files changed since (experiments take them along)"
+        )
     return Finding("git", OK, f"{head}, nothing changed since")
 
 
 def _git(*words: str) -> str:
     command = ["git", "-C", str(workspace.root()), *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=CONNECT_SECONDS, check=True).stdout.strip()
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=CONNECT_SECONDS, check=True
+    ).stdout.strip()
 
 
 def answers(address: str) -> bool:

@@ -18,7 +18,6 @@ intervals        how intervals are made
 
 from pathlib import Path
 
-from genlab import progress
 from genlab.evaluation import (
     evidence_bound,
     few_labels,
@@ -33,13 +32,22 @@ from genlab.evaluation import (
 from genlab.evaluation.panel import Panel
 from genlab.evaluation.scores import Scores
 from genlab.evaluation.task import Task
-from genlab.extraction import Extractor
-from genlab.params import Params
-from genlab.trained_model import TrainedModel
+from genlab.features.extractor import Extractor
+from genlab.runtime import progress
+from genlab.settings.params import Params
+from genlab.trained.model import TrainedModel
 
 __all__ = ["Panel", "Scores", "Task", "evaluate", "measure", "samples"]
 
-PARTS = (samples, reconstructions, evidence_bound, likelihood, representations, few_labels, outliers)
+PARTS = (
+    samples,
+    reconstructions,
+    evidence_bound,
+    likelihood,
+    representations,
+    few_labels,
+    outliers,
+)
 LOOKS = (interpolations, traversals)
 """What measures nothing: pictures for the page."""
 

@@ -5,11 +5,11 @@ import tensorflow as tf
 
 from genlab.evaluation.scores import Scores
 from genlab.evaluation.task import Task
-from genlab.extraction import in_batches
-from genlab.images import to_float
-from genlab.measures import EvidenceBound, Unavailable
+from genlab.imaging.arrays import to_float
+from genlab.measurement.evidence import EvidenceBound, Unavailable
 from genlab.metrics import latent_use
-from genlab.trained_model import TrainedModel
+from genlab.numerics.batches import in_batches
+from genlab.trained.model import TrainedModel
 
 BATCH_SIZE = 500
 """Every batch is filled up to this size: compiled once, and equal shapes give equal bits."""
@@ -18,7 +18,9 @@ GIVES = EvidenceBound
 
 def score(task: Task, scores: Scores) -> None:
     """Scores the bound, its terms and the use of the latent."""
-    protocol = task.protocol(len(task.real.labels), num_posterior_draws=1, likelihood=likelihood_of(task.model))
+    protocol = task.protocol(
+        len(task.real.labels), num_posterior_draws=1, likelihood=likelihood_of(task.model)
+    )
 
     def gather() -> EvidenceBound:
         found = evidence_bound(task.model, task.real.images, task.seed)
@@ -50,6 +52,8 @@ def evidence_bound(model: TrainedModel, images: np.ndarray, seed: int) -> Eviden
     floats = to_float(model.as_seen(np.asarray(images)))
     compiled = model.compiled("elbo_terms")
     losses, kls = in_batches(
-        lambda batch, start: compiled(tf.constant(batch), tf.constant([seed, start])), floats, BATCH_SIZE
+        lambda batch, start: compiled(tf.constant(batch), tf.constant([seed, start])),
+        floats,
+        BATCH_SIZE,
     )
     return EvidenceBound(losses, kls, model.encode(floats))

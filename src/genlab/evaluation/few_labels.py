@@ -11,15 +11,16 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from genlab import devices, optimization, seeds
 from genlab.evaluation.representations import check_classes
 from genlab.evaluation.scores import Scores
 from genlab.evaluation.task import Task
-from genlab.images import Split, to_float
-from genlab.measures import FewLabels, Unavailable
-from genlab.networks import Losses
-from genlab.params import FewLabels as Settings
-from genlab.trained_model import TrainedModel
+from genlab.imaging.arrays import Split, to_float
+from genlab.measurement.evidence import FewLabels, Unavailable
+from genlab.networks import devices, optimization
+from genlab.networks.trunks.trunks import Losses
+from genlab.settings import seeds
+from genlab.settings.params import FewLabels as Settings
+from genlab.trained.model import TrainedModel
 
 BATCH_SIZE = 500
 GIVES = FewLabels
@@ -38,7 +39,9 @@ def score(task: Task, scores: Scores) -> None:
     )
 
 
-def few_labels(model: TrainedModel, train: Split, test: Split, settings: Settings, seed: int) -> FewLabels:
+def few_labels(
+    model: TrainedModel, train: Split, test: Split, settings: Settings, seed: int
+) -> FewLabels:
     """Returns the classes that both classifiers predict of the test images.
 
     Args:
@@ -55,7 +58,9 @@ def few_labels(model: TrainedModel, train: Split, test: Split, settings: Setting
         raise Unavailable(f"{model.settings['kind']} has no encoder")
     check_classes(train, test)
     rows = choose(train.labels, settings.labels_per_class, seeds.derive(seed, "labelled"))
-    images, floats = (to_float(model.as_seen(np.asarray(part))) for part in (train.images[rows], test.images))
+    images, floats = (
+        to_float(model.as_seen(np.asarray(part))) for part in (train.images[rows], test.images)
+    )
     labels = np.asarray(train.labels[rows])
     num_classes = int(max(labels.max(), test.labels.max())) + 1
     scratch = build(model.model.encoder, num_classes, seeds.derive(seed, "weights"))
@@ -72,12 +77,18 @@ def choose(labels: np.ndarray, labels_per_class: int, seed: int) -> np.ndarray:
     """Returns the rows of at most `labels_per_class` images of each class, drawn without replacement, sorted."""
     generator = np.random.default_rng(seed)
     classes = (np.flatnonzero(labels == label) for label in np.unique(labels))
-    return np.sort(np.concatenate([generator.permutation(rows)[:labels_per_class] for rows in classes]))
+    return np.sort(
+        np.concatenate([generator.permutation(rows)[:labels_per_class] for rows in classes])
+    )
 
 
 def hidden_layers(encoder: keras.Model) -> list[Any]:
     """Returns an encoder's layers without those that give its outputs, in their order."""
-    return [layer for layer in encoder.layers if not any(layer.output is output for output in encoder.outputs)]
+    return [
+        layer
+        for layer in encoder.layers
+        if not any(layer.output is output for output in encoder.outputs)
+    ]
 
 
 def build(encoder: keras.Model, num_classes: int, seed: int) -> keras.Model:
@@ -89,7 +100,9 @@ def build(encoder: keras.Model, num_classes: int, seed: int) -> keras.Model:
     return keras.models.clone_model(keras.Model(encoder.input, logits))
 
 
-def _train(network: keras.Model, images: np.ndarray, labels: np.ndarray, settings: Settings, seed: int) -> None:
+def _train(
+    network: keras.Model, images: np.ndarray, labels: np.ndarray, settings: Settings, seed: int
+) -> None:
     optimizer = keras.optimizers.Adam(settings.learning_rate)
     optimizer.build(network.trainable_variables)
 
@@ -97,7 +110,11 @@ def _train(network: keras.Model, images: np.ndarray, labels: np.ndarray, setting
     def step(batch: tf.Tensor, targets: tf.Tensor) -> Losses:
         def compute_losses() -> Losses:
             logits = network(batch, training=True)
-            return {"loss": tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits))}
+            return {
+                "loss": tf.reduce_mean(
+                    tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
+                )
+            }
 
         return optimization.descend(compute_losses, network.trainable_variables, optimizer)
 
@@ -115,5 +132,8 @@ def _batches(num_images: int, size: int, steps: int, seed: int) -> np.ndarray:
 
 
 def _predict(network: keras.Model, images: np.ndarray) -> np.ndarray:
-    logits = [np.asarray(network(images[start : start + BATCH_SIZE])) for start in range(0, len(images), BATCH_SIZE)]
+    logits = [
+        np.asarray(network(images[start : start + BATCH_SIZE]))
+        for start in range(0, len(images), BATCH_SIZE)
+    ]
     return np.concatenate(logits).argmax(axis=1)

@@ -5,8 +5,8 @@ import numpy as np
 from genlab.evaluation import walks
 from genlab.evaluation.scores import Scores
 from genlab.evaluation.task import Task
-from genlab.images import to_uint8
-from genlab.interpolation import linear, spherical
+from genlab.imaging.arrays import to_uint8
+from genlab.numerics.interpolation import linear, spherical
 
 NUM_PAIRS = 5
 NUM_STEPS = 9
@@ -30,10 +30,16 @@ def draw(task: Task, scores: Scores) -> None:
         kept["originals"] = task.model.as_seen(np.asarray(task.real.images))[rows]
     else:
         ends = walks.draw(task, 2 * len(pairs), "interpolations")
-        kept["names"] = np.array([[f"draw {2 * index + 1}", f"draw {2 * index + 2}"] for index in range(len(pairs))])
-    latents = np.concatenate([path(first, last, NUM_STEPS) for first, last in ends.reshape(len(pairs), 2, -1)])
+        kept["names"] = np.array(
+            [[f"draw {2 * index + 1}", f"draw {2 * index + 2}"] for index in range(len(pairs))]
+        )
+    latents = np.concatenate(
+        [path(first, last, NUM_STEPS) for first, last in ends.reshape(len(pairs), 2, -1)]
+    )
     images = to_uint8(task.model.decode(latents))
-    scores.arrays["interpolations"] = kept | {"images": images.reshape(len(pairs), NUM_STEPS, *images.shape[1:])}
+    scores.arrays["interpolations"] = kept | {
+        "images": images.reshape(len(pairs), NUM_STEPS, *images.shape[1:])
+    }
 
 
 def _pairs(task: Task) -> list[tuple[walks.Named, walks.Named]]:

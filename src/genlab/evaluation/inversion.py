@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from genlab.params import Inversion
+from genlab.settings.params import Inversion
 
 BATCH_SIZE = 256
 
@@ -28,7 +28,9 @@ def invert(model: Any, images: np.ndarray, settings: Inversion, seed: int) -> np
     decoded = np.concatenate([np.asarray(model.decode(batch)) for batch in _batches(candidates)])
     starts = candidates[nearest(images, decoded)]
     pairs = zip(_batches(images), _batches(starts), strict=True)
-    return np.concatenate([_descend(model, targets, latents, settings) for targets, latents in pairs])
+    return np.concatenate(
+        [_descend(model, targets, latents, settings) for targets, latents in pairs]
+    )
 
 
 def nearest(images: np.ndarray, candidates: np.ndarray) -> np.ndarray:
@@ -41,9 +43,13 @@ def _batches(values: np.ndarray) -> list[np.ndarray]:
     return [values[start : start + BATCH_SIZE] for start in range(0, len(values), BATCH_SIZE)]
 
 
-def _descend(model: Any, targets: np.ndarray, starts: np.ndarray, settings: Inversion) -> np.ndarray:
+def _descend(
+    model: Any, targets: np.ndarray, starts: np.ndarray, settings: Inversion
+) -> np.ndarray:
     latents = keras.Variable(starts, dtype="float32")
-    optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(settings.learning_rate, settings.steps))
+    optimizer = keras.optimizers.Adam(
+        keras.optimizers.schedules.CosineDecay(settings.learning_rate, settings.steps)
+    )
     optimizer.build([latents])
 
     @tf.function(autograph=False)

@@ -10,15 +10,15 @@ import numpy as np
 import tensorflow as tf
 from scipy.special import logsumexp
 
-from genlab import seeds
 from genlab.evaluation.evidence_bound import likelihood_of
 from genlab.evaluation.scores import Scores
 from genlab.evaluation.task import Task
-from genlab.extraction import in_batches
-from genlab.images import to_float
-from genlab.measures import ImportanceWeights, Unavailable
-from genlab.params import Likelihood
-from genlab.trained_model import TrainedModel
+from genlab.imaging.arrays import to_float
+from genlab.measurement.evidence import ImportanceWeights, Unavailable
+from genlab.numerics.batches import in_batches
+from genlab.settings import seeds
+from genlab.settings.params import Likelihood
+from genlab.trained.model import TrainedModel
 
 BLOCK_IMAGES, BLOCK_SAMPLES = 20, 100
 """Decoded at a time: as many as a processor's cache takes."""
@@ -33,7 +33,9 @@ def score(task: Task, scores: Scores) -> None:
     """Scores the likelihood of the first test images."""
     settings, images = task.settings.likelihood, task.real.images
     number = min(len(images), settings.num_images)
-    protocol = task.protocol(number, num_samples=settings.num_samples, likelihood=likelihood_of(task.model))
+    protocol = task.protocol(
+        number, num_samples=settings.num_samples, likelihood=likelihood_of(task.model)
+    )
     seed = seeds.derive(task.seed, "likelihood")
     scores.gather(
         "likelihood",
@@ -44,7 +46,9 @@ def score(task: Task, scores: Scores) -> None:
     )
 
 
-def importance_weights(model: TrainedModel, images: np.ndarray, settings: Likelihood, seed: int) -> ImportanceWeights:
+def importance_weights(
+    model: TrainedModel, images: np.ndarray, settings: Likelihood, seed: int
+) -> ImportanceWeights:
     """Returns the estimates for the first images of a split, at most `settings.num_images`.
 
     Args:
@@ -59,10 +63,14 @@ def importance_weights(model: TrainedModel, images: np.ndarray, settings: Likeli
     if not hasattr(model.model, "log_importance_weights"):
         raise Unavailable(f"{model.settings['kind']} has no posterior")
     floats = to_float(model.as_seen(np.asarray(images[: settings.num_images])))
-    return ImportanceWeights(estimate(model.model.log_importance_weights, floats, settings.num_samples, seed))
+    return ImportanceWeights(
+        estimate(model.model.log_importance_weights, floats, settings.num_samples, seed)
+    )
 
 
-def estimate(log_weights: LogWeights, images: np.ndarray, num_samples: int, seed: int) -> np.ndarray:
+def estimate(
+    log_weights: LogWeights, images: np.ndarray, num_samples: int, seed: int
+) -> np.ndarray:
     """Returns log of the mean of `num_samples` importance weights of each image, float64 (n,) nats.
 
     Weights come in float32, and are summed in float64. The first images' values do not depend on how many there are.
@@ -74,13 +82,21 @@ def estimate(log_weights: LogWeights, images: np.ndarray, num_samples: int, seed
         seed: Of all draws.
     """
     compiled = tf.function(log_weights, autograph=False)
-    (sums,) = in_batches(lambda block, start: [_sum(compiled, block, num_samples, seed, start)], images, BLOCK_IMAGES)
+    (sums,) = in_batches(
+        lambda block, start: [_sum(compiled, block, num_samples, seed, start)], images, BLOCK_IMAGES
+    )
     return sums - np.log(num_samples)
 
 
-def _sum(compiled: LogWeights, images: np.ndarray, num_samples: int, seed: int, start: int) -> np.ndarray:
+def _sum(
+    compiled: LogWeights, images: np.ndarray, num_samples: int, seed: int, start: int
+) -> np.ndarray:
     """Returns the log of the sum of the weights of one block of images, (BLOCK_IMAGES,)."""
-    total, constant, own_seed = np.full(len(images), -np.inf), tf.constant(images), seeds.derive(seed, start)
+    total, constant, own_seed = (
+        np.full(len(images), -np.inf),
+        tf.constant(images),
+        seeds.derive(seed, start),
+    )
     for first in range(0, num_samples, BLOCK_SAMPLES):
         number = min(BLOCK_SAMPLES, num_samples - first)
         weights = compiled(constant, number, tf.constant([own_seed, first])).numpy()

@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from genlab import plugins
-from genlab.errors import InputError
 from genlab.evaluation.evidence_bound import evidence_bound
 from genlab.evaluation.scores import Scores
 from genlab.evaluation.task import Task
-from genlab.images import ImageShape, to_float
-from genlab.measures import OutlierScores, Unavailable
-from genlab.params import Data
-from genlab.trained_model import TrainedModel
+from genlab.imaging.arrays import ImageShape, to_float
+from genlab.measurement.evidence import OutlierScores, Unavailable
+from genlab.runtime.errors import InputError
+from genlab.settings import plugins
+from genlab.settings.params import Data
+from genlab.trained.model import TrainedModel
 
 WHERE = "params.yaml: evaluation.outliers.data"
 GIVES = OutlierScores
@@ -38,7 +38,9 @@ def score(task: Task, scores: Scores) -> None:
 
 def _others(task: Task) -> tuple[str, np.ndarray]:
     name = task.settings.outliers.data
-    images = images_of(name, task.description["name"], task.model.image_shape, task.params.data, task.seed)
+    images = images_of(
+        name, task.description["name"], task.model.image_shape, task.params.data, task.seed
+    )
     return f"{name}, brought to the shape bilinearly", images
 
 
@@ -48,7 +50,9 @@ def _held_out(task: Task) -> tuple[list[str], np.ndarray]:
     return task.description["held_out_classes"], task.held_out.images
 
 
-def outlier_scores(model: TrainedModel, inliers: np.ndarray, outliers: np.ndarray, seed: int) -> OutlierScores:
+def outlier_scores(
+    model: TrainedModel, inliers: np.ndarray, outliers: np.ndarray, seed: int
+) -> OutlierScores:
     """Returns the strangeness of uint8 images like the model's own, and of others of the same shape.
 
     Raises:
@@ -77,10 +81,16 @@ def strangeness(model: TrainedModel, images: np.ndarray, seed: int) -> np.ndarra
 
 def method(model: TrainedModel) -> str:
     """Returns what `strangeness` is for this model, in words."""
-    return "negative ELBO, 1 draw" if hasattr(model.model, "elbo_terms") else "squared reconstruction error"
+    return (
+        "negative ELBO, 1 draw"
+        if hasattr(model.model, "elbo_terms")
+        else "squared reconstruction error"
+    )
 
 
-def images_of(name: str | None, own: str, image_shape: ImageShape, data: Data, seed: int) -> np.ndarray:
+def images_of(
+    name: str | None, own: str, image_shape: ImageShape, data: Data, seed: int
+) -> np.ndarray:
     """Returns the test images of another data set, brought to `image_shape`, uint8 (n, height, width, channels).
 
     Grey ones become colour by repetition, colour ones grey by Rec. 601 luma; then they are resized, bilinearly.
@@ -98,7 +108,7 @@ def images_of(name: str | None, own: str, image_shape: ImageShape, data: Data, s
     """
     if name is None:
         raise Unavailable("no data set of outliers is named")
-    dataset = plugins.find("data", name, WHERE)
+    dataset = plugins.find("datasets", name, WHERE)
     if dataset.FILES or dataset.IMAGE_SHAPE is None:
         raise InputError(
             f"{WHERE} must be a data set that needs no files (digits, photo_patches). Received: {name!r}. See {WHERE}."
@@ -112,5 +122,9 @@ def images_of(name: str | None, own: str, image_shape: ImageShape, data: Data, s
 def bring_to(image: np.ndarray, image_shape: ImageShape) -> np.ndarray:
     """Returns one uint8 image in another shape."""
     height, width, channels = image_shape
-    picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).convert("L" if channels == 1 else "RGB")
-    return np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR)).reshape(image_shape)
+    picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).convert(
+        "L" if channels == 1 else "RGB"
+    )
+    return np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR)).reshape(
+        image_shape
+    )

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from genlab import plugins
-from genlab.measures import Evidence, Measure, Unavailable
-from genlab.params import Section, build_section
+from genlab.measurement.evidence import Evidence, Measure, Unavailable
+from genlab.settings import plugins
+from genlab.settings.params import Section, build_section
 
 WHERE = "params.yaml: evaluation.metrics"
 
@@ -42,7 +42,11 @@ class Panel:
                 continue
             facts, values, reason = settings.model_dump(mode="json"), {}, "not measured"
             try:
-                values = module.compute(evidence, settings) if hasattr(module, "Settings") else module.compute(evidence)
+                values = (
+                    module.compute(evidence, settings)
+                    if hasattr(module, "Settings")
+                    else module.compute(evidence)
+                )
             except Unavailable as error:
                 reason = str(error)
             for name, measure in module.MEASURES.items():
@@ -50,4 +54,6 @@ class Panel:
 
     def names(self, kind: type[Evidence]) -> list[str]:
         """Returns the names of all numbers that this kind of evidence gives."""
-        return [name for module, _ in self._metrics if module.NEEDS is kind for name in module.MEASURES]
+        return [
+            name for module, _ in self._metrics if module.NEEDS is kind for name in module.MEASURES
+        ]

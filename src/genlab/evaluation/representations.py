@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from genlab import seeds
 from genlab.evaluation.scores import Scores
 from genlab.evaluation.task import Task
-from genlab.images import Split, to_float
-from genlab.measures import Representations, Unavailable
-from genlab.trained_model import TrainedModel
+from genlab.imaging.arrays import Split, to_float
+from genlab.measurement.evidence import Representations, Unavailable
+from genlab.settings import seeds
+from genlab.trained.model import TrainedModel
 
 Vectors = Callable[[np.ndarray], np.ndarray]
 GIVES = Representations
@@ -22,7 +22,11 @@ def score(task: Task, scores: Scores) -> None:
     protocol = task.protocol(len(task.real.labels), num_train=len(train.labels))
     for source, gather, method in (
         ("latent", lambda: latents(task.model, train, task.real), "encoder"),
-        ("latent_pca", lambda: pca(task.model, train, task.real, seed), f"PCA, {task.model.latent_dim} components"),
+        (
+            "latent_pca",
+            lambda: pca(task.model, train, task.real, seed),
+            f"PCA, {task.model.latent_dim} components",
+        ),
         ("pixels", lambda: pixels(task.model, train, task.real), "pixels"),
     ):
         scores.gather(source, Representations, gather, protocol, method)
@@ -75,7 +79,11 @@ def _pixels(model: TrainedModel, images: np.ndarray) -> np.ndarray:
 
 def _represent(vectors: Vectors, train: Split, test: Split) -> Representations:
     check_classes(train, test)
-    parts = (np.asarray(part) for split in (train, test) for part in (vectors(split.images), split.labels))
+    parts = (
+        np.asarray(part)
+        for split in (train, test)
+        for part in (vectors(split.images), split.labels)
+    )
     return Representations(*parts)
 
 

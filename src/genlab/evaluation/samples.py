@@ -4,13 +4,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from genlab import feature_cache, seeds, workspace
 from genlab.evaluation.scores import Scores
 from genlab.evaluation.task import Task
-from genlab.extraction import Extracted, Extractor
-from genlab.images import to_uint8
-from genlab.measures import Samples
+from genlab.features import cache
+from genlab.features.extractor import Extracted, Extractor
+from genlab.imaging.arrays import to_uint8
+from genlab.measurement.evidence import Samples
 from genlab.metrics import memorisation
+from genlab.runtime import workspace
+from genlab.settings import seeds
 
 NUM_PICTURES = 64
 NUM_PAIRS = 16
@@ -18,7 +20,9 @@ SOURCES = {"prior": "no prior", "fitted": "no encoder, so no latents to fit a de
 """What a model samples from, and what it lacks where it cannot."""
 INCEPTION = "inception"
 BLACK_AND_WHITE = "the model draws black-and-white images, and the features are of grey ones; see data.binarisation"
-NO_INCEPTION = "the published Inception graph is not given; see params.yaml: evaluation.inception.graph"
+NO_INCEPTION = (
+    "the published Inception graph is not given; see params.yaml: evaluation.inception.graph"
+)
 GIVES = Samples
 
 
@@ -40,7 +44,9 @@ def score(task: Task, scores: Scores) -> None:
             scores.skip(source, Samples, f"{task.kind} has {lacks}")
             continue
         if task.binarisation != "none":
-            scores.pictures[f"{source}_samples"] = to_uint8(task.model.sample(NUM_PICTURES, task.seed, source))
+            scores.pictures[f"{source}_samples"] = to_uint8(
+                task.model.sample(NUM_PICTURES, task.seed, source)
+            )
             scores.skip(source, Samples, BLACK_AND_WHITE)
             continue
         _score_source(task, scores, source, spaces)
@@ -50,30 +56,48 @@ def score(task: Task, scores: Scores) -> None:
 
 def facts_of(extractor: Extractor) -> dict[str, Any]:
     """Returns what a protocol says of the features."""
-    return {name: extractor.settings.get(name) for name in ("name", "pinned", "task", "weights_sha256")}
+    return {
+        name: extractor.settings.get(name) for name in ("name", "pinned", "task", "weights_sha256")
+    }
 
 
 def extract(extractor: Extractor, images: np.ndarray) -> Extracted:
     """Returns the features of real images, which are kept for the next model."""
-    return feature_cache.extract(extractor, images, workspace.state("features"))
+    return cache.extract(extractor, images, workspace.state("features"))
 
 
-def evidence(real: Extracted, generated: Extracted, train: Extracted | None, num_classes: int, seed: int) -> Samples:
+def evidence(
+    real: Extracted, generated: Extracted, train: Extracted | None, num_classes: int, seed: int
+) -> Samples:
     """Returns what metrics of samples are given."""
     learned = train.features if train else None
-    return Samples(real.features, generated.features, real.classes, generated.classes, num_classes, learned, seed)
+    return Samples(
+        real.features,
+        generated.features,
+        real.classes,
+        generated.classes,
+        num_classes,
+        learned,
+        seed,
+    )
 
 
 def halves(real: Extracted, seed: int) -> tuple[Extracted, Extracted]:
     """Returns one random half of real images, and the other, which is larger by one where their number is odd."""
     order = np.random.default_rng(seed).permutation(len(real.features))
     first, second = order[: len(order) // 2], order[len(order) // 2 :]
-    return Extracted(real.features[first], real.classes[first]), Extracted(real.features[second], real.classes[second])
+    return Extracted(real.features[first], real.classes[first]), Extracted(
+        real.features[second], real.classes[second]
+    )
 
 
 def _space(task: Task, extractor: Extractor) -> Space:
     number = min(task.settings.num_images, len(task.real.images))
-    return Space(extractor, extract(extractor, task.real.images[:number]), extract(extractor, task.train.images))
+    return Space(
+        extractor,
+        extract(extractor, task.real.images[:number]),
+        extract(extractor, task.train.images),
+    )
 
 
 def _score_source(task: Task, scores: Scores, source: str, spaces: dict[str, Space]) -> None:
@@ -87,7 +111,9 @@ def _score_source(task: Task, scores: Scores, source: str, spaces: dict[str, Spa
         pictures = to_uint8(task.model.sample(number, seed, source))
         for name, (extractor, real, train) in spaces.items():
             dice = seeds.derive(seed, "metrics")
-            found[name].append(evidence(real, extractor.extract(pictures), train, num_classes[name], dice))
+            found[name].append(
+                evidence(real, extractor.extract(pictures), train, num_classes[name], dice)
+            )
         if repeat == 0:
             _keep(task, scores, source, pictures, found[""][0])
     for name, space in spaces.items():
@@ -111,5 +137,8 @@ def _keep(task: Task, scores: Scores, source: str, pictures: np.ndarray, samples
     scores.pictures.setdefault("closest_pairs", side_by_side.reshape(-1, *pictures.shape[1:]))
     if samples.num_classes:
         sets = {"real": samples.real_classes, source: samples.generated_classes}
-        counts = {name: np.bincount(classes, minlength=samples.num_classes) for name, classes in sets.items()}
+        counts = {
+            name: np.bincount(classes, minlength=samples.num_classes)
+            for name, classes in sets.items()
+        }
         scores.arrays.setdefault("class_histogram", {}).update(counts)

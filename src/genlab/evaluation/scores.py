@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from genlab.evaluation import intervals
 from genlab.evaluation.panel import Answer, Panel
-from genlab.measures import Evidence, Protocol, Unavailable, without_blocks
+from genlab.measurement.evidence import Evidence, Protocol, Unavailable, without_blocks
+from genlab.numerics import intervals
 
 NOT_FINITE = "not a finite number"
 
@@ -73,23 +73,39 @@ class Scores:
             if not all(np.isfinite(answer.value).all() for answer in answers):
                 self.skipped[name] = NOT_FINITE
                 continue
-            facts = first.measure._asdict() | {"method": method, "protocol": protocol | {"metric": first.settings}}
+            facts = first.measure._asdict() | {
+                "method": method,
+                "protocol": protocol | {"metric": first.settings},
+            }
             self.metrics[name] = self._estimate(answers, blocks)._asdict() | facts
 
-    def _estimate(self, answers: Sequence[Answer], blocks: Callable[[], list[dict[str, float]]]) -> intervals.Estimate:
+    def _estimate(
+        self, answers: Sequence[Answer], blocks: Callable[[], list[dict[str, float]]]
+    ) -> intervals.Estimate:
         values = [answer.value for answer in answers]
         if len(values) > 1:
             return intervals.of_repeats([float(np.mean(value)) for value in values])
         if np.ndim(values[0]):
             return intervals.of_mean(values[0], self.seed)
-        return intervals.of_jackknife(float(values[0]), [block.get(answers[0].name, np.nan) for block in blocks()])
+        return intervals.of_jackknife(
+            float(values[0]), [block.get(answers[0].name, np.nan) for block in blocks()]
+        )
 
     def _numbers(self, evidence: Evidence) -> dict[str, float]:
         """Returns the numbers that are of the whole set, by name."""
-        return {each.name: each.value for each in self.panel.ask(evidence) if isinstance(each.value, float)}
+        return {
+            each.name: each.value
+            for each in self.panel.ask(evidence)
+            if isinstance(each.value, float)
+        }
 
     def gather(
-        self, source: str, kind: type[Evidence], evidence: Callable[[], Evidence], protocol: Protocol, method: str
+        self,
+        source: str,
+        kind: type[Evidence],
+        evidence: Callable[[], Evidence],
+        protocol: Protocol,
+        method: str,
     ) -> None:
         """Adds what `evidence` returns, or notes why it is unavailable."""
         try:

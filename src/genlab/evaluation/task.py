@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 import genlab
-from genlab.errors import InputError
-from genlab.extraction import Extractor
-from genlab.images import Split, part_outliers, read_description, read_split, to_float
-from genlab.measures import Protocol
-from genlab.params import Evaluation, Params
-from genlab.trained_model import TrainedModel
+from genlab.features.extractor import Extractor
+from genlab.imaging.arrays import Split, part_outliers, read_description, read_split, to_float
+from genlab.measurement.evidence import Protocol
+from genlab.runtime.errors import InputError
+from genlab.settings.params import Evaluation, Params
+from genlab.trained.model import TrainedModel
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,11 @@ class Task:
 
     def protocol(self, num_images: int, **more: Any) -> Protocol:
         """Returns how a number on `num_images` real images came about."""
-        common = {"split": self.split, "num_real": num_images, "quantisation": "none", "resize": "none"}
+        common = {
+            "split": self.split,
+            "num_real": num_images,
+            "quantisation": "none",
+            "resize": "none",
+        }
         common |= {"binarisation": self.binarisation}
         return common | {"genlab_version": genlab.__version__, "seed": self.seed} | more

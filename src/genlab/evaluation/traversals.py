@@ -8,7 +8,7 @@ import numpy as np
 from genlab.evaluation import walks
 from genlab.evaluation.scores import Scores
 from genlab.evaluation.task import Task
-from genlab.images import to_uint8
+from genlab.imaging.arrays import to_uint8
 
 NUM_STEPS = 13
 NUM_DIMENSIONS = 24
@@ -58,18 +58,27 @@ def _starts(task: Task, around: walks.Range) -> tuple[np.ndarray, list[str]]:
         images = images[3::5][:NUM_IMAGES] or images[:NUM_IMAGES]
         more, names = walks.encode(task, images), [walks.name(task, image) for image in images]
     else:
-        more, names = walks.draw(task, NUM_IMAGES, "traversals"), [f"prior draw {i + 1}" for i in range(NUM_IMAGES)]
+        more, names = (
+            walks.draw(task, NUM_IMAGES, "traversals"),
+            [f"prior draw {i + 1}" for i in range(NUM_IMAGES)],
+        )
     return np.concatenate([more, around.middle[None]]), [*names, around.origin]
 
 
-def _strengths(task: Task, scores: Scores, around: walks.Range, offsets: np.ndarray) -> tuple[np.ndarray, str]:
+def _strengths(
+    task: Task, scores: Scores, around: walks.Range, offsets: np.ndarray
+) -> tuple[np.ndarray, str]:
     """Returns how much each dimension says, (latent_dim,): its KL; else its variance; else what it changes."""
     if "kl_per_dimension" in scores.arrays:
         return scores.arrays["kl_per_dimension"]["kl"], "KL, nats per image"
     if "latents" in scores.arrays:
-        return scores.arrays["latents"]["latents"].var(axis=0, dtype=np.float64), "variance of the test latents"
+        return scores.arrays["latents"]["latents"].var(
+            axis=0, dtype=np.float64
+        ), "variance of the test latents"
     images = _walk(task, around.middle, around, np.arange(task.model.latent_dim), offsets)
-    return images.astype(np.float64).var(axis=1).mean(axis=(1, 2, 3)) / 255**2, "variance per pixel that it makes"
+    return images.astype(np.float64).var(axis=1).mean(
+        axis=(1, 2, 3)
+    ) / 255**2, "variance per pixel that it makes"
 
 
 def _walk(
@@ -78,6 +87,8 @@ def _walk(
     """Returns the images, uint8 (dimensions, steps, height, width, channels), of which each row sets one dimension."""
     latents = np.tile(start, (len(dimensions), len(offsets), 1))
     for row, dimension in enumerate(dimensions):
-        latents[row, :, dimension] = around.middle[dimension] + offsets * around.deviation[dimension]
+        latents[row, :, dimension] = (
+            around.middle[dimension] + offsets * around.deviation[dimension]
+        )
     images = to_uint8(task.model.decode(latents.reshape(-1, len(start))))
     return images.reshape(len(dimensions), len(offsets), *images.shape[1:])

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from genlab import seeds
 from genlab.evaluation.task import Task
+from genlab.settings import seeds
 
 REACH = 3.0
 """Deviations to either side of the middle."""
@@ -45,9 +45,16 @@ def range_of(task: Task, latents: np.ndarray | None) -> Range:
     """Returns the range of the prior; without one, that of the latents (n, latent_dim) of test images."""
     size, prior = task.model.latent_dim, prior_of(task)
     if prior == "uniform":  # on [-1, 1]
-        return Range(np.zeros(size, np.float32), np.full(size, 3**-0.5, np.float32), 3**0.5, "the prior's mean")
+        return Range(
+            np.zeros(size, np.float32),
+            np.full(size, 3**-0.5, np.float32),
+            3**0.5,
+            "the prior's mean",
+        )
     if prior == "none" and latents is not None:
-        return Range(latents.mean(axis=0), latents.std(axis=0), REACH, "the mean of the test latents")
+        return Range(
+            latents.mean(axis=0), latents.std(axis=0), REACH, "the mean of the test latents"
+        )
     return Range(np.zeros(size, np.float32), np.ones(size, np.float32), REACH, "the prior's mean")
 
 

@@ -1,7 +1,7 @@
 """Fréchet distance of each class by itself: real and generated images that a classifier of the domain calls the same.
 
 A model that draws one class poorly, or always as the same picture, may hide it in the distance of all images. The
-formula is in `genlab.gaussians`. A class that the model has lost is not in the mean: see how many classes are.
+formula is in `genlab.numerics.gaussians`. A class that the model has lost is not in the mean: see how many classes are.
 
 A class has few images, often fewer than features. Its covariances are then singular, which the formula bears without
 any regularising; but the distance is too large by about a constant over the number of images. Nothing is taken off:
@@ -11,9 +11,9 @@ compare only numbers of equally many images, among models or with the floor of r
 import numpy as np
 from pydantic import Field
 
-from genlab import gaussians
-from genlab.measures import Measure, Samples, Unavailable, Values
-from genlab.params import Section
+from genlab.measurement.evidence import Measure, Samples, Unavailable, Values
+from genlab.numerics import gaussians
+from genlab.settings.params import Section
 
 NEEDS = Samples
 REFERENCE = "docs/metrics.md"
@@ -51,8 +51,14 @@ def compute(samples: Samples, settings: Settings) -> Values:
 
 def by_class(samples: Samples, min_images: int) -> dict[int, float]:
     """Returns the distance of each class that has at least `min_images` real and generated images."""
-    sets = (samples.real_features, samples.real_classes), (samples.generated_features, samples.generated_classes)
-    parts = {label: [features[classes == label] for features, classes in sets] for label in range(samples.num_classes)}
+    sets = (
+        (samples.real_features, samples.real_classes),
+        (samples.generated_features, samples.generated_classes),
+    )
+    parts = {
+        label: [features[classes == label] for features, classes in sets]
+        for label in range(samples.num_classes)
+    }
     return {
         label: gaussians.frechet_distance_of_features(*features)
         for label, features in parts.items()

@@ -6,13 +6,15 @@ occurs, 0 where it has lost it. The distance is the total variation between the 
 
 import numpy as np
 
-from genlab.measures import Measure, Samples, Unavailable, Values
+from genlab.measurement.evidence import Measure, Samples, Unavailable, Values
 
 NEEDS = Samples
 MEASURES = {
     "smallest_class_share": Measure("ratio to the real share", "higher", "docs/metrics.md"),
     "largest_class_share": Measure("ratio to the real share", "lower", "docs/metrics.md"),
-    "class_histogram_distance": Measure("total variation", "lower", "Levin and Peres 2017, section 4.1"),
+    "class_histogram_distance": Measure(
+        "total variation", "lower", "Levin and Peres 2017, section 4.1"
+    ),
 }
 
 
@@ -25,7 +27,9 @@ def compute(samples: Samples) -> Values:
     if samples.num_classes < 2:
         raise Unavailable("the images have no classes")
     real = histogram(samples.real_classes, samples.num_classes) / len(samples.real_classes)
-    generated = histogram(samples.generated_classes, samples.num_classes) / len(samples.generated_classes)
+    generated = histogram(samples.generated_classes, samples.num_classes) / len(
+        samples.generated_classes
+    )
     shares = generated[real > 0] / real[real > 0]
     return {
         "smallest_class_share": float(shares.min()),

@@ -11,9 +11,9 @@ Only the real features make balls, so one strange sample does not win a region, 
 import numpy as np
 from pydantic import Field
 
-from genlab import neighbours
-from genlab.measures import Measure, Samples, Unavailable, Values
-from genlab.params import Section
+from genlab.measurement.evidence import Measure, Samples, Unavailable, Values
+from genlab.numerics import neighbours
+from genlab.settings.params import Section
 
 NEEDS = Samples
 MEASURES = {
@@ -34,7 +34,11 @@ def compute(samples: Samples, settings: Settings) -> Values:
     Raises:
         Unavailable: There are no more real images than neighbours are asked for, or no generated ones.
     """
-    real, generated, number = samples.real_features, samples.generated_features, settings.num_neighbours
+    real, generated, number = (
+        samples.real_features,
+        samples.generated_features,
+        settings.num_neighbours,
+    )
     if len(real) <= number or not len(generated):
         raise Unavailable(f"{number} nearest neighbours need more than {number} images")
     radii = neighbours.kth_distances(real, number)

@@ -7,7 +7,7 @@ ICML 2020: fine-tuning on a share of the labels.
 
 import numpy as np
 
-from genlab.measures import FewLabels, Measure, Values
+from genlab.measurement.evidence import FewLabels, Measure, Values
 
 NEEDS = FewLabels
 REFERENCE = "Chen et al. 2020"
@@ -21,10 +21,12 @@ MEASURES = {
 def compute(evidence: FewLabels) -> Values:
     """Returns of each test image whether either classifier told its class, 0 or 1, and the difference: (n,) each."""
     fine_tuned, from_scratch = (
-        (predicted == evidence.labels).astype(np.float64) for predicted in (evidence.fine_tuned, evidence.from_scratch)
+        (predicted == evidence.labels).astype(np.float64)
+        for predicted in (evidence.fine_tuned, evidence.from_scratch)
     )
     return {
         "fine_tuned_accuracy": fine_tuned,
         "from_scratch_accuracy": from_scratch,
-        "few_labels_gain": fine_tuned - from_scratch,  # of the same images: the difference varies less than its parts
+        "few_labels_gain": fine_tuned
+        - from_scratch,  # of the same images: the difference varies less than its parts
     }

@@ -1,7 +1,7 @@
 """Fréchet distance between real and generated images, each a Gaussian in the features of a classifier.
 
 Heusel et al., "GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium", NeurIPS 2017; the
-formula is in `genlab.gaussians`. Of N generated images it is too large by about a constant over N, and the constant
+formula is in `genlab.numerics.gaussians`. Of N generated images it is too large by about a constant over N, and the constant
 differs between models. So it is also given for infinitely many: Chong and Forsyth, "Effectively Unbiased FID and
 Inception Score and Where to Find Them", CVPR 2020. Distances of subsets of several sizes N are fitted by a
 line over 1/N, and its value at 0 is taken. The bias of the finite number of real images stays.
@@ -15,14 +15,17 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import Field
 
-from genlab import gaussians, seeds
-from genlab.measures import Measure, Samples, Unavailable, Values, draw
-from genlab.params import Section
+from genlab.measurement.evidence import Measure, Samples, Unavailable, Values, draw
+from genlab.numerics import gaussians
+from genlab.settings import seeds
+from genlab.settings.params import Section
 
 NEEDS = Samples
 MEASURES = {
     "frechet_distance": Measure("squared feature distance", "lower", "Heusel et al. 2017"),
-    "frechet_distance_infinite": Measure("squared feature distance", "lower", "Chong and Forsyth 2020"),
+    "frechet_distance_infinite": Measure(
+        "squared feature distance", "lower", "Chong and Forsyth 2020"
+    ),
 }
 SMALLEST_SHARE = 0.1
 """Of the generated images, in the smallest subset: 5,000 of 50,000 in the paper."""
@@ -50,16 +53,25 @@ def compute(samples: Samples, settings: Settings) -> Values:
     if len(sizes) < 2:
         return {"frechet_distance": distance}
     distances = _distances_of_subsets(real, samples, sizes)
-    return {"frechet_distance": distance, "frechet_distance_infinite": extrapolate(sizes, distances)}
+    return {
+        "frechet_distance": distance,
+        "frechet_distance_infinite": extrapolate(sizes, distances),
+    }
 
 
 def subset_sizes(num_images: int, num_sizes: int) -> list[int]:
     """Returns different sizes, evenly spaced from a tenth of the images to all; none where a tenth is less than 2."""
     smallest = int(num_images * SMALLEST_SHARE)
-    return sorted({round(size) for size in np.linspace(smallest, num_images, num_sizes)}) if smallest >= 2 else []
+    return (
+        sorted({round(size) for size in np.linspace(smallest, num_images, num_sizes)})
+        if smallest >= 2
+        else []
+    )
 
 
-def _distances_of_subsets(real: gaussians.Moments, samples: Samples, sizes: Sequence[int]) -> list[float]:
+def _distances_of_subsets(
+    real: gaussians.Moments, samples: Samples, sizes: Sequence[int]
+) -> list[float]:
     own = (seeds.derive(samples.seed, "frechet_distance", index) for index in range(len(sizes)))
     subsets = (
         draw(samples.generated_features, samples.generated_rows, size, seed)

@@ -12,12 +12,14 @@ whatever the number of images, and may be negative.
 import numpy as np
 from pydantic import Field
 
-from genlab import seeds
-from genlab.measures import Measure, Samples, Unavailable, Values, draw
-from genlab.params import Section
+from genlab.measurement.evidence import Measure, Samples, Unavailable, Values, draw
+from genlab.settings import seeds
+from genlab.settings.params import Section
 
 NEEDS = Samples
-MEASURES = {"kernel_distance": Measure("squared maximum mean discrepancy", "lower", "Binkowski et al. 2018")}
+MEASURES = {
+    "kernel_distance": Measure("squared maximum mean discrepancy", "lower", "Binkowski et al. 2018")
+}
 
 
 class Settings(Section):
@@ -39,7 +41,10 @@ def compute(samples: Samples, settings: Settings) -> Values:
         raise Unavailable("pairs of different images need at least 2 images")
     found = []
     for subset in range(settings.num_subsets):
-        own = (seeds.derive(samples.seed, "kernel_distance", subset, side) for side in ("real", "generated"))
+        own = (
+            seeds.derive(samples.seed, "kernel_distance", subset, side)
+            for side in ("real", "generated")
+        )
         drawn = (draw(*each, size, seed) for each, seed in zip(sets, own, strict=True))
         found.append(squared_discrepancy(*drawn))
     return {"kernel_distance": float(np.mean(found))}

@@ -7,8 +7,8 @@ the dimension that says the most: with few active ones and a large one, the late
 
 import numpy as np
 
-from genlab.measures import EvidenceBound, Measure, Unavailable, Values
-from genlab.posterior import ACTIVE_VARIANCE
+from genlab.measurement.evidence import EvidenceBound, Measure, Unavailable, Values
+from genlab.numerics.posterior import ACTIVE_VARIANCE
 
 NEEDS = EvidenceBound
 MEASURES = {

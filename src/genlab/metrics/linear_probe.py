@@ -7,10 +7,12 @@ the sum of the losses, scikit-learn's C = 1.
 
 import numpy as np
 
-from genlab.measures import Measure, Representations, Unavailable, Values
+from genlab.measurement.evidence import Measure, Representations, Unavailable, Values
 
 NEEDS = Representations
-MEASURES = {"linear_probe_accuracy": Measure("share of the test images", "higher", "Alain and Bengio 2017")}
+MEASURES = {
+    "linear_probe_accuracy": Measure("share of the test images", "higher", "Alain and Bengio 2017")
+}
 MAX_STEPS = 10_000
 """So many that the search always ends by itself: the loss is strongly convex."""
 

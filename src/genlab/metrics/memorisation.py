@@ -17,13 +17,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from genlab import neighbours
-from genlab.measures import Measure, Samples, Unavailable, Values
+from genlab.measurement.evidence import Measure, Samples, Unavailable, Values
+from genlab.numerics import neighbours
 
 NEEDS = Samples
 MEASURES = {
-    "nearest_train_rank": Measure("share of pairs, 0.5 as held-out images", "none", "Meehan et al. 2020"),
-    "copied_share": Measure("share of the generated images, 0.01 as held-out images", "lower", "docs/metrics.md"),
+    "nearest_train_rank": Measure(
+        "share of pairs, 0.5 as held-out images", "none", "Meehan et al. 2020"
+    ),
+    "copied_share": Measure(
+        "share of the generated images, 0.01 as held-out images", "lower", "docs/metrics.md"
+    ),
 }
 NEAREST_SHARE = 0.01
 """Of the held-out images that train lacks: what is nearer to a train image than these counts as copied."""
@@ -49,7 +53,9 @@ def compute(samples: Samples) -> Values:
     held_out, _ = neighbours.nearest(samples.real_features, train)
     generated, _ = neighbours.nearest(samples.generated_features, train)
     is_held_out = np.repeat([True, False], [len(held_out), len(generated)])
-    rank = roc_auc_score(is_held_out, np.concatenate([held_out, generated]))  # Mann and Whitney's, ties count half
+    rank = roc_auc_score(
+        is_held_out, np.concatenate([held_out, generated])
+    )  # Mann and Whitney's, ties count half
     unseen = held_out[held_out > 0]
     if not len(unseen):
         raise Unavailable("all held-out images are among those that the model was trained on")

@@ -7,11 +7,15 @@ where classes are equally common, the one of the smallest number is taken.
 import numpy as np
 from pydantic import Field
 
-from genlab.measures import Measure, Representations, Unavailable, Values
-from genlab.params import Section
+from genlab.measurement.evidence import Measure, Representations, Unavailable, Values
+from genlab.settings.params import Section
 
 NEEDS = Representations
-MEASURES = {"nearest_neighbour_accuracy": Measure("share of the test images", "higher", "Cover and Hart 1967")}
+MEASURES = {
+    "nearest_neighbour_accuracy": Measure(
+        "share of the test images", "higher", "Cover and Hart 1967"
+    )
+}
 
 
 class Settings(Section):

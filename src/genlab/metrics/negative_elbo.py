@@ -6,7 +6,7 @@ image. Grey values are scored with the Bernoulli likelihood as they are.
 
 import numpy as np
 
-from genlab.measures import EvidenceBound, Measure, Values
+from genlab.measurement.evidence import EvidenceBound, Measure, Values
 
 NEEDS = EvidenceBound
 REFERENCE = "Kingma and Welling 2014"

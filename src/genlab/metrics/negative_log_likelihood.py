@@ -10,7 +10,7 @@ compare only numbers of equally many. With one draw it is the negative ELBO.
 
 import numpy as np
 
-from genlab.measures import ImportanceWeights, Measure, Values
+from genlab.measurement.evidence import ImportanceWeights, Measure, Values
 
 NEEDS = ImportanceWeights
 MEASURES = {"negative_log_likelihood": Measure("nats per image", "lower", "Burda et al. 2016")}

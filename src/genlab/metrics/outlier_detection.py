@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from genlab.measures import Measure, OutlierScores, Unavailable, Values
+from genlab.measurement.evidence import Measure, OutlierScores, Unavailable, Values
 
 NEEDS = OutlierScores
 MEASURES = {

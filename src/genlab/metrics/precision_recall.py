@@ -8,9 +8,9 @@ the set. Precision is the share of the generated features that lie in the real o
 import numpy as np
 from pydantic import Field
 
-from genlab import neighbours
-from genlab.measures import Measure, Samples, Unavailable, Values
-from genlab.params import Section
+from genlab.measurement.evidence import Measure, Samples, Unavailable, Values
+from genlab.numerics import neighbours
+from genlab.settings.params import Section
 
 NEEDS = Samples
 MEASURES = {
@@ -31,7 +31,11 @@ def compute(samples: Samples, settings: Settings) -> Values:
     Raises:
         Unavailable: A set has no more images than neighbours are asked for.
     """
-    real, generated, number = samples.real_features, samples.generated_features, settings.num_neighbours
+    real, generated, number = (
+        samples.real_features,
+        samples.generated_features,
+        settings.num_neighbours,
+    )
     if min(len(real), len(generated)) <= number:
         raise Unavailable(f"{number} nearest neighbours need more than {number} images")
     return {"precision": _share(generated, real, number), "recall": _share(real, generated, number)}

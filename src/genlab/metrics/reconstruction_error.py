@@ -6,7 +6,7 @@ mean of its images' PSNRs, not that of their mean error.
 
 import numpy as np
 
-from genlab.measures import Measure, Reconstructions, Values
+from genlab.measurement.evidence import Measure, Reconstructions, Values
 
 NEEDS = Reconstructions
 MEASURES = {
@@ -23,4 +23,8 @@ def compute(evidence: Reconstructions) -> Values:
     differences = evidence.images.astype(np.float64) - evidence.reconstructions
     squared = np.square(differences).mean(axis=(1, 2, 3))
     absolute = np.abs(differences).mean(axis=(1, 2, 3))
-    return {"mse": squared, "mae": absolute, "psnr": -10 * np.log10(np.maximum(squared, LOWEST_MSE))}
+    return {
+        "mse": squared,
+        "mae": absolute,
+        "psnr": -10 * np.log10(np.maximum(squared, LOWEST_MSE)),
+    }

@@ -16,7 +16,7 @@ and the mean is over windows about all of its pixels.
 import numpy as np
 from scipy import ndimage
 
-from genlab.measures import Measure, Reconstructions, Values
+from genlab.measurement.evidence import Measure, Reconstructions, Values
 
 NEEDS = Reconstructions
 MEASURES = {"structural_similarity": Measure("1 for equal images", "higher", "Wang et al. 2004")}
@@ -30,7 +30,10 @@ def compute(evidence: Reconstructions) -> Values:
     """Returns one value per image, (n,)."""
     pairs = evidence.images, evidence.reconstructions
     step = max(1, BLOCK_SIZE // evidence.images[0].size)
-    blocks = ([images[start : start + step] for images in pairs] for start in range(0, len(evidence.images), step))
+    blocks = (
+        [images[start : start + step] for images in pairs]
+        for start in range(0, len(evidence.images), step)
+    )
     return {"structural_similarity": np.concatenate([similarities(*block) for block in blocks])}
 
 

@@ -16,10 +16,10 @@ import tensorflow as tf
 from keras import layers
 from pydantic import Field, PositiveInt
 
-from genlab import networks, optimization
-from genlab.images import ImageShape
-from genlab.networks import Losses
-from genlab.params import AdamSettings
+from genlab.imaging.arrays import ImageShape
+from genlab.networks import optimization, trunks
+from genlab.networks.trunks.trunks import Losses
+from genlab.settings.params import AdamSettings
 
 
 class Settings(AdamSettings):
@@ -41,9 +41,9 @@ class Settings(AdamSettings):
 def build_encoder(settings: Settings, image_shape: ImageShape) -> keras.Model:
     """Returns the network from images (n, height, width, channels) to latents (n, latent_dim)."""
     if settings.network == "dense":
-        trunk = networks.dense_encoder(image_shape, settings.widths)
+        trunk = trunks.dense_encoder(image_shape, settings.widths)
     else:
-        trunk = networks.convolutional_encoder(image_shape, settings.filters, settings.widths[-1])
+        trunk = trunks.convolutional_encoder(image_shape, settings.filters, settings.widths[-1])
     latents = layers.Dense(settings.latent_dim, dtype="float32")(trunk.output)
     return keras.Model(trunk.input, latents, name="encoder")
 
@@ -51,8 +51,8 @@ def build_encoder(settings: Settings, image_shape: ImageShape) -> keras.Model:
 def build_decoder(settings: Settings, image_shape: ImageShape) -> keras.Model:
     """Returns the network from latents (n, latent_dim) to logits (n, height, width, channels)."""
     if settings.network == "dense":
-        return networks.dense_decoder(settings.latent_dim, image_shape, settings.widths[::-1])
-    return networks.convolutional_decoder(settings.latent_dim, image_shape, settings.filters)
+        return trunks.dense_decoder(settings.latent_dim, image_shape, settings.widths[::-1])
+    return trunks.convolutional_decoder(settings.latent_dim, image_shape, settings.filters)
 
 
 # Loss terms, each summed over pixels and averaged over the batch
@@ -70,7 +70,9 @@ def l1(images: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
 
 def bce(images: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     """Returns the binary cross-entropy of grey values in [0, 1], summed over pixels, mean over the batch: () nats."""
-    return tf.reduce_mean(tf.reduce_sum(optimization.sigmoid_cross_entropy(images, logits), axis=(1, 2, 3)))
+    return tf.reduce_mean(
+        tf.reduce_sum(optimization.sigmoid_cross_entropy(images, logits), axis=(1, 2, 3))
+    )
 
 
 def sparsity(latents: tf.Tensor) -> tf.Tensor:
@@ -112,21 +114,32 @@ class Autoencoder(keras.Model):
         """Returns the terms and their weighted sum, `loss`; nothing is drawn, so the seed is not used."""
         del seed
         latents = self.encoder(images)
-        reconstruction_loss = RECONSTRUCTION_LOSSES[self.settings.reconstruction_loss](images, self.decoder(latents))
+        reconstruction_loss = RECONSTRUCTION_LOSSES[self.settings.reconstruction_loss](
+            images, self.decoder(latents)
+        )
         penalty = sparsity(latents)
-        loss = self.settings.reconstruction_weight * reconstruction_loss + self.settings.sparsity_weight * penalty
+        loss = (
+            self.settings.reconstruction_weight * reconstruction_loss
+            + self.settings.sparsity_weight * penalty
+        )
         return {"loss": loss, "reconstruction_loss": reconstruction_loss, "sparsity": penalty}
 
     def make_optimizers(self) -> dict[str, keras.optimizers.Optimizer]:
         """Returns Adam, built on all trainable variables."""
-        optimizer = optimization.adam(self.settings, self.settings.learning_rate, self.settings.steps)
+        optimizer = optimization.adam(
+            self.settings, self.settings.learning_rate, self.settings.steps
+        )
         optimizer.build(self.trainable_variables)
         return {"autoencoder": optimizer}
 
-    def update(self, images: tf.Tensor, seed: tf.Tensor, optimizers: dict[str, keras.optimizers.Optimizer]) -> Losses:
+    def update(
+        self, images: tf.Tensor, seed: tf.Tensor, optimizers: dict[str, keras.optimizers.Optimizer]
+    ) -> Losses:
         """Makes one training step on a batch and returns its losses."""
         return optimization.descend(
-            lambda: self.compute_losses(images, seed), self.trainable_variables, optimizers["autoencoder"]
+            lambda: self.compute_losses(images, seed),
+            self.trainable_variables,
+            optimizers["autoencoder"],
         )
 
 

@@ -23,11 +23,11 @@ import tensorflow as tf
 from keras import layers
 from pydantic import Field, PositiveInt, model_validator
 
-from genlab import augmentation, networks, noise, optimization
-from genlab.convolution import Conv2D
-from genlab.images import ImageShape
-from genlab.networks import Losses
-from genlab.params import AdamSettings
+from genlab.imaging.arrays import ImageShape
+from genlab.networks import augmentation, noise, optimization, trunks
+from genlab.networks.convolution import Conv2D
+from genlab.networks.trunks.trunks import Losses
+from genlab.settings.params import AdamSettings
 
 FASTEST_PRECISION = {("cpu_bfloat16", "convolutional"): "mixed_bfloat16"}
 """What `precision: auto` is, by arithmetic and network; else float32. Measured: docs/decisions/0006."""
@@ -62,7 +62,9 @@ class Settings(AdamSettings):
     @model_validator(mode="after")
     def _smoothing_needs_labels(self) -> "Settings":
         if self.label_smoothing and self.loss in ("wasserstein_gp", "hinge"):
-            raise ValueError(f"label_smoothing must be 0 with loss: {self.loss}, which has no labels")
+            raise ValueError(
+                f"label_smoothing must be 0 with loss: {self.loss}, which has no labels"
+            )
         return self
 
 
@@ -72,8 +74,10 @@ class Settings(AdamSettings):
 def build_generator(settings: Settings, image_shape: ImageShape) -> keras.Model:
     """Returns the network from latents (n, latent_dim) to logits of images (n, height, width, channels)."""
     if settings.network == "dense":
-        return networks.dense_decoder(settings.latent_dim, image_shape, settings.widths[::-1])
-    return networks.convolutional_decoder(settings.latent_dim, image_shape, settings.generator_filters, batch_norm=True)
+        return trunks.dense_decoder(settings.latent_dim, image_shape, settings.widths[::-1])
+    return trunks.convolutional_decoder(
+        settings.latent_dim, image_shape, settings.generator_filters, batch_norm=True
+    )
 
 
 def build_discriminator(settings: Settings, image_shape: ImageShape) -> keras.Model:
@@ -84,26 +88,36 @@ def build_discriminator(settings: Settings, image_shape: ImageShape) -> keras.Mo
         hidden = layers.Flatten()(hidden)
         stack = [layers.Dense(width) for width in settings.widths]
     else:
-        stack = [Conv2D(count, 4, strides=2, padding="same") for count in settings.discriminator_filters]
+        stack = [
+            Conv2D(count, 4, strides=2, padding="same") for count in settings.discriminator_filters
+        ]
     for index, layer in enumerate(stack):
-        hidden = _normalised(layer, hidden, "none" if index == 0 else settings.discriminator_normalisation)
-        hidden = layers.LeakyReLU(networks.LEAK)(hidden)
+        hidden = _normalised(
+            layer, hidden, "none" if index == 0 else settings.discriminator_normalisation
+        )
+        hidden = layers.LeakyReLU(trunks.LEAK)(hidden)
     logits = layers.Dense(1)(layers.Flatten()(hidden))
-    return keras.Model(images, networks.as_float32(layers.Reshape(())(logits)), name="discriminator")
+    return keras.Model(images, trunks.as_float32(layers.Reshape(())(logits)), name="discriminator")
 
 
 def _normalised(layer: layers.Layer, hidden: tf.Tensor, normalisation: str) -> tf.Tensor:
     if normalisation == "spectral":
         return layers.SpectralNormalization(layer)(hidden)
-    return networks.batch_normalisation()(layer(hidden)) if normalisation == "batch" else layer(hidden)
+    return (
+        trunks.batch_normalisation()(layer(hidden)) if normalisation == "batch" else layer(hidden)
+    )
 
 
 # Loss terms, means over the batch. `real` and `fake` are the discriminator's logits (n,) of real and generated images.
 
 
-def cross_entropy_discriminator(real: tf.Tensor, fake: tf.Tensor, label_smoothing: float) -> tf.Tensor:
+def cross_entropy_discriminator(
+    real: tf.Tensor, fake: tf.Tensor, label_smoothing: float
+) -> tf.Tensor:
     """Returns -log sigmoid(real) - log(1 - sigmoid(fake)); one-sided smoothing (Salimans et al. 2016): () nats."""
-    return tf.reduce_mean(tf.nn.softplus(real) - (1 - label_smoothing) * real) + tf.reduce_mean(tf.nn.softplus(fake))
+    return tf.reduce_mean(tf.nn.softplus(real) - (1 - label_smoothing) * real) + tf.reduce_mean(
+        tf.nn.softplus(fake)
+    )
 
 
 def non_saturating_generator(fake: tf.Tensor) -> tf.Tensor:
@@ -116,9 +130,13 @@ def minimax_generator(fake: tf.Tensor) -> tf.Tensor:
     return -tf.reduce_mean(tf.nn.softplus(fake))
 
 
-def least_squares_discriminator(real: tf.Tensor, fake: tf.Tensor, label_smoothing: float) -> tf.Tensor:
+def least_squares_discriminator(
+    real: tf.Tensor, fake: tf.Tensor, label_smoothing: float
+) -> tf.Tensor:
     """Returns (real - 1)^2 / 2 + fake^2 / 2 (Mao et al. 2017, equation 9): ()."""
-    return 0.5 * (tf.reduce_mean(tf.square(real - (1 - label_smoothing))) + tf.reduce_mean(tf.square(fake)))
+    return 0.5 * (
+        tf.reduce_mean(tf.square(real - (1 - label_smoothing))) + tf.reduce_mean(tf.square(fake))
+    )
 
 
 def least_squares_generator(fake: tf.Tensor) -> tf.Tensor:
@@ -126,7 +144,9 @@ def least_squares_generator(fake: tf.Tensor) -> tf.Tensor:
     return 0.5 * tf.reduce_mean(tf.square(fake - 1))
 
 
-def wasserstein_discriminator(real: tf.Tensor, fake: tf.Tensor, label_smoothing: float) -> tf.Tensor:
+def wasserstein_discriminator(
+    real: tf.Tensor, fake: tf.Tensor, label_smoothing: float
+) -> tf.Tensor:
     """Returns fake - real, the critic's loss without its penalty (Gulrajani et al. 2017, equation 3): ()."""
     del label_smoothing
     return tf.reduce_mean(fake) - tf.reduce_mean(real)
@@ -162,7 +182,9 @@ LOSSES = {
 }
 
 
-def with_squared_gradients(function: Callable[..., tf.Tensor], images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def with_squared_gradients(
+    function: Callable[..., tf.Tensor], images: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns `function` of each image, and the squared norm of its gradient there, summed over pixels: (n,) each."""
     with tf.GradientTape() as tape:
         tape.watch(images)
@@ -215,11 +237,15 @@ class GAN(keras.Model):
         generator = optimization.adam(settings, settings.generator_learning_rate, settings.steps)
         generator.build(self.generator.trainable_variables)
         discriminator_steps = settings.steps * settings.discriminator_steps
-        discriminator = optimization.adam(settings, settings.discriminator_learning_rate, discriminator_steps)
+        discriminator = optimization.adam(
+            settings, settings.discriminator_learning_rate, discriminator_steps
+        )
         discriminator.build(self.discriminator.trainable_variables)
         return {"generator": generator, "discriminator": discriminator}
 
-    def update(self, images: tf.Tensor, seed: tf.Tensor, optimizers: dict[str, keras.optimizers.Optimizer]) -> Losses:
+    def update(
+        self, images: tf.Tensor, seed: tf.Tensor, optimizers: dict[str, keras.optimizers.Optimizer]
+    ) -> Losses:
         """Makes the discriminator's steps and one generator step; the last fakes serve both.
 
         Args:
@@ -236,22 +262,32 @@ class GAN(keras.Model):
         losses = []
         for real, round_seed in zip(early, early_seeds, strict=True):
             fakes = self._fakes(tf.shape(real)[0], round_seed)
-            losses.append(self._update_discriminator(real, fakes, round_seed, optimizers["discriminator"]))
+            losses.append(
+                self._update_discriminator(real, fakes, round_seed, optimizers["discriminator"])
+            )
         optimizer = optimizers["generator"]
         with tf.GradientTape() as tape:
             fakes = self._fakes(tf.shape(last)[0], last_seed)
             with tape.stop_recording():
-                losses.append(self._update_discriminator(last, fakes, last_seed, optimizers["discriminator"]))
+                losses.append(
+                    self._update_discriminator(last, fakes, last_seed, optimizers["discriminator"])
+                )
             generator_loss = LOSSES[self.settings.loss].generator(self._discriminate(fakes))
-            objective = optimizer.scale_loss(generator_loss / tf.distribute.get_strategy().num_replicas_in_sync)
+            objective = optimizer.scale_loss(
+                generator_loss / tf.distribute.get_strategy().num_replicas_in_sync
+            )
         variables = self.generator.trainable_variables
         optimizer.apply(tape.gradient(objective, variables), variables)
-        means = {name: tf.reduce_mean([of_round[name] for of_round in losses]) for name in losses[0]}
+        means = {
+            name: tf.reduce_mean([of_round[name] for of_round in losses]) for name in losses[0]
+        }
         return means | {"generator_loss": generator_loss}
 
     def _fakes(self, num_images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Returns the generator's images as the discriminator sees them."""
-        return self._augment(tf.sigmoid(self.generator(self._draw(num_images, seed), training=True)), seed, FAKES)
+        return self._augment(
+            tf.sigmoid(self.generator(self._draw(num_images, seed), training=True)), seed, FAKES
+        )
 
     def _draw(self, num_images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         shape = (self.settings.latent_dim,)
@@ -260,13 +296,19 @@ class GAN(keras.Model):
         return noise.normal(num_images, shape, seed)
 
     def _augment(self, images: tf.Tensor, seed: tf.Tensor, whose: int) -> tf.Tensor:
-        return augmentation.augment(images, self.settings.augmentations, noise.other_seed(seed, whose))
+        return augmentation.augment(
+            images, self.settings.augmentations, noise.other_seed(seed, whose)
+        )
 
     def _discriminate(self, images: tf.Tensor) -> tf.Tensor:
         return self.discriminator(images, training=True)
 
     def _update_discriminator(
-        self, images: tf.Tensor, fakes: tf.Tensor, seed: tf.Tensor, optimizer: keras.optimizers.Optimizer
+        self,
+        images: tf.Tensor,
+        fakes: tf.Tensor,
+        seed: tf.Tensor,
+        optimizer: keras.optimizers.Optimizer,
     ) -> Losses:
         settings, images = self.settings, self._augment(images, seed, REAL)
 
@@ -274,13 +316,17 @@ class GAN(keras.Model):
             real, penalty = self._judge(images, optimizer.iterations)
             fake = self._discriminate(fakes)
             if settings.loss == "wasserstein_gp":
-                excess = gradient_penalty(self._discriminate, images, fakes, noise.other_seed(seed, MIXTURES))
+                excess = gradient_penalty(
+                    self._discriminate, images, fakes, noise.other_seed(seed, MIXTURES)
+                )
                 penalty += settings.gradient_penalty_weight * excess
             loss = LOSSES[settings.loss].discriminator(real, fake, settings.label_smoothing)
             means = {"real_logit": tf.reduce_mean(real), "fake_logit": tf.reduce_mean(fake)}
             return means | {"loss": loss + penalty, "discriminator_loss": loss, "penalty": penalty}
 
-        losses = optimization.descend(compute_losses, self.discriminator.trainable_variables, optimizer)
+        losses = optimization.descend(
+            compute_losses, self.discriminator.trainable_variables, optimizer
+        )
         losses.pop("loss")
         return losses
 
@@ -294,7 +340,9 @@ class GAN(keras.Model):
 
         def with_penalty() -> tuple[tf.Tensor, tf.Tensor]:
             logits, squares = with_squared_gradients(self._discriminate, images)
-            return logits, settings.r1_weight / 2 * settings.r1_every_steps * tf.reduce_mean(squares)
+            return logits, settings.r1_weight / 2 * settings.r1_every_steps * tf.reduce_mean(
+                squares
+            )
 
         if not settings.r1_weight:
             return self._discriminate(images), nothing
@@ -311,7 +359,9 @@ class GAN(keras.Model):
         """
         count = tf.cast(step, tf.float32)
         decay = tf.minimum(self.settings.average_decay, (1 + count) / (10 + count))
-        for average, present in zip(self.average_generator.variables, self.generator.variables, strict=True):
+        for average, present in zip(
+            self.average_generator.variables, self.generator.variables, strict=True
+        ):
             average.assign(decay * average + (1 - decay) * present)
 
 

@@ -27,11 +27,11 @@ import tensorflow as tf
 from keras import layers
 from pydantic import Field, PositiveInt, model_validator
 
-from genlab import networks, noise, optimization
-from genlab.images import ImageShape
-from genlab.networks import Losses
-from genlab.params import AdamSettings
-from genlab.posterior import ACTIVE_VARIANCE
+from genlab.imaging.arrays import ImageShape
+from genlab.networks import noise, optimization, trunks
+from genlab.networks.trunks.trunks import Losses
+from genlab.numerics.posterior import ACTIVE_VARIANCE
+from genlab.settings.params import AdamSettings
 
 LOWEST_KL = -1e-3
 """Nats per image: a KL divergence is never negative; rounding in float32 stays above this."""
@@ -79,19 +79,23 @@ def build_encoder(settings: Settings, image_shape: ImageShape) -> keras.Model:
     The trunk is shared by both; neither head has an activation.
     """
     if settings.network == "dense":
-        trunk = networks.dense_encoder(image_shape, settings.widths, settings.activation)
+        trunk = trunks.dense_encoder(image_shape, settings.widths, settings.activation)
     else:
-        trunk = networks.convolutional_encoder(image_shape, settings.filters, settings.widths[-1])
+        trunk = trunks.convolutional_encoder(image_shape, settings.filters, settings.widths[-1])
     mean = layers.Dense(settings.latent_dim, name="mean", dtype="float32")(trunk.output)
-    log_variance = layers.Dense(settings.latent_dim, name="log_variance", dtype="float32")(trunk.output)
+    log_variance = layers.Dense(settings.latent_dim, name="log_variance", dtype="float32")(
+        trunk.output
+    )
     return keras.Model(trunk.input, [mean, log_variance], name="encoder")
 
 
 def build_decoder(settings: Settings, image_shape: ImageShape) -> keras.Model:
     """Returns the network from latents (n, latent_dim) to the likelihood's logits (n, height, width, channels)."""
     if settings.network == "dense":
-        return networks.dense_decoder(settings.latent_dim, image_shape, settings.widths[::-1], settings.activation)
-    return networks.convolutional_decoder(settings.latent_dim, image_shape, settings.filters)
+        return trunks.dense_decoder(
+            settings.latent_dim, image_shape, settings.widths[::-1], settings.activation
+        )
+    return trunks.convolutional_decoder(settings.latent_dim, image_shape, settings.filters)
 
 
 # Loss terms
@@ -103,7 +107,9 @@ def bernoulli_loss(images: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
 
 
 @tf.custom_gradient
-def kl_per_dimension(mean: tf.Tensor, log_variance: tf.Tensor) -> tuple[tf.Tensor, Callable[..., Any]]:
+def kl_per_dimension(
+    mean: tf.Tensor, log_variance: tf.Tensor
+) -> tuple[tf.Tensor, Callable[..., Any]]:
     """Returns KL(N(mean, exp(log_variance)) || N(0, 1)) of each dimension: (n, latent_dim) nats.
 
     Kingma and Welling 2014, appendix B, written with expm1: no cancellation near the prior. The gradient is written
@@ -137,7 +143,9 @@ def draw(mean: tf.Tensor, log_variance: tf.Tensor, num_draws: int, seed: tf.Tens
     noises = noise.normal(tf.shape(mean)[0], (num_draws, mean.shape[1]), seed)
     mean, log_variance = mean[:, tf.newaxis], log_variance[:, tf.newaxis]
     latents = mean + tf.exp(0.5 * log_variance) * noises
-    log_ratios = 0.5 * (log_variance + tf.square(noises) - tf.square(latents))  # both have the factor 1 / sqrt(2 pi)
+    log_ratios = 0.5 * (
+        log_variance + tf.square(noises) - tf.square(latents)
+    )  # both have the factor 1 / sqrt(2 pi)
     return Draws(latents, tf.reduce_sum(log_ratios, axis=2))
 
 
@@ -200,7 +208,9 @@ class VAE(keras.Model):
 
     def draw_latents(self, num_images: int, seed: int) -> np.ndarray:
         """Returns draws from the prior, float32 (num_images, latent_dim); the first ones whatever the number."""
-        return np.random.default_rng(seed).standard_normal((num_images, self.settings.latent_dim), np.float32)
+        return np.random.default_rng(seed).standard_normal(
+            (num_images, self.settings.latent_dim), np.float32
+        )
 
     def sample(self, num_images: int, seed: int) -> tf.Tensor:
         """Returns images in [0, 1] of draws from the prior."""
@@ -216,9 +226,13 @@ class VAE(keras.Model):
         """Returns -log p(images | latents) at each of several latents (n, num_draws, latent_dim): (n, num_draws)."""
         num_draws, latent_dim = latents.shape[1:]
         logits = self.decoder(tf.reshape(latents, (-1, latent_dim)))
-        return tf.reshape(bernoulli_loss(tf.repeat(images, num_draws, axis=0), logits), (-1, num_draws))
+        return tf.reshape(
+            bernoulli_loss(tf.repeat(images, num_draws, axis=0), logits), (-1, num_draws)
+        )
 
-    def log_importance_weights(self, images: tf.Tensor, num_samples: int, seed: tf.Tensor) -> tf.Tensor:
+    def log_importance_weights(
+        self, images: tf.Tensor, num_samples: int, seed: tf.Tensor
+    ) -> tf.Tensor:
         """Returns log p(images, latents) - log q(latents | images) at draws from q: (n, num_samples) nats.
 
         The mean of their exponentials is an unbiased estimate of p(images) (Burda et al. 2016, section 2). Densities
@@ -231,7 +245,9 @@ class VAE(keras.Model):
         """Returns the weighted `loss`, its terms and the unweighted negative ELBO: nats per image, batch means."""
         return self._compute_losses(images, seed, self.settings.kl_weight)
 
-    def _compute_losses(self, images: tf.Tensor, seed: tf.Tensor, kl_weight: tf.Tensor | float) -> Losses:
+    def _compute_losses(
+        self, images: tf.Tensor, seed: tf.Tensor, kl_weight: tf.Tensor | float
+    ) -> Losses:
         if self.settings.objective == "importance_weighted":
             return self._importance_weighted_losses(images, seed)
         reconstruction_losses, kls = self._averaged_terms(images, seed)
@@ -240,7 +256,12 @@ class VAE(keras.Model):
         counted = free_kl(kls, self.settings.free_bits) if self.settings.free_bits else kl
         loss = self.settings.reconstruction_weight * reconstruction_loss + kl_weight * counted
         negative_elbo = reconstruction_loss + kl
-        return {"loss": loss, "reconstruction_loss": reconstruction_loss, "kl": kl, "negative_elbo": negative_elbo}
+        return {
+            "loss": loss,
+            "reconstruction_loss": reconstruction_loss,
+            "kl": kl,
+            "negative_elbo": negative_elbo,
+        }
 
     def _averaged_terms(self, images: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the terms of the ELBO, -log p(images | latents) at one draw or (n, num_draws) at several."""
@@ -258,7 +279,11 @@ class VAE(keras.Model):
         losses = self.reconstruction_losses(images, draws.latents)
         reconstruction_loss = tf.reduce_mean(losses)
         kl = tf.reduce_mean(tf.reduce_sum(kl_per_dimension(mean, log_variance), axis=1))
-        terms = {"reconstruction_loss": reconstruction_loss, "kl": kl, "negative_elbo": reconstruction_loss + kl}
+        terms = {
+            "reconstruction_loss": reconstruction_loss,
+            "kl": kl,
+            "negative_elbo": reconstruction_loss + kl,
+        }
         return {"loss": importance_weighted_loss(draws.log_ratios - losses)} | terms
 
     def latent_diagnostics(self, images: tf.Tensor) -> Losses:
@@ -266,33 +291,50 @@ class VAE(keras.Model):
         mean, log_variance = self.posterior(images)
         kls = tf.reduce_mean(kl_per_dimension(mean, log_variance), axis=0)
         digits = len(str(self.settings.latent_dim - 1))
-        named = {f"kl_of_dimension_{index:0{digits}}": kls[index] for index in range(self.settings.latent_dim)}
-        active = tf.reduce_sum(tf.cast(tf.math.reduce_variance(mean, axis=0) > ACTIVE_VARIANCE, tf.float32))
+        named = {
+            f"kl_of_dimension_{index:0{digits}}": kls[index]
+            for index in range(self.settings.latent_dim)
+        }
+        active = tf.reduce_sum(
+            tf.cast(tf.math.reduce_variance(mean, axis=0) > ACTIVE_VARIANCE, tf.float32)
+        )
         return named | {"active_units": active}
 
     def check_losses(self, losses: dict[str, float]) -> None:
         """Raises a FloatingPointError where the KL is negative beyond rounding."""
         if losses["kl"] < LOWEST_KL or math.isnan(losses["kl"]):
-            raise FloatingPointError(f"kl must be at least {LOWEST_KL} nats per image. Received: {losses['kl']}.")
+            raise FloatingPointError(
+                f"kl must be at least {LOWEST_KL} nats per image. Received: {losses['kl']}."
+            )
 
     def make_optimizers(self) -> dict[str, keras.optimizers.Optimizer]:
         """Returns Adam, built on all trainable variables."""
-        optimizer = optimization.adam(self.settings, self.settings.learning_rate, self.settings.steps)
+        optimizer = optimization.adam(
+            self.settings, self.settings.learning_rate, self.settings.steps
+        )
         optimizer.build(self.trainable_variables)
         return {"vae": optimizer}
 
-    def update(self, images: tf.Tensor, seed: tf.Tensor, optimizers: dict[str, keras.optimizers.Optimizer]) -> Losses:
+    def update(
+        self, images: tf.Tensor, seed: tf.Tensor, optimizers: dict[str, keras.optimizers.Optimizer]
+    ) -> Losses:
         """Makes one training step on a batch and returns its losses; `loss` has the KL's weight of this step."""
         optimizer = optimizers["vae"]
         kl_weight = self.kl_weight(optimizer.iterations)
         return optimization.descend(
-            lambda: self._compute_losses(images, seed, kl_weight), self.trainable_variables, optimizer
+            lambda: self._compute_losses(images, seed, kl_weight),
+            self.trainable_variables,
+            optimizer,
         )
 
     def kl_weight(self, step: tf.Tensor) -> tf.Tensor | float:
         """Returns the KL's weight in a step, counted from 0: it rises linearly (Bowman et al. 2016, section 3.1)."""
         weight, warmup_steps = self.settings.kl_weight, self.settings.kl_warmup_steps
-        return weight * tf.minimum(tf.cast(step, tf.float32) / warmup_steps, 1.0) if warmup_steps else weight
+        return (
+            weight * tf.minimum(tf.cast(step, tf.float32) / warmup_steps, 1.0)
+            if warmup_steps
+            else weight
+        )
 
 
 def build(settings: Settings, image_shape: ImageShape) -> VAE:

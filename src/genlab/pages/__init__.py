@@ -8,7 +8,9 @@ from pathlib import Path
 
 import jinja2
 
-WRITTEN = {"frechet": "Fréchet"} | {word.lower(): word for word in ("AUROC", "ELBO", "KL", "MAE", "MSE", "PCA", "PSNR")}
+WRITTEN = {"frechet": "Fréchet"} | {
+    word.lower(): word for word in ("AUROC", "ELBO", "KL", "MAE", "MSE", "PCA", "PSNR")
+}
 """How words of metrics' names are written, where it is not in small letters."""
 GRID_WIDTH = 264
 """What a grid of images takes, about, in CSS pixels."""
@@ -50,7 +52,10 @@ class Picture:
 def readable(name: str) -> str:
     """Returns the name of a metric or a loss as words: `"KL of dimension"`."""
     words = name.replace("/", ", ").split("_")
-    return " ".join(WRITTEN.get(word, word.capitalize() if place == 0 else word) for place, word in enumerate(words))
+    return " ".join(
+        WRITTEN.get(word, word.capitalize() if place == 0 else word)
+        for place, word in enumerate(words)
+    )
 
 
 def data_uri(picture: bytes, kind: str = "png") -> str:

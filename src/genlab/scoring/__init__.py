@@ -19,16 +19,21 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import genlab
-from genlab import devices, feature_cache, feature_extractor, images, inception, params, pinned, progress, seeds
-from genlab.errors import InputError
-from genlab.evaluation import Panel, Scores, intervals, samples
-from genlab.extraction import Extracted, Extractor
-from genlab.files import replacing
-from genlab.images import Split
-from genlab.measures import Samples, without_generated
-from genlab.params import Params
+from genlab.evaluation import Panel, Scores, samples
+from genlab.features import cache, classifier, inception, pinned
+from genlab.features.extractor import Extracted, Extractor
+from genlab.imaging import arrays
+from genlab.imaging.arrays import Split
+from genlab.measurement.evidence import Samples, without_generated
+from genlab.networks import devices
+from genlab.numerics import intervals
+from genlab.runtime import progress
+from genlab.runtime.errors import InputError
+from genlab.runtime.files import replacing
 from genlab.scoring import reading
 from genlab.scoring.reading import Pictures
+from genlab.settings import params, seeds
+from genlab.settings.params import Params
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
 """The numbers of this package's own version: the repository's `params.yaml`, which the wheel carries."""
@@ -84,15 +89,21 @@ def score(request: Request) -> dict[str, Any]:
     _check_numbers(sets, extractor, request.allow_few)
     kept = request.cache / "features" if request.cache else None
     parts = progress.bar(sets.items(), "features", len(sets), "set")
-    found = {name: feature_cache.extract(extractor, each.images, kept) for name, each in parts}
-    scores = Scores(Panel(settings.evaluation.metrics, f"{request.params}: evaluation.metrics"), request.seed)
-    return _measured(scores, found, extractor.num_classes) | {"protocol": _protocol(request, sets, found, extractor)}
+    found = {name: cache.extract(extractor, each.images, kept) for name, each in parts}
+    scores = Scores(
+        Panel(settings.evaluation.metrics, f"{request.params}: evaluation.metrics"), request.seed
+    )
+    return _measured(scores, found, extractor.num_classes) | {
+        "protocol": _protocol(request, sets, found, extractor)
+    }
 
 
 def check_out(out: Path) -> None:
     """Raises an InputError where `out` cannot be a file, before anything is computed."""
     if out.is_dir() or not out.resolve().parent.is_dir():
-        raise InputError(f"--out must be a file in a folder that is there. Received: {out}. See --out.")
+        raise InputError(
+            f"--out must be a file in a folder that is there. Received: {out}. See --out."
+        )
 
 
 def write(scores: Mapping[str, Any], out: Path) -> None:
@@ -105,7 +116,9 @@ def write(scores: Mapping[str, Any], out: Path) -> None:
         with replacing(out.resolve()) as building:
             building.write_text(json.dumps(scores, indent=2, allow_nan=False) + "\n")
     except OSError as error:
-        raise InputError(f"--out must be writable. Received: {out} ({error.strerror}). See --out.") from None
+        raise InputError(
+            f"--out must be writable. Received: {out} ({error.strerror}). See --out."
+        ) from None
 
 
 # The pictures and their features
@@ -151,7 +164,9 @@ def _check_numbers(sets: Mapping[str, Pictures], extractor: Extractor, allow_few
             )
 
 
-def _extractor(request: Request, settings: Params, sets: Mapping[str, Pictures], folder: Path) -> Extractor:
+def _extractor(
+    request: Request, settings: Params, sets: Mapping[str, Pictures], folder: Path
+) -> Extractor:
     shape = sets["real"].images.shape[1:]
     if request.features == INCEPTION:
         directory = (request.cache or folder) / "downloads"
@@ -164,10 +179,14 @@ def _extractor(request: Request, settings: Params, sets: Mapping[str, Pictures],
     if request.features != TRAINED:
         pinned.check_shape(request.features, shape, "--features")
         return pinned.load(request.features)
-    learned, other = (Split(each.images, np.full(len(each.images), -1)) for each in (sets["train"], sets["real"]))
+    learned, other = (
+        Split(each.images, np.full(len(each.images), -1)) for each in (sets["train"], sets["real"])
+    )
     with contextlib.redirect_stdout(sys.stderr):  # its progress: what is printed is the table
-        feature_extractor.train(settings.features, learned, other, 0, seeds.derive(request.seed, "features"), folder)
-    return feature_extractor.load(folder)
+        classifier.train(
+            settings.features, learned, other, 0, seeds.derive(request.seed, "features"), folder
+        )
+    return classifier.load(folder)
 
 
 # The numbers
@@ -178,13 +197,22 @@ def _measured(scores: Scores, found: Mapping[str, Extracted], num_classes: int) 
     train, seed = found.get("train"), scores.seed
     pair = samples.halves(found["real"], seeds.derive(seed, "floor"))
     for source, evidence, leave_out in (
-        (GENERATED, samples.evidence(found["real"], found["generated"], train, num_classes, seed), _without_blocks),
-        (FLOOR, samples.evidence(*pair, train, num_classes, seed), lambda _: []),  # of it no interval is said
+        (
+            GENERATED,
+            samples.evidence(found["real"], found["generated"], train, num_classes, seed),
+            _without_blocks,
+        ),
+        (
+            FLOOR,
+            samples.evidence(*pair, train, num_classes, seed),
+            lambda _: [],
+        ),  # of it no interval is said
     ):
         scores.add(source, evidence, {}, "pictures", leave_out)
     return {
         "metrics": {
-            name: _told(metric, scores.metrics.get(f"test/{FLOOR}/{name}")) for name, metric in _of(scores.metrics)
+            name: _told(metric, scores.metrics.get(f"test/{FLOOR}/{name}"))
+            for name, metric in _of(scores.metrics)
         },
         "skipped": dict(_of(scores.skipped)),
     }
@@ -193,7 +221,11 @@ def _measured(scores: Scores, found: Mapping[str, Extracted], num_classes: int) 
 def _of(numbers: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """Returns what there is of the generated pictures, by the metric's bare name."""
     prefix = f"test/{GENERATED}/"
-    return [(name.removeprefix(prefix), value) for name, value in numbers.items() if name.startswith(prefix)]
+    return [
+        (name.removeprefix(prefix), value)
+        for name, value in numbers.items()
+        if name.startswith(prefix)
+    ]
 
 
 def _told(metric: Mapping[str, Any], floor: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -211,20 +243,29 @@ def _without_blocks(evidence: Samples) -> Iterable[Samples]:
     if number < 2 * intervals.NUM_BLOCKS:
         return []
     order = np.random.default_rng(seeds.derive(evidence.seed, "jackknife")).permutation(number)
-    parts = (without_generated(evidence, order[block :: intervals.NUM_BLOCKS]) for block in range(intervals.NUM_BLOCKS))
+    parts = (
+        without_generated(evidence, order[block :: intervals.NUM_BLOCKS])
+        for block in range(intervals.NUM_BLOCKS)
+    )
     return progress.bar(parts, "intervals", intervals.NUM_BLOCKS, "block")
 
 
 def _protocol(
-    request: Request, sets: Mapping[str, Pictures], found: Mapping[str, Extracted], extractor: Extractor
+    request: Request,
+    sets: Mapping[str, Pictures],
+    found: Mapping[str, Extracted],
+    extractor: Extractor,
 ) -> dict[str, Any]:
     facts = extractor.settings
     half = len(sets["real"].images) // 2
     return {
         "features": samples.facts_of(extractor) | {"name": facts.get("name", request.features)},
         "feature_dim": found["real"].features.shape[1],
-        **{f"num_{name}": len(sets[name].images) if name in sets else 0 for name in ("real", "generated", "train")},
-        **{f"{name}_sha256": images.digest(each.images) for name, each in sets.items()},
+        **{
+            f"num_{name}": len(sets[name].images) if name in sets else 0
+            for name in ("real", "generated", "train")
+        },
+        **{f"{name}_sha256": arrays.digest(each.images) for name, each in sets.items()},
         "image_shape": list(sets["real"].images.shape[1:]),
         "quantisation": {name: each.quantisation for name, each in sets.items()},
         "resize": facts.get("resize", "none"),

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from genlab.data import image_folder
-from genlab.errors import InputError
-from genlab.files import DAMAGED
-from genlab.images import to_uint8
+from genlab.datasets import image_folder
+from genlab.imaging.arrays import to_uint8
+from genlab.runtime.errors import InputError
+from genlab.runtime.files import DAMAGED
 
 CHUNK_IMAGES = 1000
 ARRAYS = "an array `images` (or one array alone), uint8 or float in [0, 1], of the shape (n, height, width[, 1 or 3])"
@@ -52,7 +52,11 @@ def _refusing(path: Path, option: str) -> Iterator[None]:
         yield
     except DAMAGED as error:
         is_pickle = "pickle" in str(error) or "Python objects" in str(error)
-        reason = "pickled objects, or another format" if is_pickle else " ".join(str(error).split()) or "a damaged file"
+        reason = (
+            "pickled objects, or another format"
+            if is_pickle
+            else " ".join(str(error).split()) or "a damaged file"
+        )
         raise InputError(f"{path} must hold {ARRAYS}. Received: {reason}. See {option}.") from None
 
 
@@ -60,9 +64,17 @@ def _load(path: Path) -> np.ndarray:
     if path.suffix == ".npy":
         return np.load(path, mmap_mode="r", allow_pickle=False)
     with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-        name = "images" if "images" in arrays.files else arrays.files[0] if len(arrays.files) == 1 else None
+        name = (
+            "images"
+            if "images" in arrays.files
+            else arrays.files[0]
+            if len(arrays.files) == 1
+            else None
+        )
         if name is None:
-            raise ValueError(f"the arrays {', '.join(arrays.files)}" if arrays.files else "no arrays")
+            raise ValueError(
+                f"the arrays {', '.join(arrays.files)}" if arrays.files else "no arrays"
+            )
         return arrays[name]
 
 

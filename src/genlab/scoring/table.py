@@ -28,7 +28,10 @@ def number(value: float) -> str:
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     cells = (
-        [cell.rjust(width) if column in NUMBERS else cell.ljust(width) for column, (cell, width) in enumerate(pairs)]
+        [
+            cell.rjust(width) if column in NUMBERS else cell.ljust(width)
+            for column, (cell, width) in enumerate(pairs)
+        ]
         for pairs in (list(zip(row, widths, strict=True)) for row in rows)
     )
     return ["  ".join(row).rstrip() for row in cells]

@@ -3,69 +3,31 @@
 import json
 from pathlib import Path
 
-import numpy as np
-
-import genlab
-from genlab import devices, feature_extractor, inception, progress, seeds
-from genlab.evaluation import Panel, Scores, samples
-from genlab.extraction import Extracted, Extractor
-from genlab.files import replacing
-from genlab.images import part_outliers, read_description, read_split
-from genlab.measures import Protocol, Samples
-from genlab.params import Evaluation, Params
+from genlab.evaluation import Panel, Scores, floor, samples
+from genlab.features import classifier, inception
+from genlab.networks import devices
+from genlab.runtime.files import replacing
+from genlab.settings import seeds
+from genlab.settings.params import Params
 
 
 def run(params: Params, images: Path, features: Path, out: Path) -> None:
-    """Writes `metrics.json` (bare numbers) and `scores.json` (with intervals and protocols) to `out`, as a whole.
-
-    `test/floor/...` is of test images against as many train images, drawn several times; `test/floor_halves/...` of
-    two disjoint halves of the test images, split several times: fewer images, so a greater bias.
-    """
+    """Writes `metrics.json` (bare numbers) and `scores.json` (with intervals and protocols) to `out`, as a whole."""
     devices.configure("float32", deterministic=True)
     seed = seeds.derive(params.seed, "floor")
     scores = Scores(Panel(params.evaluation.metrics), seed)
     published = inception.from_params(params.evaluation.inception)
-    for name, extractor in (("", feature_extractor.load(features)), (f"_{samples.INCEPTION}", published)):
+    for name, extractor in (("", classifier.load(features)), (f"_{samples.INCEPTION}", published)):
         if extractor:
-            _score(params.evaluation, images, extractor, scores, name)
+            floor.score(params.evaluation, images, extractor, scores, name)
     _write(out, scores)
-
-
-def _score(settings: Evaluation, images: Path, extractor: Extractor, scores: Scores, space: str) -> None:
-    """Scores real images in one space of features."""
-    test = part_outliers(read_split(images, "test"), read_description(images))[0].images
-    train = read_split(images, "train").images
-    number = min(settings.num_images, len(test), len(train))
-    progress.note(f"floor: {number} real images against as many, {settings.num_repeats} times")
-    real, others = samples.extract(extractor, test[:number]), samples.extract(extractor, train)
-    draws = [seeds.derive(scores.seed, str(repeat)) for repeat in range(settings.num_repeats)]
-    sets = {
-        "floor": [(real, _draw(others, number, seeds.derive(draw, "train"))) for draw in draws],
-        "floor_halves": [samples.halves(real, seeds.derive(draw, "halves")) for draw in draws],
-    }
-    for source, pairs in progress.bar(sets.items(), "floor", len(sets), "comparison"):
-        dice = (seeds.derive(draw, "metrics") for draw in draws)
-        found = [
-            samples.evidence(*pair, None, extractor.num_classes, seed) for pair, seed in zip(pairs, dice, strict=True)
-        ]
-        scores.add(f"{source}{space}", found, _protocol(extractor, found, scores.seed), "real images")
-
-
-def _draw(extracted: Extracted, number: int, seed: int) -> Extracted:
-    rows = np.random.default_rng(seed).permutation(len(extracted.features))[:number]
-    return Extracted(extracted.features[rows], extracted.classes[rows])
-
-
-def _protocol(extractor: Extractor, found: list[Samples], seed: int) -> Protocol:
-    facts = {"split": "test", "quantisation": "uint8", "resize": extractor.settings.get("resize", "none")}
-    sizes = {"num_real": len(found[0].real_classes), "num_generated": len(found[0].generated_classes)}
-    facts |= sizes | {"num_repeats": len(found), "seed": seed, "genlab_version": genlab.__version__}
-    return facts | {"features": samples.facts_of(extractor)}
 
 
 def _write(folder: Path, scores: Scores) -> None:
     with replacing(folder) as building:
         building.mkdir(parents=True)
-        (building / "metrics.json").write_text(json.dumps(scores.values(), indent=2, allow_nan=False) + "\n")
+        (building / "metrics.json").write_text(
+            json.dumps(scores.values(), indent=2, allow_nan=False) + "\n"
+        )
         facts = {"metrics": scores.metrics, "skipped": scores.skipped}
         (building / "scores.json").write_text(json.dumps(facts, indent=2, allow_nan=False) + "\n")

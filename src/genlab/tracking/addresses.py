@@ -4,9 +4,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from genlab import workspace
-from genlab.errors import InputError
-from genlab.files import replacing
+from genlab.runtime import workspace
+from genlab.runtime.errors import InputError
+from genlab.runtime.files import replacing
 from genlab.tracking import store
 from genlab.tracking.run import one_line
 
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 REGISTRY = "models:/"
 FORMS = "models:/<model>@champion, models:/<model>/<version> or models:/<id of a logged model>"
-ADDRESS = re.compile(r"models:/(?P<id>m-[0-9a-f]{32})|models:/(?P<name>[^/@]+)(@(?P<alias>[^/@]+)|/(?P<version>\d+))")
+ADDRESS = re.compile(
+    r"models:/(?P<id>m-[0-9a-f]{32})|models:/(?P<name>[^/@]+)(@(?P<alias>[^/@]+)|/(?P<version>\d+))"
+)
 
 
 def open_store() -> "tuple[MlflowClient, str]":
@@ -51,16 +53,22 @@ def model_folder(address: str) -> Path:
     """
     match = ADDRESS.fullmatch(address)
     if match is None:
-        raise InputError(f"a registered model's address must be {FORMS}. Received: {address!r}. See genlab promote.")
+        raise InputError(
+            f"a registered model's address must be {FORMS}. Received: {address!r}. See genlab promote."
+        )
     wanted = store.present_uri()
     if not store.is_there(wanted):  # a question makes none
-        raise InputError(f"MLflow's store must be at {store.address(wanted)}. Received: no such file. Run: dvc repro.")
+        raise InputError(
+            f"MLflow's store must be at {store.address(wanted)}. Received: no such file. Run: dvc repro."
+        )
     client, uri = open_store()
     location = _location(client, uri, match)
     artifacts = _local(location, uri)
     found = next(iter(sorted(artifacts.glob("*/settings.json"))), None)
     if found is None:
-        raise InputError(f"{address} must hold a trained model. Received: no settings.json in {artifacts}.")
+        raise InputError(
+            f"{address} must hold a trained model. Received: no settings.json in {artifacts}."
+        )
     return found.parent
 
 
@@ -97,5 +105,7 @@ def _local(location: str, uri: str) -> Path:
     target = workspace.state("registry", re.sub(r"\W+", "-", location).strip("-"))
     if not target.is_dir():
         with replacing(target) as building:
-            download_artifacts(artifact_uri=f"{location}/artifacts", dst_path=str(building), tracking_uri=uri)
+            download_artifacts(
+                artifact_uri=f"{location}/artifacts", dst_path=str(building), tracking_uri=uri
+            )
     return target / "artifacts"

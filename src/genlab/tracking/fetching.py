@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genlab.errors import InputError
+from genlab.runtime.errors import InputError
 from genlab.tracking import store
 from genlab.tracking.addresses import open_store
 from genlab.tracking.run import one_line
@@ -80,7 +80,9 @@ def _runs(client: "MlflowClient", experiment_id: str) -> "list[MlflowRun]":
     found: list[MlflowRun] = []
     token = None
     while True:
-        page = client.search_runs([experiment_id], order_by=["attributes.start_time DESC"], page_token=token)
+        page = client.search_runs(
+            [experiment_id], order_by=["attributes.start_time DESC"], page_token=token
+        )
         found, token = [*found, *page], page.token
         if not token:
             return sorted(found, key=lambda run: "genlab.protocol" not in run.data.tags)
@@ -129,19 +131,29 @@ def _read(client: "MlflowClient", run: "MlflowRun", uri: str) -> Fetched:
 
 def _history(client: "MlflowClient", run: "MlflowRun") -> dict[str, tuple[list[int], list[float]]]:
     found = {}
-    for key in sorted(key for key in run.data.metrics if not key.startswith("system/")):  # the machine's, by time
-        points = sorted((point.step, point.value) for point in client.get_metric_history(run.info.run_id, key))
+    for key in sorted(
+        key for key in run.data.metrics if not key.startswith("system/")
+    ):  # the machine's, by time
+        points = sorted(
+            (point.step, point.value) for point in client.get_metric_history(run.info.run_id, key)
+        )
         if len(points) > 1:
             found[key] = ([step for step, _ in points], [value for _, value in points])
     return found
 
 
-def _artifacts(client: "MlflowClient", run_id: str, folder: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
+def _artifacts(
+    client: "MlflowClient", run_id: str, folder: Path
+) -> tuple[dict[str, Any], dict[str, bytes]]:
     """Returns the scores and the grids that the stage `evaluate` logged, if it did."""
     scores = {}
     if any(each.path == SCORES for each in client.list_artifacts(run_id, "scores")):
-        scores = json.loads(Path(client.download_artifacts(run_id, SCORES, str(folder))).read_text())
-    grids = [each.path for each in client.list_artifacts(run_id, PICTURES) if each.path.endswith(".png")]
+        scores = json.loads(
+            Path(client.download_artifacts(run_id, SCORES, str(folder))).read_text()
+        )
+    grids = [
+        each.path for each in client.list_artifacts(run_id, PICTURES) if each.path.endswith(".png")
+    ]
     return scores, {
         Path(path).stem: Path(client.download_artifacts(run_id, path, str(folder))).read_bytes()
         for path in sorted(grids)

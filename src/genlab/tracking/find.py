@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from genlab import workspace
+from genlab.runtime import workspace
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -28,7 +28,11 @@ def is_active(client: "MlflowClient", run_id: str) -> bool:
 
 def _search(client: "MlflowClient", experiment_id: str, **tags: str) -> "list[MlflowRun]":
     conditions = [f"tags.`genlab.{key}` = '{value}'" for key, value in tags.items()]
-    return list(client.search_runs([experiment_id], " and ".join(conditions), order_by=["attributes.start_time DESC"]))
+    return list(
+        client.search_runs(
+            [experiment_id], " and ".join(conditions), order_by=["attributes.start_time DESC"]
+        )
+    )
 
 
 def by_journal(client: "MlflowClient", experiment_id: str, journal: str) -> "MlflowRun | None":
@@ -43,7 +47,9 @@ def by_journal(client: "MlflowClient", experiment_id: str, journal: str) -> "Mlf
     return runs[0] if runs else None
 
 
-def unfinished_training(client: "MlflowClient", experiment_id: str, training_id: str) -> "MlflowRun | None":
+def unfinished_training(
+    client: "MlflowClient", experiment_id: str, training_id: str
+) -> "MlflowRun | None":
     """Returns the run of this training when it was not finished and its journal is lost.
 
     A training's finished run is never reopened, a study's and its trials' are: a study may go on with more trials, and
@@ -51,7 +57,9 @@ def unfinished_training(client: "MlflowClient", experiment_id: str, training_id:
     """
     runs = _search(client, experiment_id, training_id=training_id)
     lost = [
-        run for run in runs if not workspace.state("tracking", run.data.tags.get("genlab.journal", "none")).exists()
+        run
+        for run in runs
+        if not workspace.state("tracking", run.data.tags.get("genlab.journal", "none")).exists()
     ]
     return next((run for run in lost if run.info.status != "FINISHED" or _is_of_study(run)), None)
 
@@ -60,13 +68,19 @@ def _is_of_study(run: "MlflowRun") -> bool:
     return run.data.tags["genlab.run"] == "study" or STUDY in run.data.tags
 
 
-def to_score(client: "MlflowClient", experiment_id: str, train_key: str, protocol: str) -> "MlflowRun | None":
+def to_score(
+    client: "MlflowClient", experiment_id: str, train_key: str, protocol: str
+) -> "MlflowRun | None":
     """Returns the run that takes the scores: the newest finished training, else an earlier scoring of this protocol.
 
     A training that holds scores of another protocol does not take these.
     """
     runs = _search(client, experiment_id, train_key=train_key)
-    trainings = [run for run in runs if run.data.tags.get("genlab.run") == "training" and run.info.status == "FINISHED"]
+    trainings = [
+        run
+        for run in runs
+        if run.data.tags.get("genlab.run") == "training" and run.info.status == "FINISHED"
+    ]
     scorings = [run for run in runs if run.data.tags.get("genlab.run") == "scoring"]
     if trainings and trainings[0].data.tags.get("genlab.protocol", protocol) == protocol:
         return trainings[0]
@@ -76,7 +90,10 @@ def to_score(client: "MlflowClient", experiment_id: str, train_key: str, protoco
 def last_steps(client: "MlflowClient", run: "MlflowRun") -> dict[str, int]:
     """Returns the last step of each metric of a run."""
     run_id = run.info.run_id
-    return {key: max(point.step for point in client.get_metric_history(run_id, key)) for key in run.data.metrics}
+    return {
+        key: max(point.step for point in client.get_metric_history(run_id, key))
+        for key in run.data.metrics
+    }
 
 
 def unlike(metrics: Mapping[str, float], known: Mapping[str, float]) -> dict[str, float]:
@@ -84,5 +101,6 @@ def unlike(metrics: Mapping[str, float], known: Mapping[str, float]) -> dict[str
     return {
         key: value
         for key, value in metrics.items()
-        if key not in known or not (value == known[key] or (math.isnan(value) and math.isnan(known[key])))
+        if key not in known
+        or not (value == known[key] or (math.isnan(value) and math.isnan(known[key])))
     }

@@ -17,8 +17,8 @@ from typing import Any, Self
 
 from filelock import FileLock
 
-from genlab import workspace
-from genlab.files import naming
+from genlab.runtime import workspace
+from genlab.runtime.files import naming
 
 Entry = dict[str, Any]
 
@@ -46,7 +46,9 @@ class Journal:
         folder = workspace.state("tracking", identity)
         folder.mkdir(parents=True)
         journal = cls(folder)
-        journal.holder.acquire(timeout=0)  # before it can be seen: `genlab sync` takes one without a holder for dead
+        journal.holder.acquire(
+            timeout=0
+        )  # before it can be seen: `genlab sync` takes one without a holder for dead
         journal.append({"type": "start", **start, "journal": identity})
         return journal
 
@@ -71,7 +73,9 @@ class Journal:
     @property
     def status(self) -> str | None:
         """FINISHED, FAILED or KILLED; None while the run goes on (or was killed without a word)."""
-        last = [entry for entry, _ in self.entries() if entry["type"] in ("start", "resume", "end")][-1]
+        last = [
+            entry for entry, _ in self.entries() if entry["type"] in ("start", "resume", "end")
+        ][-1]
         return last.get("status")
 
     def exists(self) -> bool:

@@ -7,15 +7,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import genlab
-from genlab.errors import InputError
-from genlab.serving import DEFAULTS
+from genlab.runtime.errors import InputError
+from genlab.trained import DEFAULTS
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
-SCRIPT = Path(genlab.__file__).parent / "serving" / "script.py"
+SCRIPT = Path(genlab.__file__).parent / "trained" / "script.py"
 # What loading a model imports; the one of the two TensorFlow builds that is installed.
-PACKAGES = ["mlflow", "numpy", "pandas", "tensorflow", "tensorflow-cpu", "keras", "h5py", "scipy", "scikit-learn"]
+PACKAGES = [
+    "mlflow",
+    "numpy",
+    "pandas",
+    "tensorflow",
+    "tensorflow-cpu",
+    "keras",
+    "h5py",
+    "scipy",
+    "scikit-learn",
+]
 PACKAGES += ["pydantic", "ruamel.yaml", "pillow"]
 
 
@@ -32,7 +42,9 @@ def save(folder: Path, target: Path, script: Path = SCRIPT) -> None:
     """
     settings = folder / "settings.json"
     if not settings.is_file():
-        raise InputError(f"{folder} must hold a trained model. Received: no settings.json. Run: dvc repro train.")
+        raise InputError(
+            f"{folder} must hold a trained model. Received: no settings.json. Run: dvc repro train."
+        )
     with warnings.catch_warnings():
         warnings.simplefilter(
             "ignore"

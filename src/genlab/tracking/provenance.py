@@ -65,13 +65,17 @@ def children_of(run_id: str | None) -> Iterator[None]:
 def changed_files(*but: str) -> str | None:
     """Returns git's lines on files that differ from the commit, without what stages rewrite and the paths `but`."""
     others = [f":!{path}" for path in but]
-    return git("status", "--porcelain", "--untracked-files=no", "--", ".", *WRITTEN_BY_RUNS, *others)
+    return git(
+        "status", "--porcelain", "--untracked-files=no", "--", ".", *WRITTEN_BY_RUNS, *others
+    )
 
 
 def git(*arguments: str) -> str | None:
     """Returns what git says in the working directory; None where it does not answer."""
     try:
-        done = subprocess.run(["git", *arguments], capture_output=True, text=True, timeout=10, check=True)
+        done = subprocess.run(
+            ["git", *arguments], capture_output=True, text=True, timeout=10, check=True
+        )
     except (OSError, subprocess.SubprocessError):
         return None  # no git, no repository or no commit: a run without this tag
     return done.stdout.strip()
@@ -100,4 +104,7 @@ def flatten(params: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 def shorten(params: Mapping[str, str]) -> dict[str, str]:
     """Returns the parameters with values that MLflow takes: at most 6000 characters, cut ones end in `...`."""
     limit = MAX_PARAM_LENGTH
-    return {key: text if len(text) <= limit else text[: limit - 3] + "..." for key, text in params.items()}
+    return {
+        key: text if len(text) <= limit else text[: limit - 3] + "..."
+        for key, text in params.items()
+    }

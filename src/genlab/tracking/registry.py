@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genlab.errors import InputError
+from genlab.runtime.errors import InputError
 from genlab.tracking import store
 from genlab.tracking.addresses import open_store
 
@@ -63,7 +63,9 @@ def _scores(run_id: str, uri: str) -> dict[str, Any]:
     from mlflow.exceptions import MlflowException
 
     try:
-        path = download_artifacts(run_id=run_id, artifact_path="scores/scores.json", tracking_uri=uri)
+        path = download_artifacts(
+            run_id=run_id, artifact_path="scores/scores.json", tracking_uri=uri
+        )
     except (OSError, MlflowException):
         return {}
     return json.loads(Path(path).read_text())
@@ -82,7 +84,9 @@ def _logged_model(train_key: str) -> "LoggedModel | None":
     return max(ready, key=lambda model: model.creation_timestamp, default=None)
 
 
-def crown(name: str, run_id: str, train_key: str, tags: Mapping[str, str], description: str) -> Version:
+def crown(
+    name: str, run_id: str, train_key: str, tags: Mapping[str, str], description: str
+) -> Version:
     """Registers the logged model of a training as the newest version of `name`, and makes that the champion.
 
     Args:

@@ -9,9 +9,9 @@ from typing import Any
 
 from filelock import Timeout
 
-from genlab import stopping
-from genlab.errors import InputError
-from genlab.files import check_room
+from genlab.runtime import stopping
+from genlab.runtime.errors import InputError
+from genlab.runtime.files import check_room
 from genlab.tracking import packaging, store
 from genlab.tracking.journal import Journal
 from genlab.tracking.sender import Sender
@@ -20,7 +20,9 @@ from genlab.tracking.system_metrics import PREFIX, SystemMetrics
 MIN_PAUSE_SECONDS = 15
 METRICS_PAUSE_SECONDS = 5
 """Metrics wait so long for more of them: one request for all costs hardly more than one for each."""
-PAUSE_FACTOR = 100  # after a failed attempt: at most one hundredth of the time goes into further ones
+PAUSE_FACTOR = (
+    100  # after a failed attempt: at most one hundredth of the time goes into further ones
+)
 _log = logging.getLogger(__name__)
 
 
@@ -68,7 +70,9 @@ class Run:
         """
         for key in metrics:
             _check_name(key, r"[\w.\-: /]+")
-        new = {key: float(value) for key, value in metrics.items() if (key, step) not in self._steps}
+        new = {
+            key: float(value) for key, value in metrics.items() if (key, step) not in self._steps
+        }
         if new:
             self._append({"type": "metrics", "step": int(step), "metrics": new})
         sampled = self._system.sample() if self._system else {}
@@ -83,7 +87,14 @@ class Run:
         """
         _check_name(key, r"[\w.\- /]+")
         if (key, step) not in self._pictures:
-            self._append({"type": "image", "key": key, "step": int(step), "file": self._journal.keep(Path(path))})
+            self._append(
+                {
+                    "type": "image",
+                    "key": key,
+                    "step": int(step),
+                    "file": self._journal.keep(Path(path)),
+                }
+            )
 
     def log_artifact(self, path: Path, folder: str | None = None) -> None:
         """Logs a file into the artifacts' `folder`, or a folder's contents to `folder`, by default of its own name."""
@@ -100,7 +111,9 @@ class Run:
         if self._has_model:
             return
         target = self._journal.new_folder() / "model"
-        check_room(target.parent, packaging.sizes(Path(folder)))  # a full disk ends the training; MLflow hides it
+        check_room(
+            target.parent, packaging.sizes(Path(folder))
+        )  # a full disk ends the training; MLflow hides it
         store.configure()
         try:
             packaging.save(Path(folder), target)
@@ -110,7 +123,9 @@ class Run:
             _log.warning("MLflow could not pack the model %s: %s", folder, one_line(error))
             return
         step = max((step for _, step in self._steps), default=0)
-        self._append({"type": "model", "step": step, "file": str(target.relative_to(self._journal.folder))})
+        self._append(
+            {"type": "model", "step": step, "file": str(target.relative_to(self._journal.folder))}
+        )
 
     def describe(self, text: str) -> None:
         """Sets the run's description, Markdown, where nobody else has written one.
@@ -135,7 +150,9 @@ class Run:
         self._journal.append({"type": "end", "status": status, "reason": reason})
         self._retry_at = 0.0
         if not self.flush():
-            _log.warning("This run is not in MLflow yet. To send the rest when the server is back: genlab sync")
+            _log.warning(
+                "This run is not in MLflow yet. To send the rest when the server is back: genlab sync"
+            )
 
     def flush(self) -> bool:
         """Tries to send what is unsent; says whether all is sent. After a failure it pauses, and says so once."""

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from filelock import Timeout
 
-from genlab import stopping
+from genlab.runtime import stopping
 from genlab.tracking import provenance, store
 from genlab.tracking.journal import Entry, Journal
 from genlab.tracking.run import Run, one_line
@@ -66,8 +66,14 @@ def training_run(
     """
     journal = _unfinished(training_id)
     if journal is None:
-        more = {"genlab.training_id": training_id, "genlab.data_hash": dataset.digest, **(tags or {})}
-        start = _start("training", train_key, name, kind, more, experiment) | {"name": run_name or name}
+        more = {
+            "genlab.training_id": training_id,
+            "genlab.data_hash": dataset.digest,
+            **(tags or {}),
+        }
+        start = _start("training", train_key, name, kind, more, experiment) | {
+            "name": run_name or name
+        }
         start |= {"training_id": training_id, "dataset": dataclasses.asdict(dataset)}
         journal = Journal.create(start | {"params": provenance.flatten(params)})
     with _closing(Run(journal, SystemMetrics()), journal) as run:
@@ -137,9 +143,19 @@ def end_training(training_id: str, status: str, reason: str) -> None:
 
 
 def _start(
-    what: str, train_key: str, name: str, kind: str, tags: Mapping[str, str], experiment: str | None = None
+    what: str,
+    train_key: str,
+    name: str,
+    kind: str,
+    tags: Mapping[str, str],
+    experiment: str | None = None,
 ) -> Entry:
-    own = {"genlab.run": what, "genlab.train_key": train_key, "genlab.model": name, "genlab.kind": kind}
+    own = {
+        "genlab.run": what,
+        "genlab.train_key": train_key,
+        "genlab.model": name,
+        "genlab.kind": kind,
+    }
     return {
         "uri": store.address(store.present_uri()),
         "experiment": experiment or store.experiment_name(),

@@ -71,7 +71,9 @@ class Sender:
             self._state["offset"] = offset
             self.journal.write_state(self._state)
             count += len(entries)
-        if entries[-1]["type"] == "end" and (entries[-1]["status"] == "FINISHED" or "protocol" in self._start):
+        if entries[-1]["type"] == "end" and (
+            entries[-1]["status"] == "FINISHED" or "protocol" in self._start
+        ):
             self.journal.remove()
         return count
 
@@ -80,7 +82,9 @@ class Sender:
         for journal in Journal.all():
             with suppress(FileNotFoundError):  # sent and removed by its own process
                 start = journal.start
-                is_training = start["train_key"] == self._start["train_key"] and "protocol" not in start
+                is_training = (
+                    start["train_key"] == self._start["train_key"] and "protocol" not in start
+                )
                 if is_training and journal.status == "FINISHED":
                     Sender(journal).send()
 
@@ -113,7 +117,13 @@ class Sender:
         try:
             writer.write(entries)
         except MlflowException as error:
-            refused = error.error_code == "INVALID_PARAMETER_VALUE" and kind not in ("start", "resume", "end")
+            refused = error.error_code == "INVALID_PARAMETER_VALUE" and kind not in (
+                "start",
+                "resume",
+                "end",
+            )
             if not refused or not find.is_active(writer.client, self._state["run_id"]):
                 raise
-            self.rejected.append(f"{kind}: {str(error).splitlines()[0]}")  # sent again, it would stop all the rest
+            self.rejected.append(
+                f"{kind}: {str(error).splitlines()[0]}"
+            )  # sent again, it would stop all the rest

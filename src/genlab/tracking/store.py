@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from genlab import workspace
-from genlab.errors import InputError
-from genlab.files import replacing
+from genlab.runtime import workspace
+from genlab.runtime.errors import InputError
+from genlab.runtime.files import replacing
 from genlab.tracking import view
 
 if TYPE_CHECKING:
@@ -38,7 +38,9 @@ def configure() -> None:
     """Sets MLflow's environment where the user has not; call it before MLflow is imported."""
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # it logs a traceback and raises as well
+    logging.getLogger("mlflow.store.db.utils").setLevel(
+        logging.CRITICAL
+    )  # it logs a traceback and raises as well
 
 
 def warm_up() -> None:
@@ -88,7 +90,9 @@ def _client(uri: str) -> "MlflowClient":
     database.parent.mkdir(parents=True, exist_ok=True)
     lock = workspace.state("tracking", "store.lock")
     lock.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(lock):  # two first users, or a kill amidst its migrations, corrupt a new SQLite store
+    with FileLock(
+        lock
+    ):  # two first users, or a kill amidst its migrations, corrupt a new SQLite store
         if not database.exists():
             with replacing(database) as building:
                 MlflowClient(f"sqlite:///{building}").search_experiments(max_results=1)
@@ -128,7 +132,9 @@ def connect(uri: str) -> "MlflowClient":
 def _probe(base: str) -> None:
     import requests
 
-    with contextlib.suppress(requests.exceptions.SSLError):  # it answers; MLflow may know its certificate
+    with contextlib.suppress(
+        requests.exceptions.SSLError
+    ):  # it answers; MLflow may know its certificate
         requests.get(f"{base.rstrip('/')}/health", timeout=PROBE_SECONDS)
 
 
@@ -174,7 +180,16 @@ def ui_command(port: int = 5000) -> tuple[list[str], dict[str, str]]:
         )
     client = connect(uri)
     view.share(client, experiment_id(client, uri, experiment_name()))
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--workers", "1"]
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--backend-store-uri",
+        uri,
+        "--workers",
+        "1",
+    ]
     command += ["--artifacts-destination", str(_artifacts(uri))]
     command += ["--host", "127.0.0.1", "--port", str(port)]
     return command, {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
@@ -189,7 +204,10 @@ def serve_ui(port: int = 5000) -> None:
     _check_free(port)
     command, environment = ui_command(port)
     uri = present_uri()
-    print(view.page(f"http://127.0.0.1:{port}", experiment_id(connect(uri), uri, experiment_name())), flush=True)
+    print(
+        view.page(f"http://127.0.0.1:{port}", experiment_id(connect(uri), uri, experiment_name())),
+        flush=True,
+    )
     os.execve(command[0], command, environment)  # noqa: S606 - a list, no shell
 
 

@@ -29,7 +29,10 @@ class Summary:
         return not self.waiting
 
     def __str__(self) -> str:
-        lines = [f"Sent {self.entries} entries of {count} runs to {address}." for address, count in self.runs.items()]
+        lines = [
+            f"Sent {self.entries} entries of {count} runs to {address}."
+            for address, count in self.runs.items()
+        ]
         lines += [f"{count} runs wait for {address}." for address, count in self.waiting.items()]
         return "\n".join([*(lines or ["Nothing to send."]), *self.problems])
 
@@ -54,7 +57,9 @@ def _bury(journal: Journal) -> None:
     try:
         with journal.holder.acquire(timeout=0):
             journal.mend()
-            journal.append({"type": "end", "status": "KILLED", "reason": "The process ended without a word."})
+            journal.append(
+                {"type": "end", "status": "KILLED", "reason": "The process ended without a word."}
+            )
     except Timeout:
         return  # it lives
 

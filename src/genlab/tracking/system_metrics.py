@@ -20,8 +20,13 @@ class SystemMetrics:
 
     def __init__(self) -> None:
         """Samples for the first time after a pause."""
-        self._pause = float(os.environ.get("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL") or PAUSE_SECONDS)
-        self._is_on = os.environ.get("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "true").lower() in ("true", "1")
+        self._pause = float(
+            os.environ.get("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL") or PAUSE_SECONDS
+        )
+        self._is_on = os.environ.get("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "true").lower() in (
+            "true",
+            "1",
+        )
         self._due_at = time.monotonic() + self._pause
         self._monitors: list[Any] = []
 
@@ -42,7 +47,9 @@ class SystemMetrics:
         found: dict[str, float] = {}
         for monitor in self._monitors:
             monitor.collect_metrics()
-            found |= {PREFIX + name: float(value) for name, value in monitor.aggregate_metrics().items()}
+            found |= {
+                PREFIX + name: float(value) for name, value in monitor.aggregate_metrics().items()
+            }
             monitor.clear_metrics()
         return found
 

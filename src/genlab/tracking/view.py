@@ -25,11 +25,11 @@ COLUMNS = [  # the run's name says model and data set; its page links both
 
 def share(client: "MlflowClient", experiment_id: str) -> None:
     """Keeps the view with the experiment, as the UI's own button *Share* does."""
-    client.set_experiment_tag(experiment_id, f"mlflow.sharedViewState.{KEY}", json.dumps({"selectedColumns": COLUMNS}))
+    client.set_experiment_tag(
+        experiment_id, f"mlflow.sharedViewState.{KEY}", json.dumps({"selectedColumns": COLUMNS})
+    )
 
 
 def page(base: str, experiment_id: str) -> str:
     """Returns the address of the table of runs, with these columns, in the UI's mode *Model training*."""
-    return (
-        f"{base.rstrip('/')}/#/experiments/{experiment_id}/runs?workflowType=machine_learning&viewStateShareKey={KEY}"
-    )
+    return f"{base.rstrip('/')}/#/experiments/{experiment_id}/runs?workflowType=machine_learning&viewStateShareKey={KEY}"

@@ -18,13 +18,18 @@ if TYPE_CHECKING:
 
 REASON = "genlab.reason"
 NOTE, OUR_NOTE = "mlflow.note.content", "genlab.description"
-MAX_PARAMS, MAX_DIGEST = 100, 36  # MLflow's limits: parameters in one request, characters of a data set's digest
+MAX_PARAMS, MAX_DIGEST = (
+    100,
+    36,
+)  # MLflow's limits: parameters in one request, characters of a data set's digest
 
 
 class Writer:
     """What an entry of each type means to MLflow: one method per type."""
 
-    def __init__(self, client: "MlflowClient", uri: str, journal: Journal, state: dict[str, Any]) -> None:
+    def __init__(
+        self, client: "MlflowClient", uri: str, journal: Journal, state: dict[str, Any]
+    ) -> None:
         """Writes to the store of `client`; what must be known later goes to `state`, which the sender keeps."""
         self.client = client
         self._uri = uri
@@ -54,7 +59,9 @@ class Writer:
         return self._state["run_id"]
 
     def _start(self, start: Entry) -> None:
-        self._state["experiment_id"] = store.experiment_id(self.client, self._uri, start["experiment"])
+        self._state["experiment_id"] = store.experiment_id(
+            self.client, self._uri, start["experiment"]
+        )
         run = self._find(start) or self.client.create_run(
             self._state["experiment_id"],
             start_time=start["time"],
@@ -86,7 +93,9 @@ class Writer:
 
         entries = [Param(key, value) for key, value in provenance.shorten(params).items()]
         for first in range(0, len(entries), MAX_PARAMS):
-            self.client.log_batch(self._run_id, params=entries[first : first + MAX_PARAMS], synchronous=True)
+            self.client.log_batch(
+                self._run_id, params=entries[first : first + MAX_PARAMS], synchronous=True
+            )
 
     def _dataset(self, dataset: dict[str, Any] | None) -> None:
         from mlflow.entities import Dataset, DatasetInput, InputTag
@@ -100,10 +109,14 @@ class Writer:
             digest=dataset["digest"][:MAX_DIGEST],
             source_type="local",
             source=json.dumps({"uri": dataset["source"]}),
-            schema=json.dumps({"mlflow_tensorspec": {"features": json.dumps([tensor]), "targets": None}}),
+            schema=json.dumps(
+                {"mlflow_tensorspec": {"features": json.dumps([tensor]), "targets": None}}
+            ),
             profile=json.dumps({"num_images": dataset["num_images"], "sha256": dataset["digest"]}),
         )
-        self.client.log_inputs(self._run_id, [DatasetInput(entity, [InputTag("mlflow.data.context", "training")])])
+        self.client.log_inputs(
+            self._run_id, [DatasetInput(entity, [InputTag("mlflow.data.context", "training")])]
+        )
 
     def _resume(self, entry: Entry) -> None:
         self._reopen(self.client.get_run(self._run_id))
@@ -131,7 +144,10 @@ class Writer:
     def _metrics(self, entries: Sequence[Entry]) -> None:
         from mlflow.entities import Metric
 
-        known_steps, known_values = self._state.get("known_steps", {}), self._state.get("known_values", {})
+        known_steps, known_values = (
+            self._state.get("known_steps", {}),
+            self._state.get("known_values", {}),
+        )
         metrics = [
             Metric(key, value, entry["time"], entry["step"])
             for entry in entries
@@ -145,12 +161,23 @@ class Writer:
         from mlflow.tracking.multimedia import compress_image_size
         from PIL import Image
 
-        key, step, path = entry["key"].replace("/", "~"), entry["step"], self._journal.folder / entry["file"]
-        if not self._has_image(key, step):  # as MLflow's log_image, whose names would be others when it is repeated
-            identity = uuid.uuid5(uuid.NAMESPACE_OID, f"{self._journal.start['journal']} {key} {step}")
+        key, step, path = (
+            entry["key"].replace("/", "~"),
+            entry["step"],
+            self._journal.folder / entry["file"],
+        )
+        if not self._has_image(
+            key, step
+        ):  # as MLflow's log_image, whose names would be others when it is repeated
+            identity = uuid.uuid5(
+                uuid.NAMESPACE_OID, f"{self._journal.start['journal']} {key} {step}"
+            )
             name = f"{key}+step+{step}+timestamp+{entry['time']}+{identity}"
             with tempfile.TemporaryDirectory() as folder, Image.open(path) as image:
-                original, small = Path(folder, f"{name}.png"), Path(folder, f"{name}+compressed.webp")
+                original, small = (
+                    Path(folder, f"{name}.png"),
+                    Path(folder, f"{name}+compressed.webp"),
+                )
                 image.save(original)
                 compress_image_size(image).save(small)
                 for each in (original, small):
@@ -161,7 +188,9 @@ class Writer:
         """Says whether the run has this picture (`~` for `/` in its key); of its files the small one comes last."""
         if self._images is None:
             paths = [file.path for file in self.client.list_artifacts(self._run_id, "images")]
-            matches = [re.search(r"([^/]+\+step\+\d+)\+.*\+compressed\.webp$", path) for path in paths]
+            matches = [
+                re.search(r"([^/]+\+step\+\d+)\+.*\+compressed\.webp$", path) for path in paths
+            ]
             self._images = {match[1] for match in matches if match}
         return f"{key}+step+{step}" in self._images
 
@@ -184,7 +213,9 @@ class Writer:
         _sign(folder, model.model_id, self._run_id, model.artifact_location)
         self.client.log_model_artifacts(model.model_id, str(folder))
         self.client.finalize_logged_model(model.model_id, "READY")
-        self.client.log_outputs(self._run_id, [LoggedModelOutput(model.model_id, step=entry["step"])])
+        self.client.log_outputs(
+            self._run_id, [LoggedModelOutput(model.model_id, step=entry["step"])]
+        )
 
     def _create_model(self, start: Entry) -> Any:
         keys = ("genlab.train_key", "genlab.model", "genlab.kind")
@@ -199,7 +230,9 @@ class Writer:
     def _end(self, entry: Entry) -> None:
         status, reason = entry["status"], entry.get("reason")
         if self._state.get("adopted"):
-            self.client.set_tag(self._run_id, "genlab.scoring", f"{status}: {reason}" if reason else status)
+            self.client.set_tag(
+                self._run_id, "genlab.scoring", f"{status}: {reason}" if reason else status
+            )
             return
         if reason:
             self.client.set_tag(self._run_id, REASON, reason)

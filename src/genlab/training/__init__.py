@@ -5,4 +5,14 @@ from genlab.training.job import RECORDED, Job, prepare
 from genlab.training.observer import NoRecorder, Recorder, check_monitor
 from genlab.training.result import discard
 
-__all__ = ["RECORDED", "Job", "NoRecorder", "Recorder", "Summary", "check_monitor", "discard", "fit", "prepare"]
+__all__ = [
+    "RECORDED",
+    "Job",
+    "NoRecorder",
+    "Recorder",
+    "Summary",
+    "check_monitor",
+    "discard",
+    "fit",
+    "prepare",
+]

@@ -1,6 +1,6 @@
 """Which validation was the best, and when to stop waiting for a better one; lower is better."""
 
-from genlab.params import ModelSettings
+from genlab.settings.params import ModelSettings
 
 Row = dict[str, float]
 
@@ -16,5 +16,9 @@ def is_past(rows: list[Row], settings: ModelSettings) -> bool:
     best = row(rows, settings)
     if not settings.patience or best is None:
         return False
-    later = [row for row in rows if row["step"] > best["step"] and f"validation/{settings.monitor}" in row]
+    later = [
+        row
+        for row in rows
+        if row["step"] > best["step"] and f"validation/{settings.monitor}" in row
+    ]
     return len(later) >= settings.patience

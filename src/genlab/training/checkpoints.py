@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from genlab.errors import InputError
-from genlab.files import naming, sync
+from genlab.runtime.errors import InputError
+from genlab.runtime.files import naming, sync
 
 KEPT = 2
 DIGEST_LENGTH = 16
@@ -49,7 +49,9 @@ def write(folder: Path, checkpoint: Checkpoint) -> None:
             sync(folder)
     finally:
         temporary.unlink(missing_ok=True)
-    former = [other for other in others if _step(other) < checkpoint.step]  # a later one was damaged: passed over
+    former = [
+        other for other in others if _step(other) < checkpoint.step
+    ]  # a later one was damaged: passed over
     for other in set(others) - set(former[1 - KEPT :]):
         other.unlink()
 

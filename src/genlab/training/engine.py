@@ -8,9 +8,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from genlab import binarisation, seeds
-from genlab.binarisation import Binarisation
-from genlab.networks import Losses
+from genlab.imaging import binarisation
+from genlab.imaging.binarisation import Binarisation
+from genlab.networks.trunks.trunks import Losses
+from genlab.settings import seeds
 from genlab.training.feed import Feed
 
 NO_STEP = -1
@@ -24,7 +25,14 @@ def as_floats(images: tf.Tensor) -> tf.Tensor:
 class Engine:
     """Runs steps of one model on the images of one feed."""
 
-    def __init__(self, model: Any, optimizers: dict[str, Any], feed: Feed, seed: int, binarise: Binarisation = "none"):
+    def __init__(
+        self,
+        model: Any,
+        optimizers: dict[str, Any],
+        feed: Feed,
+        seed: int,
+        binarise: Binarisation = "none",
+    ):
         """Takes a model and optimizers that were built in the current strategy."""
         self.model = model
         self.optimizers = optimizers
@@ -33,7 +41,9 @@ class Engine:
         self.binarise = binarise
         self.strategy = tf.distribute.get_strategy()
 
-    def run(self, first_step: int, num_steps: int, sums: dict[str, float]) -> tuple[dict[str, float], int]:
+    def run(
+        self, first_step: int, num_steps: int, sums: dict[str, float]
+    ) -> tuple[dict[str, float], int]:
         """Makes the steps first_step .. first_step + num_steps - 1, counted from 0.
 
         Args:
@@ -69,7 +79,9 @@ class Engine:
             del sums, bad
             return step < stop
 
-        def advance(step: tf.Tensor, sums: Losses, bad: tf.Tensor) -> tuple[tf.Tensor, Losses, tf.Tensor]:
+        def advance(
+            step: tf.Tensor, sums: Losses, bad: tf.Tensor
+        ) -> tuple[tf.Tensor, Losses, tf.Tensor]:
             losses = self._step(step, first_of_block, block)
             finite = tf.reduce_all(tf.math.is_finite(tf.stack(list(losses.values()))))
             bad = tf.where(finite | (bad != NO_STEP), bad, step)
@@ -82,7 +94,10 @@ class Engine:
         losses = self.strategy.run(self._replica_step, (step, first_of_block, block))
         if hasattr(self.model, "average_weights"):
             self.model.average_weights(step)
-        return {name: self.strategy.reduce("MEAN", losses[name], axis=None) for name in self.model.loss_names}
+        return {
+            name: self.strategy.reduce("MEAN", losses[name], axis=None)
+            for name in self.model.loss_names
+        }
 
     def _replica_step(self, step: tf.Tensor, first_of_block: tf.Tensor, block: tf.Tensor) -> Losses:
         size = tf.constant(self.model.settings.images_per_step, tf.int64)

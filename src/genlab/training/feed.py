@@ -38,9 +38,15 @@ def shuffled(positions: tf.Tensor, num_images: int, seed: int) -> tf.Tensor:
         `RandomIndexShuffle`, a block cipher on the index).
     """
     epochs = positions // num_images
-    seeds = tf.stack([tf.fill(tf.shape(positions), tf.constant(seed, tf.int64)), epochs, tf.zeros_like(epochs)], axis=1)
+    seeds = tf.stack(
+        [tf.fill(tf.shape(positions), tf.constant(seed, tf.int64)), epochs, tf.zeros_like(epochs)],
+        axis=1,
+    )
     return tf.raw_ops.RandomIndexShuffle(
-        index=positions % num_images, seed=seeds, max_index=tf.constant(num_images - 1, tf.int64), rounds=4
+        index=positions % num_images,
+        seed=seeds,
+        max_index=tf.constant(num_images - 1, tf.int64),
+        rounds=4,
     )
 
 

@@ -11,9 +11,10 @@ import keras
 import tensorflow as tf
 from tqdm import tqdm
 
-from genlab import devices, images
-from genlab.errors import InputError
-from genlab.files import replacing
+from genlab.imaging import arrays
+from genlab.networks import devices
+from genlab.runtime.errors import InputError
+from genlab.runtime.files import replacing
 from genlab.training import result
 from genlab.training.engine import NO_STEP, Engine
 from genlab.training.feed import feed
@@ -63,8 +64,10 @@ def fit(job: Job, recorder: Recorder) -> Summary:
     with strategy.scope():
         model = job.chapter.build(job.settings, job.image_shape)
         optimizers = model.make_optimizers()
-        train = images.read_split(job.data, "train").images
-        source = feed(train, job.seed, job.settings.images_per_step, job.training.resident_megabytes * 2**20)
+        train = arrays.read_split(job.data, "train").images
+        source = feed(
+            train, job.seed, job.settings.images_per_step, job.training.resident_megabytes * 2**20
+        )
         engine = Engine(model, optimizers, source, job.seed, job.binarisation)
         state = State(job, model, optimizers)
         _check_agreement(job, state.step, strategy)
@@ -91,7 +94,9 @@ def _check_shares(job: Job, num_devices: int) -> None:
 def _check_agreement(job: Job, step: int, strategy: tf.distribute.Strategy) -> None:
     """Sees to it that all processes of one training found the same checkpoint."""
     gather = lambda: tf.distribute.get_replica_context().all_gather(tf.constant([step]), axis=0)  # noqa: E731
-    steps = sorted(set(strategy.experimental_local_results(strategy.run(gather))[0].numpy().tolist()))
+    steps = sorted(
+        set(strategy.experimental_local_results(strategy.run(gather))[0].numpy().tolist())
+    )
     if len(steps) > 1:
         raise InputError(
             f"all processes of a training must go on from the same step. Received: steps {steps}. "
@@ -102,7 +107,9 @@ def _check_agreement(job: Job, step: int, strategy: tf.distribute.Strategy) -> N
 def _run(engine: Engine, state: State, observer: Observer) -> Summary:
     job, first_step, started, first_call = state.job, state.step, time.monotonic(), 0.0
     steps_per_call = 1
-    with tqdm(total=job.settings.steps, initial=first_step, desc=job.name, unit="step", mininterval=0.5) as bar:
+    with tqdm(
+        total=job.settings.steps, initial=first_step, desc=job.name, unit="step", mininterval=0.5
+    ) as bar:
         while not state.is_over:
             stop = observer.stop_after(state.step)
             count = min(stop - state.step, steps_per_call, state.steps_to_checkpoint())
@@ -117,7 +124,11 @@ def _run(engine: Engine, state: State, observer: Observer) -> Summary:
             bar.update(count)
             if state.step == stop:
                 row = _look(engine.model, state, observer)
-                rate = (stop - first_step) * job.settings.images_per_step / (time.monotonic() - started)
+                rate = (
+                    (stop - first_step)
+                    * job.settings.images_per_step
+                    / (time.monotonic() - started)
+                )
                 bar.set_postfix_str(_postfix(row, rate), refresh=False)
             state.write_if_due()
     seconds = state.seconds
@@ -130,7 +141,11 @@ def _pace(num_steps: int, seconds: float) -> int:
 
     Several processes exchange gradients by their place in a call, so they must make the same calls: up to each stop.
     """
-    return max(1, int(num_steps * SECONDS_PER_CALL / seconds)) if devices.num_processes() == 1 else sys.maxsize
+    return (
+        max(1, int(num_steps * SECONDS_PER_CALL / seconds))
+        if devices.num_processes() == 1
+        else sys.maxsize
+    )
 
 
 def _look(model: Any, state: State, observer: Observer) -> dict[str, float]:
@@ -146,7 +161,11 @@ def _look(model: Any, state: State, observer: Observer) -> dict[str, float]:
 
 
 def _postfix(row: dict[str, float], images_per_second: float) -> str:
-    losses = (f"{name.removeprefix('train/')}={value:.4g}" for name, value in row.items() if "loss" in name)
+    losses = (
+        f"{name.removeprefix('train/')}={value:.4g}"
+        for name, value in row.items()
+        if "loss" in name
+    )
     return f"{' '.join(losses)} {images_per_second:.0f} images/s"
 
 

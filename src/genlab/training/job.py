@@ -12,11 +12,14 @@ import numpy as np
 import sklearn
 import tensorflow as tf
 
-import genlab
-from genlab import devices, feature_extractor, images, plugins, seeds, workspace
-from genlab.binarisation import Binarisation
-from genlab.errors import InputError
-from genlab.params import ModelSettings, Params, Training, build_section
+from genlab.features import classifier
+from genlab.imaging import arrays
+from genlab.imaging.binarisation import Binarisation
+from genlab.networks import devices
+from genlab.runtime import workspace
+from genlab.runtime.errors import InputError
+from genlab.settings import code, plugins, seeds
+from genlab.settings.params import ModelSettings, Params, Training, build_section
 
 PACKAGES = (keras, np, sklearn, tf)
 NO_EFFECT = {"checkpoint_every_seconds", "checkpoint_every_steps", "resident_megabytes"}
@@ -24,23 +27,6 @@ NO_EFFECT = {"checkpoint_every_seconds", "checkpoint_every_steps", "resident_meg
 FRECHET_DISTANCE = "frechet_distance"
 RECORDED = "recorded.json"
 """Time, speed, device and link of a training whose result is complete, and its run but for its end."""
-SHARED_CODE = (
-    "augmentation",
-    "binarisation",
-    "convolution",
-    "density",
-    "devices",
-    "extraction",
-    "feature_extractor",
-    "gaussians",
-    "images",
-    "networks",
-    "noise",
-    "normalisation",
-    "optimization",
-    "posterior",
-    "seeds",
-)
 
 
 @dataclass(frozen=True)
@@ -95,8 +81,10 @@ def prepare(params: Params, name: str, data: Path, features: Path | None = None)
     """
     where = f"params.yaml: models.{name}"
     params.model(name)
-    chapter, settings = {other: _settings(params, other) for other in params.models}[name]  # all: before hours pass
-    description = images.read_description(data)
+    chapter, settings = {other: _settings(params, other) for other in params.models}[
+        name
+    ]  # all: before hours pass
+    description = arrays.read_description(data)
     available = description["num_images"]["train"]
     if settings.images_per_step > available:
         raise InputError(
@@ -115,9 +103,20 @@ def prepare(params: Params, name: str, data: Path, features: Path | None = None)
     )
     seed = seeds.derive(params.seed, "train", name)
     seen = {"data": description["sha256"], "binarisation": params.data.binarisation}
-    key = _train_key(settings, training, seed, seen, features, chapter)
+    key = _train_key(settings, training, seed, seen, features)
     binarisation = params.data.binarisation
-    return Job(name, chapter, settings, training, Path(data), features, description, binarisation, seed, key)
+    return Job(
+        name,
+        chapter,
+        settings,
+        training,
+        Path(data),
+        features,
+        description,
+        binarisation,
+        seed,
+        key,
+    )
 
 
 def _precision(wanted: str, chapter: ModuleType, settings: ModelSettings) -> str:
@@ -141,23 +140,14 @@ def _train_key(
     seed: int,
     seen: dict[str, str],
     features: Path | None,
-    chapter: ModuleType,
 ) -> str:
     parts = seen | {
         "settings": settings.model_dump(mode="json"),
         "training": training.model_dump(mode="json", exclude=NO_EFFECT),
         "seed": seed,
-        "features": feature_extractor.read_settings(features)["weights_sha256"] if features else None,
-        "code": _code_digest(chapter),
+        "features": classifier.read_settings(features)["weights_sha256"] if features else None,
+        "code": code.digest("training", f"models.{settings.kind}"),
         "packages": {package.__name__: package.__version__ for package in PACKAGES},
         "devices": devices.count_and_kind(),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
-
-
-def _code_digest(chapter: ModuleType) -> str:
-    """Returns the SHA-256 of the source files that a training runs through."""
-    package = Path(genlab.__file__).parent
-    shared = [package / f"{name}.py" for name in SHARED_CODE]
-    files = [*shared, *sorted((package / "training").glob("*.py")), Path(str(chapter.__file__))]
-    return hashlib.sha256(b"".join(hashlib.sha256(file.read_bytes()).digest() for file in files)).hexdigest()

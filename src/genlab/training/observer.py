@@ -9,9 +9,12 @@ from typing import Any, Protocol
 import numpy as np
 import tensorflow as tf
 
-from genlab import binarisation, feature_extractor, gaussians, images, seeds
-from genlab.errors import InputError
-from genlab.networks import Losses
+from genlab.features import classifier
+from genlab.imaging import arrays, binarisation
+from genlab.networks.trunks.trunks import Losses
+from genlab.numerics import gaussians
+from genlab.runtime.errors import InputError
+from genlab.settings import seeds
 from genlab.training.job import FRECHET_DISTANCE, Job
 
 HISTOGRAM_EDGES = np.linspace(-8.0, 8.0, 81)
@@ -80,8 +83,10 @@ class Observer:
         self.validation_steps = {*range(0, steps, training.validate_every_steps), steps}
         self.log_steps = {*range(0, steps, training.log_every_steps), steps}
         self.stops = sorted(self.picture_steps | self.validation_steps | self.log_steps)
-        validation = np.asarray(images.read_split(job.data, "validation").images[: training.num_validation_images])
-        self.validation = images.to_float(binarisation.as_seen(validation, job.binarisation))
+        validation = np.asarray(
+            arrays.read_split(job.data, "validation").images[: training.num_validation_images]
+        )
+        self.validation = arrays.to_float(binarisation.as_seen(validation, job.binarisation))
         self.seed = seeds.derive(job.seed, "validation")
         where = f"params.yaml: models.{job.name}.monitor"
         check_monitor(model, job.settings.monitor, job.settings.kind, where)
@@ -95,7 +100,9 @@ class Observer:
         """Tells the recorder the pictures of the untrained model: MLflow's slider stands at step 0 first."""
         self._tell_pictures(0)
 
-    def look(self, step: int, train_row: dict[str, float], histograms: dict[str, list[Any]]) -> dict[str, float]:
+    def look(
+        self, step: int, train_row: dict[str, float], histograms: dict[str, list[Any]]
+    ) -> dict[str, float]:
         """Returns the validation metrics where they are due after `step`; tells the recorder of all that is new."""
         row = self._validate() if step in self.validation_steps else {}
         if step in self.picture_steps:
@@ -135,7 +142,7 @@ class Observer:
 
     def _write_grid(self, key: str, step: int, pictures: tf.Tensor) -> Path:
         path = self.job.work / "progress" / f"{key}_{step:06d}.png"
-        images.write_png(path, images.grid(images.to_uint8(np.asarray(pictures))))
+        arrays.write_png(path, arrays.grid(arrays.to_uint8(np.asarray(pictures))))
         return path
 
     def _add_histograms(self, step: int, histograms: dict[str, list[Any]]) -> None:
@@ -156,11 +163,13 @@ class FrechetMonitor:
     """A cheap Fréchet distance: of as many samples as there are validation images, in the evaluation's features."""
 
     def __init__(self, features: Path, validation: np.ndarray):
-        self.extractor = feature_extractor.load(features)
+        self.extractor = classifier.load(features)
         self.real = gaussians.moments(self.extractor.extract(validation).features)
         self.num_images = len(validation)
 
     def measure(self, model: Any, seed: int) -> float:
         """Returns the distance of samples from fixed latents to the validation images."""
-        samples = images.to_uint8(np.asarray(model.sample(self.num_images, seed)))
-        return gaussians.frechet_distance(self.real, gaussians.moments(self.extractor.extract(samples).features))
+        samples = arrays.to_uint8(np.asarray(model.sample(self.num_images, seed)))
+        return gaussians.frechet_distance(
+            self.real, gaussians.moments(self.extractor.extract(samples).features)
+        )

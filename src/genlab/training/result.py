@@ -10,8 +10,11 @@ from typing import Any
 import numpy as np
 
 import genlab
-from genlab import binarisation, density, devices, images, seeds
-from genlab.files import check_room, replacing, sync
+from genlab.imaging import arrays, binarisation
+from genlab.networks import devices
+from genlab.numerics import density
+from genlab.runtime.files import check_room, replacing, sync
+from genlab.settings import seeds
 from genlab.training.job import RECORDED, Job, folder_of
 from genlab.training.state import State
 
@@ -25,11 +28,13 @@ def write(job: Job, model: Any, state: State) -> None:
         model.save_weights(building / "model.weights.h5")
         _write_history(building / "history.csv", state.rows)
         if state.histograms:
-            arrays = {name: np.array(rows) for name, rows in state.histograms.items()}
-            images.write_npz(building / "histograms.npz", arrays)
+            histograms = {name: np.array(rows) for name, rows in state.histograms.items()}
+            arrays.write_npz(building / "histograms.npz", histograms)
         if hasattr(model, "encode"):
             _fit_density(job, model).write(building / "density.npz")
-        (building / "settings.json").write_text(json.dumps(_describe(job) | {"kept": kept}, indent=2) + "\n")
+        (building / "settings.json").write_text(
+            json.dumps(_describe(job) | {"kept": kept}, indent=2) + "\n"
+        )
         sync(building)  # the checkpoints go next
 
 
@@ -73,10 +78,12 @@ def _write_history(path: Path, rows: list[dict[str, float]]) -> None:
 def _fit_density(job: Job, model: Any) -> density.GaussianMixture:
     """Fits the mixture to the latents of training images: to posterior draws where the model has posteriors."""
     seed = seeds.derive(job.seed, "density")
-    train = images.read_split(job.data, "train").images
-    chosen = np.sort(np.random.default_rng(seed).permutation(len(train))[: job.training.density_images])
+    train = arrays.read_split(job.data, "train").images
+    chosen = np.sort(
+        np.random.default_rng(seed).permutation(len(train))[: job.training.density_images]
+    )
     seen = binarisation.as_seen(train[chosen], job.binarisation)
-    latents = np.concatenate(list(_latents(model, images.to_float(seen), seed)))
+    latents = np.concatenate(list(_latents(model, arrays.to_float(seen), seed)))
     return density.fit(latents, job.training.density_components, seed)
 
 

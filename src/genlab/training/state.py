@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from genlab import devices
+from genlab.networks import devices
 from genlab.training import best, checkpoints
 from genlab.training.checkpoints import Checkpoint
 from genlab.training.job import Job
@@ -20,7 +20,10 @@ class State:
     def __init__(self, job: Job, model: Any, optimizers: dict[str, Any]):
         """Goes on from the newest checkpoint of `job`, if there is one."""
         self.job, self.model = job, model
-        self.variables = [*model.variables, *(v for name in sorted(optimizers) for v in optimizers[name].variables)]
+        self.variables = [
+            *model.variables,
+            *(v for name in sorted(optimizers) for v in optimizers[name].variables),
+        ]
         self.step = 0
         self.rows: list[dict[str, float]] = []
         self.histograms: dict[str, list[Any]] = {}
@@ -49,15 +52,25 @@ class State:
         for variable, value in zip(self.variables, values[: len(self.variables)], strict=True):
             variable.assign(value)
         self.best_weights = values[len(self.variables) :]
-        self.step, self.rows, self.sums = checkpoint.step, checkpoint.record["rows"], checkpoint.record["sums"]
-        self.histograms, self.seconds_before = checkpoint.record["histograms"], checkpoint.record["seconds"]
+        self.step, self.rows, self.sums = (
+            checkpoint.step,
+            checkpoint.record["rows"],
+            checkpoint.record["sums"],
+        )
+        self.histograms, self.seconds_before = (
+            checkpoint.record["histograms"],
+            checkpoint.record["seconds"],
+        )
         tqdm.write(f"{self.job.name}: going on from step {self.step} of {self.job.settings.steps}")
 
     def add_row(self, row: dict[str, float]) -> None:
         """Adds what was seen at this step; keeps the weights where they are the best yet and that was asked for."""
         self.rows.append({"step": self.step} | row)
         self.sums = {}
-        if self.job.settings.keep == "best" and best.row(self.rows, self.job.settings) is self.rows[-1]:
+        if (
+            self.job.settings.keep == "best"
+            and best.row(self.rows, self.job.settings) is self.rows[-1]
+        ):
             self.best_weights = self._weights()
 
     @property
@@ -73,12 +86,19 @@ class State:
     def write_if_due(self) -> None:
         """Writes a checkpoint at multiples of `checkpoint_every_steps`, and where the last is as old as is allowed."""
         training = self.job.training
-        by_step = training.checkpoint_every_steps and self.step % training.checkpoint_every_steps == 0
+        by_step = (
+            training.checkpoint_every_steps and self.step % training.checkpoint_every_steps == 0
+        )
         by_time = time.monotonic() - self._written_at >= training.checkpoint_every_seconds
         if not (by_step or by_time) or not devices.is_chief():
             return
         values = [keras.ops.convert_to_numpy(variable) for variable in self.variables]
-        record = {"rows": self.rows, "histograms": self.histograms, "sums": self.sums, "seconds": self.seconds}
+        record = {
+            "rows": self.rows,
+            "histograms": self.histograms,
+            "sums": self.sums,
+            "seconds": self.seconds,
+        }
         checkpoint = Checkpoint(self.step, values + self.best_weights, record)
         checkpoints.write(self.job.folder / "checkpoints", checkpoint)
         self._written_at = time.monotonic()

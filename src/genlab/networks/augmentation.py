@@ -1,0 +1,116 @@
+"""Differentiable augmentation: what a discriminator sees is changed at random, real and generated images alike.
+
+Zhao et al., "Differentiable Augmentation for Data-Efficient GAN Training", NeurIPS 2020; the ranges are those of the
+authors' code. Their images lie in [-1, 1] and ours in [0, 1], so brightness moves half as far, and what is moved in or
+cut out is grey: their 0, our 1/2. Every image has draws of its own, and the gradient flows through to it.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import tensorflow as tf
+
+from genlab.networks import noise
+
+Name = Literal["colour", "translation", "cutout"]
+GREY = 0.5
+
+
+def augment(images: tf.Tensor, names: Sequence[Name], seed: tf.Tensor) -> tf.Tensor:
+    """Returns images (n, height, width, channels) changed by each of `names` in turn; [] changes nothing.
+
+    Args:
+        images: In [0, 1]; brightness and contrast may lead out of it.
+        names: What is changed, in this order.
+        seed: Of all draws, int32 (2,).
+    """
+    for place, name in enumerate(names):
+        images = AUGMENTATIONS[name](images, noise.other_seed(seed, place))
+    return images
+
+
+def _colour(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    draws = noise.uniform(tf.shape(images)[0], (3, 1, 1, 1), seed)
+    return colour(images, draws[:, 0] / 2 - 0.25, draws[:, 1] * 2, draws[:, 2] + 0.5)
+
+
+def colour(
+    images: tf.Tensor, brightness: tf.Tensor, saturation: tf.Tensor, contrast: tf.Tensor
+) -> tf.Tensor:
+    """Returns images with brightness added, then distances from each pixel's and from the image's mean multiplied.
+
+    Brightness, saturation (without effect on one channel) and contrast are (n, 1, 1, 1).
+    """
+    images = images + brightness
+    if images.shape[3] > 1:
+        images = saturation * images + (1 - saturation) * tf.reduce_mean(
+            images, axis=3, keepdims=True
+        )
+    return contrast * images + (1 - contrast) * tf.reduce_mean(
+        images, axis=(1, 2, 3), keepdims=True
+    )
+
+
+def _translation(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    reach = [size // 8 for size in images.shape[1:3]]
+    return translate(images, *_whole_numbers(images, seed, [-size for size in reach], reach))
+
+
+@tf.custom_gradient
+def translate(
+    images: tf.Tensor, down: tf.Tensor, right: tf.Tensor
+) -> tuple[tf.Tensor, Callable[..., Any]]:
+    """Returns each image moved by so many pixels, int32 (n,) each; grey moves in."""
+
+    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, None, None]:
+        return _moved(upstream, -down, -right, 0.0), None, None
+
+    return _moved(images, down, right, GREY), gradient
+
+
+def _moved(images: tf.Tensor, down: tf.Tensor, right: tf.Tensor, filling: float) -> tf.Tensor:
+    height, width, channels = images.shape[1:]
+    rows = tf.clip_by_value(tf.range(1, height + 1) - down[:, tf.newaxis], 0, height + 1)
+    columns = tf.clip_by_value(tf.range(1, width + 1) - right[:, tf.newaxis], 0, width + 1)
+    framed = tf.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=filling)
+    pixels = tf.reshape(framed, (-1, (height + 2) * (width + 2), channels))
+    places = rows[:, :, tf.newaxis] * (width + 2) + columns[:, tf.newaxis, :]
+    return tf.gather(pixels, places, batch_dims=1)
+
+
+def _cutout(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    last = [size - size // 2 % 2 for size in images.shape[1:3]]
+    return cut_out(images, *_whole_numbers(images, seed, [0, 0], last))
+
+
+def cut_out(images: tf.Tensor, row: tf.Tensor, column: tf.Tensor) -> tf.Tensor:
+    """Returns images with a grey box, half as high and wide as they, around the pixel at row and column, int32 (n,)."""
+    inside = (
+        _covered(images.shape[1], row)[:, :, tf.newaxis]
+        & _covered(images.shape[2], column)[:, tf.newaxis, :]
+    )
+    return tf.where(inside[..., tf.newaxis], GREY, images)
+
+
+def _covered(size: int, centre: tf.Tensor) -> tf.Tensor:
+    steps = tf.range(size) - centre[:, tf.newaxis] + size // 2 // 2
+    return (steps >= 0) & (steps < size // 2)
+
+
+def _whole_numbers(
+    images: tf.Tensor, seed: tf.Tensor, lows: list[int], highs: list[int]
+) -> list[tf.Tensor]:
+    """Returns, for each pair of bounds, equally likely whole numbers between them, both included: int32 (n,)."""
+    draws = noise.uniform(tf.shape(images)[0], (len(lows),), seed)
+    bounds = zip(lows, highs, strict=True)
+    return [
+        low + tf.cast(draws[:, place] * (high - low + 1), tf.int32)
+        for place, (low, high) in enumerate(bounds)
+    ]
+
+
+AUGMENTATIONS: dict[str, Callable[[tf.Tensor, tf.Tensor], tf.Tensor]] = {
+    "colour": _colour,
+    "translation": _translation,
+    "cutout": _cutout,
+}

@@ -1,0 +1,38 @@
+"""Noise that does not depend on the number of devices: each draws that of the whole batch and takes its own rows.
+
+All devices must be given the same seed. On one device these are TensorFlow's stateless draws as they are.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+
+def normal(num: Any, shape: Sequence[int], seed: tf.Tensor) -> tf.Tensor:
+    """Returns draws from the standard normal distribution, float32 (num, *shape), for this device's part of a batch."""
+    return _own_rows(tf.random.stateless_normal, num, shape, seed)
+
+
+def uniform(
+    num: Any, shape: Sequence[int], seed: tf.Tensor, low: float = 0.0, high: float = 1.0
+) -> tf.Tensor:
+    """Returns uniform draws from [low, high), float32 (num, *shape), for this device's part of a batch."""
+    return _own_rows(
+        lambda whole, seed: tf.random.stateless_uniform(whole, seed, low, high), num, shape, seed
+    )
+
+
+def other_seed(seed: tf.Tensor, number: int) -> tf.Tensor:
+    """Returns a seed, int32 (2,), whose draws have nothing to do with those of `seed` or of another number."""
+    return tf.random.experimental.stateless_fold_in(seed, number)
+
+
+def _own_rows(
+    draw: Callable[..., tf.Tensor], num: Any, shape: Sequence[int], seed: tf.Tensor
+) -> tf.Tensor:
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return draw((num, *shape), seed)
+    first = context.replica_id_in_sync_group * num
+    return draw((context.num_replicas_in_sync * num, *shape), seed)[first : first + num]

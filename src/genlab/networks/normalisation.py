@@ -1,0 +1,31 @@
+"""Keras's batch normalisation by TensorFlow's fused operation, which passes over the images a third as often."""
+
+from typing import Any
+
+import tensorflow as tf
+from keras import layers, ops
+
+
+class BatchNormalization(layers.BatchNormalization):
+    """Keras's `BatchNormalization` over the channels of images; synchronised, or not training, it is Keras's own."""
+
+    def call(self, inputs: tf.Tensor, training: bool | None = None, mask: Any = None) -> tf.Tensor:
+        """Returns inputs (n, height, width, channels) at mean `beta` and deviation `gamma` per channel."""
+        if not (training and self.trainable) or self.synchronized or len(inputs.shape) != 4:
+            return super().call(inputs, training=training, mask=mask)
+        outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=inputs,
+            scale=ops.cast(self.gamma, "float32"),
+            offset=ops.cast(self.beta, "float32"),
+            mean=[],
+            variance=[],
+            epsilon=self.epsilon,
+            is_training=True,
+        )
+        count = tf.cast(tf.size(inputs[..., 0]), tf.float32)
+        biased = (
+            variance * (count - 1) / count
+        )  # the operation gives the unbiased one, Keras keeps the other
+        for moving, present in ((self.moving_mean, mean), (self.moving_variance, biased)):
+            moving.assign(moving * self.momentum + present * (1 - self.momentum))
+        return outputs

@@ -1,0 +1,1 @@
+"""Mathematics on plain arrays, for any metric or model."""

@@ -1,0 +1,1 @@
+"""What surrounds a run and changes no result: errors, files, progress, signals."""

@@ -1,0 +1,338 @@
+"""Typed parameters: `params.yaml` with the overlays of the data set and the profile, checked at the door.
+
+`load` merges three layers, later ones win: the file's own sections, `datasets.<data.name>`, `profiles.<profile>`.
+In an overlay, `models.<x>` applies to the model named `x`: a variant under another name is what its own entry says.
+"""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from genlab.runtime.errors import InputError
+from genlab.settings.overlays import lay_over, mapping, read_yaml
+from genlab.settings.plugins import nearest
+
+
+class Section(BaseModel):
+    """A part of `params.yaml`: frozen, without defaults; unknown keys, infinities and NaN refused."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False
+    )
+
+
+class Data(Section):
+    """Which images, and how they are split."""
+
+    name: str
+    directory: str
+    image_size: tuple[PositiveInt, PositiveInt] | None
+    channels: Literal[1, 3]
+    validation_share: float = Field(gt=0, lt=1)
+    test_share: float = Field(gt=0, lt=1)
+    binarisation: Literal["none", "dynamic"]
+    held_out_classes: tuple[Annotated[str, Field(coerce_numbers_to_str=True)], ...]
+
+
+class Validation(Section):
+    """What a valid data set is, where the data set's own profile does not say."""
+
+    max_class_imbalance: float = Field(ge=1)
+    min_images_per_class: int = Field(ge=1)
+    max_mean_deviation: float = Field(gt=0)
+
+
+class FeatureRecipe(Section):
+    """How a feature extractor is trained."""
+
+    feature_dim: int = Field(ge=2)
+    filters: tuple[PositiveInt, ...] = Field(min_length=1)
+    learning_rate: float = Field(gt=0)
+    batch_size: int = Field(ge=1)
+    steps: int = Field(ge=1)
+
+
+class Features(FeatureRecipe):
+    """The classifier whose penultimate layer Fréchet distances are measured on: pinned, or trained by the recipe."""
+
+    extractor: str
+
+
+class Training(Section):
+    """How every model is trained; what is particular to one lies in its own entry."""
+
+    precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"]
+    deterministic: bool
+    log_every_steps: int = Field(ge=1)
+    validate_every_steps: int = Field(ge=1)
+    checkpoint_every_seconds: float = Field(gt=0)
+    checkpoint_every_steps: int | None = Field(ge=1)
+    resident_megabytes: float = Field(ge=0)
+    num_pictures: int = Field(ge=1)
+    num_picture_times: int = Field(ge=2)
+    num_validation_images: int = Field(ge=1)
+    density_components: int = Field(ge=1)
+    density_images: int = Field(ge=1)
+
+
+class Inversion(Section):
+    """Reconstruction by optimising the latent, for models that cannot encode."""
+
+    num_images: int = Field(ge=1)
+    num_starts: int = Field(ge=1)
+    steps: int = Field(ge=1)
+    learning_rate: float = Field(gt=0)
+
+
+class InceptionGraph(Section):
+    """Where the published Inception graph lies, for distances that compare with published ones; null: not measured."""
+
+    graph: str | None
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None
+
+    @model_validator(mode="after")
+    def _graph_is_named_by_its_sum(self) -> "InceptionGraph":
+        if self.graph is not None and self.sha256 is None:  # DVC watches this file, not the graph's
+            raise ValueError(
+                f"sha256 must be given with a graph. Received: none for graph={self.graph}"
+            )
+        return self
+
+
+class Likelihood(Section):
+    """Likelihood by importance sampling, for models that have a posterior."""
+
+    num_images: int = Field(ge=1)
+    num_samples: int = Field(ge=1)
+
+
+class FewLabels(Section):
+    """Fine-tuning of a trained encoder on few labels, against the same network from random weights."""
+
+    labels_per_class: int = Field(ge=1)
+    steps: int = Field(ge=1)
+    learning_rate: float = Field(gt=0)
+    batch_size: int = Field(ge=1)
+
+
+class Representations(Section):
+    """Vectors that a classifier is trained on."""
+
+    num_train: int = Field(ge=2)
+
+
+class Outliers(Section):
+    """Images of another kind: the data set that they are of."""
+
+    data: str | None
+
+
+class Evaluation(Section):
+    """How many images are scored, how often, and by which metrics; their settings are checked by their files."""
+
+    num_images: int = Field(ge=2)
+    num_repeats: int = Field(ge=2)
+    metrics: dict[str, dict[str, Any]]
+    inversion: Inversion
+    inception: InceptionGraph
+    likelihood: Likelihood
+    few_labels: FewLabels
+    representations: Representations
+    outliers: Outliers
+
+
+class Search(Section):
+    """How `genlab tune` searches, whichever model it is for."""
+
+    storage: str | None
+    workers: int = Field(ge=1)
+    sampler: Literal["tpe", "random", "cmaes", "qmc", "grid", "nsga2"]
+    pruner: Literal["median", "hyperband", "none"]
+    startup_trials: int = Field(ge=1)
+    trial_seconds: float | None = Field(gt=0)
+    num_images: int = Field(ge=2)
+    num_reports: int = Field(ge=1)
+    finalists: int = Field(ge=1)
+    num_seeds: int = Field(ge=2)
+    heartbeat_seconds: int = Field(ge=1)
+
+    def report_every(self, steps: int) -> int:
+        """Returns after how many of a trial's steps it reports, again and again."""
+        return math.ceil(steps / self.num_reports)
+
+
+class Tune(Section):
+    """What one model is searched over; `genlab.tune` checks objective and space against the model."""
+
+    steps: int = Field(ge=1)
+    objective: str | dict[str, float] | list[str | dict[str, float]]
+    prune_by: Literal["loss", "reconstruction_loss", "negative_elbo", "frechet_distance"] | None
+    space: dict[str, dict[str, Any]] = Field(min_length=1)
+
+
+class ModelSettings(Section):
+    """What every model's entry in `params.yaml` has; a chapter's `Settings` adds its own."""
+
+    kind: str
+    steps: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
+    monitor: Literal["loss", "reconstruction_loss", "negative_elbo", "frechet_distance"] | None
+    keep: Literal["last", "best"]
+    patience: int = Field(ge=0)
+
+    @property
+    def images_per_step(self) -> int:
+        """Training images that one step takes."""
+        return self.batch_size
+
+    @model_validator(mode="after")
+    def _choice_needs_a_metric(self) -> "ModelSettings":
+        if self.monitor is None and (self.keep == "best" or self.patience):
+            raise ValueError(
+                "monitor must name a validation metric with keep: best or patience above 0"
+            )
+        return self
+
+
+class AdamSettings(ModelSettings):
+    """What the entry of a model that is trained with Adam has; its learning rates are the chapter's own."""
+
+    learning_rate_schedule: Literal["constant", "cosine"]
+    warmup_steps: int = Field(ge=0)
+    gradient_clip_norm: float | None = Field(gt=0)
+    beta_1: float = Field(ge=0, lt=1)
+    beta_2: float = Field(ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _warmup_ends(self) -> "AdamSettings":
+        if self.warmup_steps >= self.steps:
+            raise ValueError(
+                f"warmup_steps must be less than steps={self.steps}. Received: warmup_steps={self.warmup_steps}"
+            )
+        return self
+
+
+class Params(Section):
+    """All of `params.yaml`, merged. The models' entries are checked by their chapters (`build_section`)."""
+
+    seed: int = Field(ge=0)
+    profile: str
+    data: Data
+    validation: Validation
+    features: Features
+    training: Training
+    evaluation: Evaluation
+    search: Search
+    tune: dict[str, Tune]
+    models: dict[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+$")], dict[str, Any]] = (
+        Field(min_length=1)
+    )
+
+    def model(self, name: str) -> dict[str, Any]:
+        """Returns the entry of one model.
+
+        Raises:
+            InputError: `params.yaml` lists no such model.
+        """
+        if name not in self.models:
+            known = ", ".join(self.models)
+            raise InputError(
+                f"model must be one of {known}{nearest(name, self.models)}. Received: {name!r}. "
+                "See params.yaml: models."
+            )
+        return self.models[name]
+
+
+SectionType = TypeVar("SectionType", bound=BaseModel)
+
+
+def build_section(section: type[SectionType], values: Mapping[str, Any], where: str) -> SectionType:
+    """Returns `values` as `section`, checked.
+
+    Args:
+        section: The typed section.
+        values: What was read.
+        where: Where it was read, for the error: `"params.yaml: models.vae"`.
+
+    Raises:
+        InputError: A key is unknown or missing, or a value is out of its range; the message names the first.
+    """
+    try:
+        return section(**values)
+    except ValidationError as error:
+        raise InputError(_describe(error, section, where)) from None
+
+
+def _describe(error: ValidationError, section: type[BaseModel], where: str) -> str:
+    unknown = (
+        found for found in error.errors() if found["type"] == "extra_forbidden"
+    )  # says more than what it lacks
+    first, others = next(unknown, error.errors()[0]), error.error_count() - 1
+    *parents, key = map(str, first["loc"] or ("value",))
+    item = f"{parents[-1]}[{key}]" if first["loc"] and isinstance(first["loc"][-1], int) else key
+    separator = "" if where.endswith(": ") else "."
+    place = where + separator + ".".join(parents) if parents else where.removesuffix(": ")
+    address = where + separator + ".".join(map(str, first["loc"]))
+    more = f" ({others} more after this one)" if others else ""
+    if first["type"] == "extra_forbidden":
+        known = _known_keys(section, parents)
+        return f"{place} has no key {key!r}{nearest(key, known)}. Known: {', '.join(known)}. See {address}.{more}"
+    if first["type"] == "missing":
+        return f"{place} must have the key {key!r}. Received: none. See {address}.{more}"
+    if first["type"] == "value_error":
+        return f"{first['msg'].removeprefix('Value error, ')}. See {where}.{more}"
+    expected = (
+        first["msg"]
+        .replace("Input should be", "must be")
+        .replace("greater than or equal to", "at least")
+    )
+    return f"{item} {expected}. Received: {item}={first['input']!r}. See {address}.{more}"
+
+
+def _known_keys(section: type[BaseModel], parents: list[str]) -> list[str]:
+    for parent in parents:
+        section = section.model_fields[parent].annotation  # type: ignore[assignment]
+    return list(section.model_fields)
+
+
+def load(
+    path: Path | str = "params.yaml", data_name: str | None = None, profile: str | None = None
+) -> Params:
+    """Returns the parameters of this run: the file's sections with the data set's and the profile's overlays.
+
+    Args:
+        path: The file.
+        data_name: In place of the file's `data.name`.
+        profile: In place of the file's `profile`.
+
+    Raises:
+        InputError: The file, an overlay's name, a key or a value is wrong; the message is one line.
+    """
+    values = read_yaml(Path(path))
+    datasets, profiles = (
+        mapping(values.pop(key, None), f"{path}: {key}") for key in ("datasets", "profiles")
+    )
+    data, profile = values.get("data"), profile or str(values.get("profile"))
+    values["profile"] = profile
+    if data_name and isinstance(data, dict):
+        data["name"] = data_name
+    if profile not in profiles:
+        raise InputError(
+            f"profile must be one of {', '.join(profiles)}{nearest(profile, profiles)}. Received: {profile!r}. "
+            f"See {path}: profile."
+        )
+    data_name = str(data.get("name")) if isinstance(data, Mapping) else ""
+    values = lay_over(values, datasets.get(data_name), f"{path}: datasets.{data_name}")
+    values = lay_over(values, profiles[profile], f"{path}: profiles.{profile}")
+    return build_section(Params, values, f"{path}: ")

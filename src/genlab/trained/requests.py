@@ -1,0 +1,174 @@
+"""What can be asked of a served model, and how it is answered; nothing here knows MLflow.
+
+| verb | rows of the table | parameters |
+| --- | --- | --- |
+| sample | none | num_images, seed, source |
+| reconstruct, encode | one per image, column `images` | |
+| decode | one per latent, column `latents` | |
+| interpolate | two, column `images` or `latents` | num_steps |
+
+An image is nested lists (height, width, channels), whole numbers for grey values 0 to 255 or floats in [0, 1], or a PNG
+in base64. Images are answered as float32 in [0, 1], or with `format: png` as PNGs in base64.
+"""
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from genlab.imaging.arrays import to_uint8
+from genlab.runtime.errors import InputError
+from genlab.trained import DEFAULTS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from genlab.trained.model import TrainedModel
+
+MAX_IMAGES = 1000
+"""In one request, in or out: what takes seconds, and megabytes as JSON."""
+FORMATS = ("array", "png")
+Answer = np.ndarray | list[str]
+
+
+def answer(model: "TrainedModel", table: "pd.DataFrame", params: Mapping[str, Any]) -> Answer:
+    """Returns images, float32 (n, height, width, channels) or n PNGs in base64; for `encode` latents (n, latent_dim).
+
+    Args:
+        model: The trained model.
+        table: The rows, see the module.
+        params: `DEFAULTS`, or some of them with other values.
+
+    Raises:
+        InputError: The request is wrong, or too large, or the model is not capable of it.
+    """
+    values = DEFAULTS | dict(params)
+    for name, known in (("verb", tuple(VERBS)), ("format", FORMATS)):
+        if values[name] not in known:
+            raise _wrong(name, f"one of {', '.join(known)}", repr(values[name]))
+    found = np.asarray(VERBS[values["verb"]](model, table, values))
+    return (
+        [_to_png(image) for image in found]
+        if values["format"] == "png" and found.ndim == 4
+        else found
+    )
+
+
+def _sample(model: "TrainedModel", table: "pd.DataFrame", values: Mapping[str, Any]) -> np.ndarray:
+    number, seed = int(values["num_images"]), int(values["seed"])
+    _check_number("num_images", number, 1)
+    if seed < 0:
+        raise _wrong("seed", "at least 0", str(seed))
+    return model.sample(number, seed, values["source"])
+
+
+def _reconstruct(
+    model: "TrainedModel", table: "pd.DataFrame", values: Mapping[str, Any]
+) -> np.ndarray:
+    return model.reconstruct(_images(table, model.image_shape))
+
+
+def _encode(model: "TrainedModel", table: "pd.DataFrame", values: Mapping[str, Any]) -> np.ndarray:
+    return model.encode(_images(table, model.image_shape))
+
+
+def _decode(model: "TrainedModel", table: "pd.DataFrame", values: Mapping[str, Any]) -> np.ndarray:
+    return model.decode(_latents(table))
+
+
+def _interpolate(
+    model: "TrainedModel", table: "pd.DataFrame", values: Mapping[str, Any]
+) -> np.ndarray:
+    _check_number("num_steps", int(values["num_steps"]), 2)
+    ends = _latents(table) if "latents" in table else _images(table, model.image_shape)
+    if len(ends) != 2:
+        raise _wrong(
+            "interpolate", "asked with two rows, the first and the last", f"{len(ends)} rows"
+        )
+    first, last = ends
+    return model.interpolate(first, last, int(values["num_steps"]))
+
+
+VERBS: dict[str, Callable[..., np.ndarray]] = {
+    "sample": _sample,
+    "reconstruct": _reconstruct,
+    "encode": _encode,
+    "decode": _decode,
+    "interpolate": _interpolate,
+}
+
+
+def _images(table: "pd.DataFrame", image_shape: tuple[int, int, int]) -> np.ndarray:
+    """Returns the column `images`: uint8, or float32 where they are not given in grey values."""
+    cells = _column(table, "images")
+    if all(isinstance(cell, str) for cell in cells):
+        return np.stack([_from_png(cell, image_shape) for cell in cells])
+    images = _stacked(cells, "images")
+    if images.dtype.kind not in "iu":
+        return images.astype(np.float32)
+    if images.min() < 0 or images.max() > 255:
+        raise _wrong("grey values", "from 0 to 255", f"{images.min()} to {images.max()}")
+    return images.astype(np.uint8)
+
+
+def _latents(table: "pd.DataFrame") -> np.ndarray:
+    latents = _stacked(_column(table, "latents"), "latents").astype(np.float32)
+    if not np.isfinite(latents).all():
+        raise _wrong("latents", "finite numbers", "others")
+    return latents
+
+
+def _column(table: "pd.DataFrame", name: str) -> list[Any]:
+    if name not in table or not len(table):
+        raise _wrong(
+            "the table", f"rows in the column {name!r}", ", ".join(map(str, table)) or "none"
+        )
+    _check_number(f"rows in {name!r}", len(table), 1)
+    return list(table[name])
+
+
+def _stacked(cells: list[Any], name: str) -> np.ndarray:
+    try:
+        values = np.stack([np.asarray(cell) for cell in cells])
+    except ValueError:
+        raise _wrong(name, "nested lists of one shape", "several shapes") from None
+    if values.dtype.kind not in "iuf" or not values.size:
+        raise _wrong(
+            name, "nested lists of numbers, or all PNGs in base64", f"values of type {values.dtype}"
+        )
+    return values
+
+
+def _from_png(text: str, image_shape: tuple[int, int, int]) -> np.ndarray:
+    """Returns the image of a PNG in base64, uint8 (height, width, channels)."""
+    from PIL import Image, UnidentifiedImageError
+
+    height, width, channels = image_shape
+    try:
+        with Image.open(BytesIO(base64.b64decode(text, validate=True)), formats=["PNG"]) as opened:
+            if opened.size != (width, height):  # before it is unpacked
+                raise _wrong("a PNG", f"{width}x{height} pixels", f"{opened.width}x{opened.height}")
+            pixels = np.asarray(opened.convert("L" if channels == 1 else "RGB"))
+    except (binascii.Error, UnidentifiedImageError, OSError, SyntaxError) as error:
+        raise _wrong("a text in `images`", "a PNG in base64", type(error).__name__) from None
+    return pixels.reshape(image_shape)
+
+
+def _to_png(image: np.ndarray) -> str:
+    from PIL import Image
+
+    pixels, file = to_uint8(image), BytesIO()
+    Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(file, format="PNG")
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def _check_number(name: str, number: int, least: int) -> None:
+    if not least <= number <= MAX_IMAGES:
+        raise _wrong(name, f"from {least} to {MAX_IMAGES} in one request", str(number))
+
+
+def _wrong(name: str, expected: str, received: str) -> InputError:
+    return InputError(f"{name} must be {expected}. Received: {received}. See docs/serving.md.")

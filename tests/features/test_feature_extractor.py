@@ -1,0 +1,146 @@
+"""The classifier whose features Fréchet distances are measured on, and its stage."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from fixtures_models import contents, halves, random_images, tiny_entry, tiny_params, write_dataset
+
+from genlab.features import classifier
+from genlab.imaging.arrays import Split, to_float
+from genlab.networks import devices
+from genlab.runtime.errors import InputError
+from genlab.settings.params import FeatureRecipe, Features, Params
+from genlab.stages import features as stage
+
+SHAPE = (8, 8, 1)
+
+
+def features_params(**changes: Any) -> Params:
+    small = {
+        "feature_dim": 6,
+        "filters": [4],
+        "learning_rate": 0.01,
+        "batch_size": 16,
+        "steps": 40,
+    } | changes
+    params = tiny_params({"vae": tiny_entry("vae")})
+    evaluation = params.evaluation.model_copy(update={"num_images": 12})
+    return params.model_copy(
+        update={"features": Features(extractor="trained", **small), "evaluation": evaluation}
+    )
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_dataset(tmp_path_factory.mktemp("data"), SHAPE)
+
+
+@pytest.fixture(scope="module")
+def folder(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("features") / "features"
+    stage.run(features_params(), data, out)
+    return out
+
+
+def test_classes_are_learned_and_the_accuracy_is_recorded(folder: Path) -> None:
+    extractor = classifier.load(folder)
+    pictures, labels = halves(31, SHAPE, seed=77)
+    found = extractor.extract(pictures)
+    assert (found.features.shape, found.features.dtype) == ((31, 6), np.float32)
+    np.testing.assert_array_equal(found.classes, labels)
+    assert extractor.num_classes == 2
+    facts = json.loads((folder / "settings.json").read_text())
+    assert (facts["task"], facts["test_accuracy"], facts["num_classes"]) == ("classes", 1.0, 2)
+    assert (
+        facts["weights_sha256"]
+        == hashlib.sha256((folder / "classifier.weights.h5").read_bytes()).hexdigest()
+    )
+
+
+def test_features_are_those_before_the_logits(folder: Path) -> None:
+    extractor = classifier.load(folder)
+    pictures = random_images(5, SHAPE)
+    kernel, bias = extractor._outputs.get_layer("logits").get_weights()
+    logits = extractor._outputs(to_float(pictures))[1]
+    found = extractor.extract(pictures)
+    np.testing.assert_allclose(found.features @ kernel + bias, logits, atol=1e-4)
+    assert found.features.min() >= 0
+
+
+def test_features_do_not_depend_on_the_precision_of_a_training(folder: Path) -> None:
+    expected = classifier.load(folder).extract(random_images(5, SHAPE)).features
+    with devices.new_layers_in("mixed_bfloat16"):
+        found = classifier.load(folder).extract(random_images(5, SHAPE)).features
+        assert keras.config.dtype_policy().name == "mixed_bfloat16"
+    np.testing.assert_array_equal(found, expected)
+    assert keras.config.dtype_policy().name == "float32"
+
+
+def test_equal_runs_give_equal_bytes(folder: Path, data: Path, tmp_path: Path) -> None:
+    stage.run(features_params(), data, tmp_path / "again")
+    assert contents(tmp_path / "again") == contents(folder)
+    assert [path.name for path in tmp_path.iterdir()] == ["again"]
+
+
+def test_batches_show_every_image_once_per_epoch() -> None:
+    images, labels = np.arange(10, dtype=np.uint8).reshape(10, 1, 1, 1), np.arange(10)
+    settings = FeatureRecipe(feature_dim=2, filters=(1,), learning_rate=0.1, batch_size=4, steps=5)
+    batches = classifier._Batches(images, labels, settings, seed=0)
+    seen = [batches[index] for index in range(len(batches))]
+    for pictures, numbers in seen:
+        np.testing.assert_array_equal(np.rint(pictures.ravel() * 255), numbers)
+    order = np.concatenate([numbers for _, numbers in seen])
+    for epoch in np.split(order, 2):
+        np.testing.assert_array_equal(np.sort(epoch), np.arange(10))
+    assert (order[:10] != order[10:]).any()
+
+
+def test_images_without_classes_are_told_by_their_cluster() -> None:
+    pictures, labels = halves(60, SHAPE, seed=0)
+    pictures[::3] //= (
+        4  # every third one is dark: with the upper and the lower halves these are four kinds
+    )
+    kinds = labels * 2 + (np.arange(60) % 3 == 0)
+    split = Split(pictures, np.full(60, -1))
+    task = classifier.task_of(split, 0, seed=0)
+    assert (task.name, task.num_answers) == ("20 clusters", 20)
+    answers = task.answers(split)
+    np.testing.assert_array_equal(answers, classifier.task_of(split, 0, seed=0).answers(split))
+    assert all(len(set(kinds[answers == cluster])) == 1 for cluster in set(answers)), (
+        "a cluster is of one kind"
+    )
+
+
+def test_fewer_images_than_clusters() -> None:
+    split = Split(random_images(3, (4, 5, 3)), np.full(3, -1))
+    task = classifier.task_of(split, 0, seed=0)
+    assert task.num_answers == 3
+    assert sorted(task.answers(split)) == [0, 1, 2]
+
+
+def test_clusters_are_no_classes_of_the_images(tmp_path: Path) -> None:
+    pictures, _ = halves(48, SHAPE, seed=0)
+    split = Split(pictures, np.full(48, -1))
+    classifier.train(features_params(steps=200).features, split, split, 0, 0, tmp_path)
+    extractor = classifier.load(tmp_path)
+    assert (extractor.num_classes, extractor.settings["num_classes"]) == (0, 20)
+    assert extractor.settings["test_accuracy"] > 0.15, "three times what a guess gets"
+
+
+def test_missing_and_changed_extractors_are_refused(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(
+        InputError,
+        match=r"must hold a feature extractor. Received: no settings.json there. Run: dvc repro",
+    ):
+        classifier.load(tmp_path)
+    for name, content in contents(folder).items():
+        (tmp_path / name).write_bytes(content + b"more" if name.endswith("h5") else content)
+    with pytest.raises(
+        InputError, match=r"must have the SHA-256 .* Received: .* Run: dvc repro --force features."
+    ):
+        classifier.load(tmp_path)

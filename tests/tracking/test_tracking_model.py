@@ -1,0 +1,169 @@
+"""The logged model: loads and works in a process that has not got this repository."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tracking_workspace as lab
+
+from genlab.runtime.errors import InputError
+from genlab.tracking import packaging
+
+SETTINGS = {
+    "kind": "vae",
+    "steps": 1,
+    "batch_size": 2,
+    "monitor": None,
+    "keep": "last",
+    "patience": 0,
+    "network": "dense",
+    "latent_dim": 2,
+    "widths": [8],
+    "filters": [4],
+    "reconstruction_weight": 1.0,
+    "kl_weight": 1.0,
+    "learning_rate": 1e-3,
+    "activation": "relu",
+    "objective": "elbo",
+    "num_importance_samples": 1,
+    "kl_warmup_steps": 0,
+    "free_bits": 0.0,
+    "learning_rate_schedule": "constant",
+    "warmup_steps": 0,
+    "gradient_clip_norm": None,
+    "beta_1": 0.9,
+    "beta_2": 0.999,
+}
+
+LOAD_AND_CALL = """
+import sys, mlflow, numpy as np, pandas as pd
+images = np.load("images.npy")
+for index, address in enumerate(sys.argv[1:]):
+    model = mlflow.pyfunc.load_model(address)
+    def call(verb, column=None, values=(), **params):
+        table = pd.DataFrame({column: list(values)}) if column else pd.DataFrame()
+        return model.predict(table, params={"verb": verb, **params})
+    latents = call("encode", "images", images)
+    np.savez(
+        f"{index}.npz",
+        sample=call("sample", num_images=3, seed=5, source="prior"),
+        encode=latents,
+        reconstruct=call("reconstruct", "images", (images / 255).tolist()),
+        decode=call("decode", "latents", latents),
+    )
+    import genlab, genlab.trained.model, genlab.models.vae
+    print(genlab.__file__, genlab.trained.model.__file__, genlab.models.vae.__file__, sep="\\n")
+"""
+
+
+@pytest.fixture(autouse=True)
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    return lab.enter(monkeypatch, tmp_path)
+
+
+def write_model(folder: Path) -> Path:
+    """Writes an untrained model as a training does."""
+    from genlab.models import vae
+
+    folder.mkdir(parents=True)
+    vae.build(vae.Settings(**SETTINGS), (8, 8, 1)).save_weights(folder / "model.weights.h5")
+    settings = {
+        "name": "small",
+        "kind": "vae",
+        "settings": SETTINGS,
+        "image_shape": [8, 8, 1],
+        "precision": "float32",
+    }
+    (folder / "settings.json").write_text(json.dumps(settings))
+    return folder
+
+
+def test_model_works_without_the_repository(root):
+    from genlab.trained import model as trained_model
+
+    folder = write_model(root / "models" / "small")
+    with lab.training() as run:
+        run.log_metrics({"loss": 1.0}, 7)
+        run.log_model(folder)
+        run.log_model(folder)
+    (found,) = lab.runs()
+    (output,) = found.outputs.model_outputs
+    assert output.step == 7
+    logged = lab.client().get_logged_model(output.model_id)
+    assert (logged.name, str(logged.status), logged.model_type) == ("model", "READY", "vae")
+    saved = Path(logged.artifact_location)
+    assert not [
+        path
+        for path in saved.rglob("*")
+        if path.suffix in (".pkl", ".pickle") or path.name == "__pycache__"
+    ]
+    assert str(root) not in (saved / "MLmodel").read_text().replace(str(saved), "")
+
+    elsewhere = root / "elsewhere"
+    elsewhere.mkdir()
+    images = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 1), dtype=np.uint8)
+    np.save(elsewhere / "images.npy", images)
+    environment = {
+        key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "DVC_ROOT")
+    }
+    environment["MLFLOW_TRACKING_URI"] = f"sqlite:///{root / 'mlflow.db'}"
+    addresses = [f"models:/{output.model_id}", f"runs:/{found.info.run_id}/model"]
+    command = [sys.executable, "-I", "-c", LOAD_AND_CALL, *addresses]
+    done = subprocess.run(
+        command, cwd=elsewhere, env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    files = done.stdout.split()
+    assert len(files) == 6
+    assert all("/code/genlab/" in file and str(saved) in file for file in files[:3]), files
+
+    model = trained_model.load(folder)
+    floats = (images / 255).astype(np.float32)
+    expected = {"sample": model.sample(3, 5, "prior"), "encode": model.encode(floats)}
+    expected |= {
+        "reconstruct": model.reconstruct(floats),
+        "decode": model.decode(model.encode(floats)),
+    }
+    for index in range(2):
+        with np.load(elsewhere / f"{index}.npz") as answers:
+            for verb, values in expected.items():
+                np.testing.assert_allclose(answers[verb], values, atol=1e-5, err_msg=verb)
+
+
+def test_packing_needs_a_trained_model(root):
+    with pytest.raises(InputError, match="must hold a trained model"), lab.training() as run:
+        run.log_model(root)
+
+
+def test_model_that_cannot_be_packed_does_not_stop_the_run(root, monkeypatch, caplog):
+    (root / "broken").mkdir()
+    (root / "broken" / "settings.json").write_text("{")
+    with lab.training() as run:
+        run.log_model(root / "broken")
+    assert lab.runs()[0].info.status == "FINISHED"
+    assert "could not pack the model" in caplog.text
+
+
+def test_requirements_are_pinned():
+    pins = dict(line.split("==") for line in packaging.requirements())
+    assert pins["numpy"] == np.__version__
+    assert len({"tensorflow", "tensorflow-cpu"} & set(pins)) == 1
+
+
+def test_signature_says_what_goes_in_and_out():
+    signature = packaging.signature([8, 8, 1])
+    assert signature.inputs.input_names() == ["images", "latents"]
+    assert not signature.inputs.required_input_names()
+    assert [spec.name for spec in signature.params.params] == [
+        "verb",
+        "num_images",
+        "seed",
+        "source",
+        "num_steps",
+        "format",
+    ]
+    assert signature.outputs.inputs[0].shape == (-1, 8, 8, 1)
