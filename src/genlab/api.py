@@ -94,7 +94,9 @@ def train(model: str, data: DataSet | str | None = None, **settings: Any) -> Tra
     for name in settings.keys() - entry.keys():
         near = plugins.nearest(name, entry)
         raise InputError(
-            f"settings must be among {', '.join(entry)}{near}. Received: {name!r}. See the settings given."
+            f"settings must be among {', '.join(entry)}{near}",
+            f"{name!r}",
+            "See the settings given",
         )
     params = params.model_copy(update={"models": {model: entry | settings}})
     if not (data.folder / "features").is_dir():

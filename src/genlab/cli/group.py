@@ -138,7 +138,11 @@ def main(context: click.Context, quiet: bool, verbose: bool) -> None:
 def _voices(quiet: bool, verbose: bool, is_terminal: bool) -> dict[str, str]:
     """Returns what the environment of this process and its children says of messages; libraries read it on import."""
     if quiet and verbose:
-        raise InputError("--quiet must be given without --verbose. Received: both. Leave one out.")
+        raise InputError(
+            "--quiet must be given without --verbose",
+            "both",
+            "Leave one out",
+        )
     voices = {} if is_terminal and not quiet else {"TQDM_DISABLE": "1"}
     if quiet:
         return voices | {

@@ -81,7 +81,9 @@ def _numbers(context: click.Context, option: click.Parameter, text: str) -> list
         return [float(part) for part in text.split(",")]
     except ValueError:
         raise InputError(
-            f"--kl-weights must be numbers with commas. Received: {text!r}. See --kl-weights."
+            "--kl-weights must be numbers with commas",
+            f"{text!r}",
+            "See --kl-weights",
         ) from None
 
 

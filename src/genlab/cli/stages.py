@@ -127,7 +127,9 @@ def report(runs: str | None, out: Path, **paths: Path | None) -> None:
         names = [name.strip() for name in runs.split(",") if name.strip()]
         if not names:
             raise InputError(
-                f"--runs must name runs with commas. Received: {runs!r}. See: make ui."
+                "--runs must name runs with commas",
+                f"{runs!r}",
+                "See: make ui",
             )
         stage.compare(names, out)
         click.echo(f"the comparison: {out}")

@@ -62,7 +62,9 @@ def tune(
         return
     if trials is None:
         raise InputError(
-            "--trials must be given. Received: none. Run: genlab tune MODEL --trials 30."
+            "--trials must be given",
+            "none",
+            "Run: genlab tune MODEL --trials 30",
         )
     if workers:
         params = params.model_copy(

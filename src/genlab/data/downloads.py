@@ -27,7 +27,7 @@ READ_SECONDS = 30.0  # without a single byte
 CHUNK_BYTES = 1 << 16
 
 
-OTHER_DATA = "or set data.name: digits in params.yaml, which needs no download."
+OTHER_DATA = "or set data.name: digits in params.yaml, which needs no download"
 
 
 def fetch(
@@ -59,7 +59,9 @@ def _sources(dataset: str, file: RemoteFile) -> Iterator[str]:
     mirror = os.environ.get(MIRROR, "").rstrip("/")
     if "://" in mirror and not _is_address(mirror):
         raise InputError(
-            f"{MIRROR} must be a folder or an http(s) address. Received: {mirror!r}. Set it anew."
+            f"{MIRROR} must be a folder or an http(s) address",
+            f"{mirror!r}",
+            "Set it anew",
         )
     if mirror:
         folder = mirror if _is_address(mirror) else str(Path(mirror).expanduser())
@@ -87,9 +89,10 @@ def _fetch_file(
         partial.unlink(missing_ok=True)
         tried.append(f"{source} ({reason})")
     raise InputError(
-        f"{file.name} of {dataset} must be had from one source at least. Tried: {'; '.join(tried)}. "
-        f"Mend the network, or set {MIRROR} to a folder or an http(s) address that holds {dataset}/{file.name}, "
-        f"{remedy}"
+        f"{file.name} of {dataset} must be had from one source at least",
+        "; ".join(tried),
+        f"Check the network, or set {MIRROR} to a folder or an http(s) address that holds "
+        f"{dataset}/{file.name}, {remedy}",
     )
 
 

@@ -16,7 +16,7 @@ from genlab.imaging.arrays import Split
 from genlab.runtime.errors import InputError
 
 UNSIGNED_BYTE = 8
-MEND = "Delete the file and run again: dvc repro fetch."
+REMEDY = "Delete the file and run again: dvc repro fetch"
 
 
 def read(path: Path, num_dimensions: int) -> np.ndarray:
@@ -36,14 +36,16 @@ def read(path: Path, num_dimensions: int) -> np.ndarray:
     head = 4 + 4 * num_dimensions
     if len(content) < head or content[:4] != bytes((0, 0, UNSIGNED_BYTE, num_dimensions)):
         raise InputError(
-            f"{path} must begin with the IDX header of {num_dimensions}-dimensional unsigned bytes. "
-            f"Received: {content[:4].hex(' ') or 'an empty file'}. {MEND}"
+            f"{path} must begin with the IDX header of {num_dimensions}-dimensional unsigned bytes",
+            content[:4].hex(" ") or "an empty file",
+            REMEDY,
         )
     shape = struct.unpack(f">{num_dimensions}I", content[4:head])
     if math.prod(shape) != len(content) - head:
         raise InputError(
-            f"{path} must hold {' x '.join(map(str, shape))} = {math.prod(shape)} bytes after its header. "
-            f"Received: {len(content) - head}. {MEND}"
+            f"{path} must hold {' x '.join(map(str, shape))} = {math.prod(shape)} bytes after its header",
+            str(len(content) - head),
+            REMEDY,
         )
     return np.frombuffer(content, np.uint8, offset=head).reshape(shape)
 
@@ -53,9 +55,7 @@ def _decompress(path: Path) -> bytes:
         with gzip.open(path) as file:
             return file.read()
     except (EOFError, OSError, zlib.error) as error:
-        raise InputError(
-            f"{path} must be a whole gzip archive. Received: {error}. {MEND}"
-        ) from None
+        raise InputError(f"{path} must be a whole gzip archive", str(error), REMEDY) from None
 
 
 def read_split(directory: Path, prefix: str) -> Split:
@@ -68,8 +68,9 @@ def read_split(directory: Path, prefix: str) -> Split:
     labels = read(directory / f"{prefix}-labels-idx1-ubyte.gz", num_dimensions=1)
     if len(images) != len(labels):
         raise InputError(
-            f"{directory}: {prefix} must have one label per image. "
-            f"Received: {len(images)} images, {len(labels)} labels. {MEND}"
+            f"{directory}: {prefix} must have one label per image",
+            f"{len(images)} images, {len(labels)} labels",
+            REMEDY,
         )
     return Split(images[..., np.newaxis], labels.astype(np.int64))
 

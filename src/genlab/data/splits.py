@@ -80,8 +80,9 @@ def _check_held_out(held_out: Sequence[str], class_names: Sequence[str], name: s
         known = ", ".join(class_names) or "none"
         near = plugins.nearest(unknown[0], class_names) if unknown else ""
         raise InputError(
-            f"held_out_classes must be different classes of {name} ({known}){near}, and leave two. "
-            f"Received: {', '.join(map(repr, held_out))}. See params.yaml: data.held_out_classes."
+            f"held_out_classes must be different classes of {name} ({known}){near}, and leave two",
+            str(", ".join(map(repr, held_out))),
+            "See params.yaml: data.held_out_classes",
         )
 
 
@@ -95,16 +96,17 @@ def _check(
     for split, (_, rows) in parts.items():
         if len(rows) < MIN_IMAGES:
             raise InputError(
-                f"{name} must have at least {MIN_IMAGES} images for every split. "
-                f"Received: {total}, {len(rows)} of them in {split} (equal images stay together). "
-                f"Add images, or see params.yaml: data.validation_share, data.test_share, seed."
+                f"{name} must have at least {MIN_IMAGES} images for every split",
+                f"{total}, {len(rows)} of them in {split} (equal images stay together)",
+                "Add images, or see params.yaml: data.validation_share, data.test_share, seed",
             )
     source, rows = parts["train"]
     labels = set(source.labels[rows].tolist())
     for missing in [each for each in wanted if class_names.index(each) not in labels]:
         raise InputError(
-            f"{name} must have images of every class in train. Received: none of {missing!r}. "
-            "Add images of it, or see params.yaml: data.validation_share, data.test_share, seed."
+            f"{name} must have images of every class in train",
+            f"none of {missing!r}",
+            "Add images of it, or see params.yaml: data.validation_share, data.test_share, seed",
         )
 
 

@@ -118,5 +118,7 @@ def _join(batches: list[np.ndarray]) -> Split:
 
 def _broken(path: Path, expected: str, received: str) -> InputError:
     return InputError(
-        f"{path} must be {expected}. Received: {received}. Delete the file and run again: dvc repro fetch."
+        f"{path} must be {expected}",
+        str(received),
+        "Delete the file and run again: dvc repro fetch",
     )

@@ -30,7 +30,7 @@ PROFILE = Profile()
 
 ENDINGS = (".png", ".jpg", ".jpeg")
 ORIENTATION = 0x0112  # the EXIF tag
-WHERE = "See params.yaml: data.directory."
+WHERE = "See params.yaml: data.directory"
 OR_SET, WHERE_SIZE = ", or data.image_size must be set", "See params.yaml: data.image_size."
 
 
@@ -115,8 +115,9 @@ def _list(data: params.Data) -> list[tuple[Path, int]]:
         return [(path, -1) for path in paths]
     if alone:
         raise InputError(
-            f"{folder} must hold all pictures in subfolders, one per class, or none. "
-            f"Received: {alone[0].name} and {len(alone) - 1} more beside the subfolders. {WHERE}"
+            f"{folder} must hold all pictures in subfolders, one per class, or none",
+            f"{alone[0].name} and {len(alone) - 1} more beside the subfolders",
+            WHERE,
         )
     names = sorted({path.relative_to(folder).parts[0] for path in paths})
     return [(path, names.index(path.relative_to(folder).parts[0])) for path in paths]
@@ -124,12 +125,10 @@ def _list(data: params.Data) -> list[tuple[Path, int]]:
 
 def _sorted(folder: Path, where: str) -> list[Path]:
     if not folder.is_dir():
-        raise InputError(
-            f"{folder} must be a folder of PNG or JPEG files. Received: no such folder. {where}"
-        )
+        raise InputError(f"{folder} must be a folder of PNG or JPEG files", "no such folder", where)
     paths = sorted(_pictures(folder), key=lambda path: path.relative_to(folder).parts)
     if not paths:
-        raise InputError(f"{folder} must hold PNG or JPEG files. Received: none. {where}")
+        raise InputError(f"{folder} must hold PNG or JPEG files", "none", where)
     return paths
 
 
@@ -145,8 +144,9 @@ def _common_size(paths: list[Path], unless: str, where: str) -> tuple[int, int]:
     for path in paths[1:]:
         if (size := _read_size(path)) != first:
             raise InputError(
-                f"pictures must have one size (height x width){unless}. Received: "
-                f"{paths[0]} is {first[0]}x{first[1]}, {path} is {size[0]}x{size[1]}. {where}"
+                f"pictures must have one size (height x width){unless}",
+                f"{paths[0]} is {first[0]}x{first[1]}, {path} is {size[0]}x{size[1]}",
+                where,
             )
     return first
 
@@ -186,10 +186,9 @@ def _opened(path: Path) -> Iterator["Image.Image"]:
             yield picture
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         reason = "not an image" if isinstance(error, Image.UnidentifiedImageError) else error
-        message = (
-            f"{path} must be a readable PNG or JPEG file. Received: {reason}. Mend or remove it."
-        )
-        raise InputError(message) from None
+        raise InputError(
+            f"{path} must be a readable PNG or JPEG file", str(reason), "Fix or remove it"
+        ) from None
 
 
 def _to_8_bits(picture: "Image.Image") -> "Image.Image":

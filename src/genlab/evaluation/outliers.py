@@ -111,7 +111,9 @@ def images_of(
     dataset = plugins.find("datasets", name, WHERE)
     if dataset.FILES or dataset.IMAGE_SHAPE is None:
         raise InputError(
-            f"{WHERE} must be a data set that needs no files (digits, photo_patches). Received: {name!r}. See {WHERE}."
+            f"{WHERE} must be a data set that needs no files (digits, photo_patches)",
+            f"{name!r}",
+            f"See {WHERE}",
         )
     if name == own:
         raise Unavailable("the outliers would be of the model's own data set")

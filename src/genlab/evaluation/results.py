@@ -37,6 +37,7 @@ def add_floor(result: Scores, floor: dict[str, Any]) -> None:
 
 
 def write_scores(folder: Path, result: Scores, trained: TrainedModel) -> None:
+    """Writes `metrics.json`, the bare numbers, and `scores.json`, with protocols."""
     facts = {
         "kind": trained.settings["kind"],
         "train_key": trained.settings["train_key"],
@@ -64,6 +65,7 @@ def protocol_hash(result: Scores) -> str:
 
 
 def write_pictures(folder: Path, result: Scores) -> None:
+    """Writes the pictures as arrays and as PNG grids, and the other arrays."""
     with replacing(folder) as building:
         building.mkdir()
         write_npz(building / "pictures.npz", result.pictures)

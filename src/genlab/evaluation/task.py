@@ -42,8 +42,9 @@ class Task:
         """Raises an InputError where the images have not the shape of those that the model was trained on."""
         if self.real.images.shape[1:] != self.model.image_shape:
             raise InputError(
-                f"{self.data} must hold images of the shape {self.model.image_shape}, on which "
-                f"{self.model.settings['name']} was trained. Received: {self.real.images.shape[1:]}. Run: dvc repro."
+                f"{self.data} must hold images of the shape {self.model.image_shape}, on which {self.model.settings['name']} was trained",
+                str(self.real.images.shape[1:]),
+                "Run: dvc repro",
             )
 
     @property

@@ -180,7 +180,9 @@ def read_settings(folder: Path) -> dict[str, Any]:
     """
     if not (folder / SETTINGS).is_file():
         raise InputError(
-            f"{folder} must hold a feature extractor. Received: no {SETTINGS} there. Run: dvc repro features."
+            f"{folder} must hold a feature extractor",
+            f"no {SETTINGS} there",
+            "Run: dvc repro features",
         )
     return json.loads((folder / SETTINGS).read_text())
 
@@ -200,8 +202,9 @@ def load(folder: Path) -> FeatureExtractor:
     digest = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
     if digest != facts["weights_sha256"]:
         raise InputError(
-            f"{folder / WEIGHTS} must have the SHA-256 {facts['weights_sha256']}. Received: {digest}. "
-            "Run: dvc repro --force features."
+            f"{folder / WEIGHTS} must have the SHA-256 {facts['weights_sha256']}",
+            str(digest),
+            "Run: dvc repro --force features",
         )
     with devices.new_layers_in("float32"):
         recipe = FeatureRecipe(**facts["settings"])

@@ -104,12 +104,13 @@ def load(graph: str | None, sha256: str | None, directory: Path) -> InceptionExt
 def _download(address: str, sha256: str | None, directory: Path) -> Path:
     if sha256 is None:
         raise InputError(
-            f"inception.sha256 must be given for an address. Received: none for {address}. "
-            "See params.yaml: evaluation.inception, or --inception-sha256."
+            "inception.sha256 must be given for an address",
+            f"none for {address}",
+            "See params.yaml: evaluation.inception, or --inception-sha256",
         )
     file = RemoteFile(Path(urlsplit(address).path).name or MEMBER, (address,), f"sha256:{sha256}")
     remedy = (
-        "or give the file itself: params.yaml: evaluation.inception.graph, or --inception-graph."
+        "or give the file itself: params.yaml: evaluation.inception.graph, or --inception-graph"
     )
     downloads.fetch("inception", (file,), directory, remedy)
     return directory / file.name
@@ -118,15 +119,17 @@ def _download(address: str, sha256: str | None, directory: Path) -> Path:
 def _check_file(path: Path, sha256: str | None) -> None:
     if not path.is_file():
         raise InputError(
-            f"inception.graph must be a file or an address. Received: {path}, no such file. "
-            "See params.yaml: evaluation.inception.graph, or --inception-graph."
+            "inception.graph must be a file or an address",
+            f"{path}, no such file",
+            "See params.yaml: evaluation.inception.graph, or --inception-graph",
         )
     with path.open("rb") as file:
         received = hashlib.file_digest(file, "sha256").hexdigest()
     if sha256 is not None and received != sha256:
         raise InputError(
-            f"{path} must have the SHA-256 {sha256}. Received: {received}. "
-            "See params.yaml: evaluation.inception.sha256, or --inception-sha256."
+            f"{path} must have the SHA-256 {sha256}",
+            str(received),
+            "See params.yaml: evaluation.inception.sha256, or --inception-sha256",
         )
 
 
@@ -194,6 +197,7 @@ def _parse(graph: bytes, where: str) -> tf.compat.v1.GraphDef:
 
 def _refused(where: str, received: str) -> InputError:
     return InputError(
-        f"{where} must be the frozen Inception graph ({MEMBER}, alone or in {NAME}.tgz) with the nodes {INPUT} and "
-        f"{OUTPUT}. Received: {received}. See params.yaml: evaluation.inception.graph, or --inception-graph."
+        f"{where} must be the frozen Inception graph ({MEMBER}, alone or in {NAME}.tgz) with the nodes {INPUT} and {OUTPUT}",
+        str(received),
+        "See params.yaml: evaluation.inception.graph, or --inception-graph",
     )

@@ -37,7 +37,9 @@ def read_split(directory: Path, split: str) -> Split:
     for path in paths:
         if not path.is_file():
             raise InputError(
-                f"{path} must be a split of a fetched data set. Received: no such file. Run: dvc repro fetch."
+                f"{path} must be a split of a fetched data set",
+                "no such file",
+                "Run: dvc repro fetch",
             )
     images, labels = (np.load(path, mmap_mode="r", allow_pickle=False) for path in paths)
     return Split(images, labels)
@@ -51,7 +53,9 @@ def read_description(directory: Path) -> dict[str, Any]:
     path = Path(directory) / "dataset.json"
     if not path.is_file():
         raise InputError(
-            f"{path} must describe a fetched data set. Received: no such file. Run: dvc repro fetch."
+            f"{path} must describe a fetched data set",
+            "no such file",
+            "Run: dvc repro fetch",
         )
     return json.loads(path.read_text())
 

@@ -52,8 +52,9 @@ class Pictures(np.ndarray):
         path = Path(path)
         if path.suffix != ".png" or not self._has_images():
             raise InputError(
-                f"path must end in .png, and pictures have the shape (n, height, width, 1 or 3). "
-                f"Received: {path}, {self.shape}. See the path given."
+                "path must end in .png, and pictures have the shape (n, height, width, 1 or 3)",
+                f"{path}, {self.shape}",
+                "See the path given",
             )
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(_png(_grid(self, self.columns)))

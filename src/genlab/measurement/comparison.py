@@ -58,7 +58,9 @@ def objection(mine: Metric, theirs: Metric) -> str:
     """
     if mine["direction"] not in ("lower", "higher"):
         raise InputError(
-            f"the metric that decides must be better low or high. Received: direction {mine['direction']!r}. See --by."
+            "the metric that decides must be better low or high",
+            f"direction {mine['direction']!r}",
+            "See --by",
         )
     if different := _differences(mine["protocol"], theirs["protocol"]):
         return f"it was measured by another protocol: {'; '.join(different)}"
@@ -77,8 +79,9 @@ def objection(mine: Metric, theirs: Metric) -> str:
 def unknown(by: str, metrics: Mapping[str, Metric]) -> InputError:
     """Returns the error for a metric that a model was not scored by."""
     return InputError(
-        f"the metric that decides must be among the model's scores. Received: {by!r}{nearest(by, list(metrics))}. "
-        "See --by, and metrics.json of the model."
+        "the metric that decides must be among the model's scores",
+        f"{by!r}{nearest(by, list(metrics))}",
+        "See --by, and metrics.json of the model",
     )
 
 

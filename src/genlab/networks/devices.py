@@ -63,8 +63,9 @@ def check_precision(precision: str) -> None:
     """Raises an InputError where the devices cannot compute in `precision`."""
     if precision == "mixed_float16" and kind() == "cpu":
         raise InputError(
-            "precision must be float32 or mixed_bfloat16 on a CPU. Received: precision='mixed_float16'. "
-            "See params.yaml: training.precision."
+            "precision must be float32 or mixed_bfloat16 on a CPU",
+            "precision='mixed_float16'",
+            "See params.yaml: training.precision",
         )
 
 
@@ -123,8 +124,9 @@ def _cluster() -> tuple[int, int]:
         index = int(task["index"]) + (len(chiefs) if task["type"] == "worker" else 0)
     except (ValueError, KeyError, TypeError, AttributeError):
         raise InputError(
-            'TF_CONFIG must be {"cluster": {"worker": ["host:port", ...]}, "task": {"type": "worker", "index": 0}}. '
-            f"Received: {text[:200]}. See the environment."
+            'TF_CONFIG must be {"cluster": {"worker": ["host:port", ...]}, "task": {"type": "worker", "index": 0}}',
+            str(text[:200]),
+            "See the environment",
         ) from None
     return len(chiefs) + len(workers), index
 

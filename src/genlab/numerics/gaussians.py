@@ -66,7 +66,9 @@ class Accumulator:
         """
         if self.num_images < 2:
             raise InputError(
-                f"a covariance must be of at least 2 images. Received: {self.num_images}. See the number of images."
+                "a covariance must be of at least 2 images",
+                str(self.num_images),
+                "See the number of images",
             )
         upper = np.triu(self._products)
         return Moments(self._mean.copy(), (upper + np.triu(upper, 1).T) / (self.num_images - 1))

@@ -45,7 +45,9 @@ def chapter_of(kind: str) -> tuple[str, str]:
     path = Path(genlab.__file__).parent / "models" / f"{kind}.py"
     if not path.is_file():
         raise InputError(
-            f"{kind} must be a kind of model. Received: no file {path.name}. See src/genlab/models."
+            f"{kind} must be a kind of model",
+            f"no file {path.name}",
+            "See src/genlab/models",
         )
     paragraphs = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").split(
         "\n\n"

@@ -187,7 +187,9 @@ def _read_rate_distortion(folder: Path) -> RateDistortion | None:
         points = {name: [float(row[name]) for row in rows] for name in rows[0]}
     except (IndexError, TypeError, ValueError) as error:
         raise InputError(
-            f"{table} must be a table of numbers. Received: {error}. Run: {command}."
+            f"{table} must be a table of numbers",
+            str(error),
+            f"Run: {command}",
         ) from None
     return RateDistortion(points, _read_json(folder / "rate_distortion.json", ""))
 
@@ -213,8 +215,9 @@ def _read_model(name: str, models: Path, scores: Path, evaluation: Path, timings
     trained, scored = model.settings.get("train_key"), model.scores.get("train_key")
     if trained != scored:
         raise InputError(
-            f"{scores / name / 'scores.json'} must hold the scores of training {trained}. "
-            f"Received: train_key={scored}. Run: dvc repro {evaluate}."
+            f"{scores / name / 'scores.json'} must hold the scores of training {trained}",
+            f"train_key={scored}",
+            f"Run: dvc repro {evaluate}",
         )
     return model
 
@@ -227,7 +230,9 @@ def _read_timings(path: Path, settings: dict[str, Any], stage: str) -> dict[str,
 
 def _must_be(path: Path, what: str, received: object, stage: str) -> InputError:
     return InputError(
-        f"{path} must be {what}. Received: {' '.join(str(received).split())}. Run: dvc repro {stage}."
+        f"{path} must be {what}",
+        str(" ".join(str(received).split())),
+        f"Run: dvc repro {stage}",
     )
 
 

@@ -1,8 +1,23 @@
-"""The one error that a user can mend."""
+"""The one error that a user can fix."""
 
 
 class InputError(ValueError):
-    """Bad input: the message says what was expected, what was received and where to mend it.
+    """Bad input: one line says what is expected, what was received and where to fix it.
 
-    The command line prints it as one line and exits with 1; everything else is a defect and keeps its traceback.
+    The command line prints the line and exits with 1. Any other error is a defect and keeps its
+    traceback.
+
+    Attributes:
+        expected: What must hold: `kl_weight must be at least 0`.
+        received: What was there instead: `kl_weight=-1.0`.
+        where: Where or how to fix it: `See params.yaml: models.vae.kl_weight`, `Run: dvc repro`.
     """
+
+    def __init__(self, expected: str, received: str, where: str):
+        super().__init__(expected, received, where)
+        self.expected = expected
+        self.received = received
+        self.where = where
+
+    def __str__(self) -> str:
+        return f"{self.expected}. Received: {self.received}. {self.where}."

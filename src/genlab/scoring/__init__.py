@@ -102,7 +102,9 @@ def check_out(out: Path) -> None:
     """Raises an InputError where `out` cannot be a file, before anything is computed."""
     if out.is_dir() or not out.resolve().parent.is_dir():
         raise InputError(
-            f"--out must be a file in a folder that is there. Received: {out}. See --out."
+            "--out must be a file in a folder that is there",
+            str(out),
+            "See --out",
         )
 
 
@@ -117,7 +119,9 @@ def write(scores: Mapping[str, Any], out: Path) -> None:
             building.write_text(json.dumps(scores, indent=2, allow_nan=False) + "\n")
     except OSError as error:
         raise InputError(
-            f"--out must be writable. Received: {out} ({error.strerror}). See --out."
+            "--out must be writable",
+            f"{out} ({error.strerror})",
+            "See --out",
         ) from None
 
 
@@ -128,8 +132,9 @@ def _check_train(request: Request) -> None:
     """Raises an InputError where the features would have to be fitted to the real pictures that are scored."""
     if request.features == TRAINED and request.train is None:
         raise InputError(
-            f"--train must be given for --features {TRAINED}: features are not fitted to the pictures that are scored. "
-            "Received: none. See genlab score --help."
+            f"--train must be given for --features {TRAINED}: features are not fitted to the pictures that are scored",
+            "none",
+            "See genlab score --help",
         )
 
 
@@ -145,8 +150,9 @@ def _check_shapes(sets: Mapping[str, Pictures]) -> None:
     for name, each in sets.items():
         if each.images.shape[1:] != expected:
             raise InputError(
-                f"all pictures must have the shape of the real ones, {expected}. "
-                f"Received: {name} pictures of {each.images.shape[1:]}. See --{name}."
+                f"all pictures must have the shape of the real ones, {expected}",
+                f"{name} pictures of {each.images.shape[1:]}",
+                f"See --{name}",
             )
 
 
@@ -157,10 +163,11 @@ def _check_numbers(sets: Mapping[str, Pictures], extractor: Extractor, allow_few
         number = len(sets[name].images)
         if number < least:
             why = f", more than the {dim} dimensions of the features: with fewer, distances are mostly bias"
-            remedy = ", other --features, or --allow-few."
+            remedy = ", other --features, or --allow-few"
             raise InputError(
-                f"the {name} pictures must be at least {least}{'' if allow_few else why}. Received: {number}. "
-                f"See --{name}{'.' if allow_few else remedy}"
+                f"the {name} pictures must be at least {least}{'' if allow_few else why}",
+                str(number),
+                f"See --{name}{'' if allow_few else remedy}",
             )
 
 
@@ -173,7 +180,9 @@ def _extractor(
         extractor = inception.load(request.graph, request.sha256, directory)
         if extractor is None:
             raise InputError(
-                f"--inception-graph must be given for --features {INCEPTION}. Received: none. See genlab score --help."
+                f"--inception-graph must be given for --features {INCEPTION}",
+                "none",
+                "See genlab score --help",
             )
         return extractor
     if request.features != TRAINED:

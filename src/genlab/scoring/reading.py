@@ -39,8 +39,9 @@ def read(path: Path, channels: int | None, option: str) -> Pictures:
     if path.suffix not in (".npz", ".npy") or not path.is_file():
         reason = "no such file or folder" if not path.exists() else "another kind of file"
         raise InputError(
-            f"{option} must be a folder of PNG or JPEG files, an .npz or an .npy. Received: {path}, {reason}. "
-            f"See {option}."
+            f"{option} must be a folder of PNG or JPEG files, an .npz or an .npy",
+            f"{path}, {reason}",
+            f"See {option}",
         )
     with _refusing(path, option):
         return _quantised(_with_channels(_load(path)))
@@ -57,7 +58,11 @@ def _refusing(path: Path, option: str) -> Iterator[None]:
             if is_pickle
             else " ".join(str(error).split()) or "a damaged file"
         )
-        raise InputError(f"{path} must hold {ARRAYS}. Received: {reason}. See {option}.") from None
+        raise InputError(
+            f"{path} must hold {ARRAYS}",
+            str(reason),
+            f"See {option}",
+        ) from None
 
 
 def _load(path: Path) -> np.ndarray:

@@ -21,19 +21,27 @@ def read_yaml(path: Path) -> dict[str, Any]:
         values = YAML(typ="safe", pure=True).load(path)
     except FileNotFoundError:
         raise InputError(
-            f"{path} must be a file. Received: no such file. Run from the repository's root."
+            f"{path} must be a file",
+            "no such file",
+            "Run from the repository's root",
         ) from None
     except OSError as error:
         raise InputError(
-            f"{path} must be a readable file. Received: {error.strerror}. See {path}."
+            f"{path} must be a readable file",
+            str(error.strerror),
+            f"See {path}",
         ) from None
     except YAMLError as error:
         raise InputError(
-            f"{path} must be YAML. Received: {' '.join(str(error).split())}. See {path}."
+            f"{path} must be YAML",
+            str(" ".join(str(error).split())),
+            f"See {path}",
         ) from None
     if not isinstance(values, dict):
         raise InputError(
-            f"{path} must map names to values. Received: {type(values).__name__}. See {path}."
+            f"{path} must map names to values",
+            str(type(values).__name__),
+            f"See {path}",
         )
     return values
 
@@ -41,7 +49,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def mapping(value: Any, where: str) -> Mapping[str, Any]:
     """Returns a mapping as it is, and none as an empty one; anything else is refused with an InputError."""
     if not isinstance(value, Mapping | None):
-        raise InputError(f"{where} must map names to values. Received: {value!r}. See {where}.")
+        raise InputError(
+            f"{where} must map names to values",
+            f"{value!r}",
+            f"See {where}",
+        )
     return value or {}
 
 
@@ -63,8 +75,9 @@ def lay_over(values: dict[str, Any], overlay: Any, where: str) -> dict[str, Any]
         mapping(change, f"{where}.models.{name}")
         if name not in known:
             raise InputError(
-                f"{where}.models must name kinds or models{nearest(name, known)}. Received: {name!r}. "
-                f"See {where}.models.{name}."
+                f"{where}.models must name kinds or models{nearest(name, known)}",
+                f"{name!r}",
+                f"See {where}.models.{name}",
             )
     merged["models"] = {
         name: _merge(entry, changes.get(name) or {}, f"{where}.models.{name}")
@@ -80,7 +93,9 @@ def _merge(base: Mapping[str, Any], over: Mapping[str, Any], where: str) -> dict
     for key, value in over.items():
         if key not in base:
             raise InputError(
-                f"{where} has no key {key!r}{nearest(key, base)}. Known: {', '.join(base)}. See {where}.{key}."
+                f"{where} must have keys among {', '.join(base)}{nearest(key, base)}",
+                repr(key),
+                f"See {where}.{key}",
             )
         both = isinstance(value, Mapping) and isinstance(base[key], Mapping)
         merged[key] = _merge(base[key], value, f"{where}.{key}") if both else value

@@ -248,8 +248,9 @@ class Params(Section):
         if name not in self.models:
             known = ", ".join(self.models)
             raise InputError(
-                f"model must be one of {known}{nearest(name, self.models)}. Received: {name!r}. "
-                "See params.yaml: models."
+                f"model must be one of {known}{nearest(name, self.models)}",
+                f"{name!r}",
+                "See params.yaml: models",
             )
         return self.models[name]
 
@@ -271,33 +272,31 @@ def build_section(section: type[SectionType], values: Mapping[str, Any], where: 
     try:
         return section(**values)
     except ValidationError as error:
-        raise InputError(_describe(error, section, where)) from None
+        raise _input_error(error, section, where) from None
 
 
-def _describe(error: ValidationError, section: type[BaseModel], where: str) -> str:
-    unknown = (
-        found for found in error.errors() if found["type"] == "extra_forbidden"
-    )  # says more than what it lacks
-    first, others = next(unknown, error.errors()[0]), error.error_count() - 1
+def _input_error(error: ValidationError, section: type[BaseModel], where: str) -> InputError:
+    """Returns the first fault of a section; an unknown key goes before the keys that it leaves out."""
+    faults = error.errors()
+    first = next((fault for fault in faults if fault["type"] == "extra_forbidden"), faults[0])
+    others = f" ({len(faults) - 1} more after this one)" if len(faults) > 1 else ""
+    root = where if where.endswith(": ") else f"{where}."
     *parents, key = map(str, first["loc"] or ("value",))
-    item = f"{parents[-1]}[{key}]" if first["loc"] and isinstance(first["loc"][-1], int) else key
-    separator = "" if where.endswith(": ") else "."
-    place = where + separator + ".".join(parents) if parents else where.removesuffix(": ")
-    address = where + separator + ".".join(map(str, first["loc"]))
-    more = f" ({others} more after this one)" if others else ""
+    place = root + ".".join(parents) if parents else where.removesuffix(": ")
+    see = f"See {root}{'.'.join(map(str, first['loc']))}{others}"
     if first["type"] == "extra_forbidden":
         known = _known_keys(section, parents)
-        return f"{place} has no key {key!r}{nearest(key, known)}. Known: {', '.join(known)}. See {address}.{more}"
+        expected = f"{place} must have keys among {', '.join(known)}{nearest(key, known)}"
+        return InputError(expected, repr(key), see)
     if first["type"] == "missing":
-        return f"{place} must have the key {key!r}. Received: none. See {address}.{more}"
+        return InputError(f"{place} must have the key {key!r}", "none", see)
     if first["type"] == "value_error":
-        return f"{first['msg'].removeprefix('Value error, ')}. See {where}.{more}"
-    expected = (
-        first["msg"]
-        .replace("Input should be", "must be")
-        .replace("greater than or equal to", "at least")
-    )
-    return f"{item} {expected}. Received: {item}={first['input']!r}. See {address}.{more}"
+        expected, _, received = first["msg"].removeprefix("Value error, ").partition(". Received: ")
+        return InputError(expected, received or repr(first["input"]), f"See {where}{others}")
+    item = f"{parents[-1]}[{key}]" if isinstance((first["loc"] or [""])[-1], int) else key
+    rule = first["msg"].replace("Input should be", "must be")
+    rule = rule.replace("greater than or equal to", "at least")
+    return InputError(f"{item} {rule}", f"{item}={first['input']!r}", see)
 
 
 def _known_keys(section: type[BaseModel], parents: list[str]) -> list[str]:
@@ -329,8 +328,9 @@ def load(
         data["name"] = data_name
     if profile not in profiles:
         raise InputError(
-            f"profile must be one of {', '.join(profiles)}{nearest(profile, profiles)}. Received: {profile!r}. "
-            f"See {path}: profile."
+            f"profile must be one of {', '.join(profiles)}{nearest(profile, profiles)}",
+            f"{profile!r}",
+            f"See {path}: profile",
         )
     data_name = str(data.get("name")) if isinstance(data, Mapping) else ""
     values = lay_over(values, datasets.get(data_name), f"{path}: datasets.{data_name}")

@@ -39,7 +39,9 @@ def check(folder: str, name: str, where: str) -> None:
     known = names(folder)
     if name not in known:
         raise InputError(
-            f"{where} must be one of {', '.join(known)}{nearest(name, known)}. Received: {name!r}. See {where}."
+            f"{where} must be one of {', '.join(known)}{nearest(name, known)}",
+            f"{name!r}",
+            f"See {where}",
         )
 
 

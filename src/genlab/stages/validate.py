@@ -50,8 +50,11 @@ def run(params: Params, images: Path, out: Path, data_docs: Path) -> None:
         if check["severity"] == "warning":
             print(f"validate: warning: {_line(check)}", file=sys.stderr)
     if critical:
-        head = f"{description['name']} must pass all critical checks. Received: {len(critical)} failed."
-        raise InputError("\n  ".join([f"{head} See {data_docs / 'index.html'}.", *critical]))
+        raise InputError(
+            f"{description['name']} must pass all critical checks",
+            f"{len(critical)} failed\n  " + "\n  ".join(critical) + "\n",
+            f"See {data_docs / 'index.html'}",
+        )
     _write(out, description, splits, checks)
 
 

@@ -31,7 +31,9 @@ def open_store() -> "tuple[MlflowClient, str]":
         return store.connect(uri), uri
     except OSError as error:
         raise InputError(
-            f"MLflow must answer at {store.address(uri)}. Received: {one_line(error, 120)}. See MLFLOW_TRACKING_URI."
+            f"MLflow must answer at {store.address(uri)}",
+            str(one_line(error, 120)),
+            "See MLFLOW_TRACKING_URI",
         ) from None
 
 
@@ -54,12 +56,16 @@ def model_folder(address: str) -> Path:
     match = ADDRESS.fullmatch(address)
     if match is None:
         raise InputError(
-            f"a registered model's address must be {FORMS}. Received: {address!r}. See genlab promote."
+            f"a registered model's address must be {FORMS}",
+            f"{address!r}",
+            "See genlab promote",
         )
     wanted = store.present_uri()
     if not store.is_there(wanted):  # a question makes none
         raise InputError(
-            f"MLflow's store must be at {store.address(wanted)}. Received: no such file. Run: dvc repro."
+            f"MLflow's store must be at {store.address(wanted)}",
+            "no such file",
+            "Run: dvc repro",
         )
     client, uri = open_store()
     location = _location(client, uri, match)
@@ -67,7 +73,9 @@ def model_folder(address: str) -> Path:
     found = next(iter(sorted(artifacts.glob("*/settings.json"))), None)
     if found is None:
         raise InputError(
-            f"{address} must hold a trained model. Received: no settings.json in {artifacts}."
+            f"{address} must hold a trained model",
+            f"no settings.json in {artifacts}",
+            "Train and log it again: dvc repro",
         )
     return found.parent
 
@@ -89,8 +97,9 @@ def _location(client: "MlflowClient", uri: str, match: re.Match[str]) -> str:
         if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             raise
         raise InputError(
-            f"{match[0]} must be in MLflow at {store.address(uri)}. Received: {one_line(error, 120)}. "
-            f"Run: genlab promote {match['name'] or '<model>'}."
+            f"{match[0]} must be in MLflow at {store.address(uri)}",
+            str(one_line(error, 120)),
+            f"Run: genlab promote {match['name'] or '<model>'}",
         ) from None
 
 

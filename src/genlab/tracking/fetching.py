@@ -71,7 +71,9 @@ def fetch(names: Sequence[str]) -> list[Fetched]:
         raise
     except Exception as error:  # MLflow's and its client's, of many kinds
         raise InputError(
-            f"MLflow at {store.address(uri)} must answer. Received: {one_line(error)}. See MLFLOW_TRACKING_URI."
+            f"MLflow at {store.address(uri)} must answer",
+            str(one_line(error)),
+            "See MLFLOW_TRACKING_URI",
         ) from None
 
 
@@ -103,8 +105,9 @@ def _find(runs: "list[MlflowRun]", name: str, uri: str) -> "MlflowRun":
         else "There are none"
     )
     raise InputError(
-        f"--runs must name runs of the experiment {store.experiment_name()} in MLflow at {store.address(uri)}, by id, "
-        f"name or model. Received: {name!r}. {there}. See: make ui."
+        f"--runs must name runs of the experiment {store.experiment_name()} in MLflow at {store.address(uri)}, by id, name or model",
+        f"{name!r}",
+        f"{there}. See: make ui",
     )
 
 

@@ -43,7 +43,9 @@ def save(folder: Path, target: Path, script: Path = SCRIPT) -> None:
     settings = folder / "settings.json"
     if not settings.is_file():
         raise InputError(
-            f"{folder} must hold a trained model. Received: no settings.json. Run: dvc repro train."
+            f"{folder} must hold a trained model",
+            "no settings.json",
+            "Run: dvc repro train",
         )
     with warnings.catch_warnings():
         warnings.simplefilter(

@@ -105,8 +105,9 @@ def crown(
     model = _logged_model(train_key)
     if model is None:
         raise InputError(
-            f"the model of the training {train_key} must be in MLflow at {store.address(uri)}. Received: none. "
-            "Run: genlab sync."
+            f"the model of the training {train_key} must be in MLflow at {store.address(uri)}",
+            "none",
+            "Run: genlab sync",
         )
     try:
         client.create_registered_model(name)

@@ -185,8 +185,9 @@ class Run:
 def _check_name(name: str, pattern: str) -> None:
     if not re.fullmatch(pattern, name, re.ASCII):
         raise InputError(
-            f"A metric's name must consist of letters, digits, '_', '-', '.', '/' and spaces. Received: {name!r}. "
-            "See the model's or the metric's file."
+            "A metric's name must consist of letters, digits, '_', '-', '.', '/' and spaces",
+            f"{name!r}",
+            "See the model's or the metric's file",
         )
 
 

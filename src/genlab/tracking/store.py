@@ -176,7 +176,9 @@ def ui_command(port: int = 5000) -> tuple[list[str], dict[str, str]]:
     uri = present_uri()
     if uri.startswith(("http://", "https://")):
         raise InputError(
-            f"MLFLOW_TRACKING_URI must name a local store. Received: a server. Open {address(uri)} in a browser."
+            "MLFLOW_TRACKING_URI must name a local store",
+            "a server",
+            f"Open {address(uri)} in a browser",
         )
     client = connect(uri)
     view.share(client, experiment_id(client, uri, experiment_name()))
@@ -216,5 +218,7 @@ def _check_free(port: int) -> None:
         socket.create_server(("127.0.0.1", port)).close()
     except OSError as error:
         raise InputError(
-            f"the port must be free. Received: {port} ({error.strerror}). See --port, or: make ui PORT=5001."
+            "the port must be free",
+            f"{port} ({error.strerror})",
+            "See --port, or: make ui PORT=5001",
         ) from None

@@ -85,8 +85,9 @@ class TrainedModel:
         """
         if source not in self.sources():
             raise InputError(
-                f"source must be one of {', '.join(self.sources())} for {self.settings['name']} "
-                f"(kind {self.settings['kind']}). Received: {source!r}. See source."
+                f"source must be one of {', '.join(self.sources())} for {self.settings['name']} (kind {self.settings['kind']})",
+                f"{source!r}",
+                "See source",
             )
         return (self.model if source == "prior" else self._mixture).draw_latents(num_images, seed)
 
@@ -111,7 +112,9 @@ class TrainedModel:
         latents = np.asarray(latents, np.float32)
         if latents.ndim != 2 or latents.shape[1] != self.latent_dim:
             raise InputError(
-                f"latents must have the shape (n, {self.latent_dim}). Received: {latents.shape}. See the latents given."
+                f"latents must have the shape (n, {self.latent_dim})",
+                str(latents.shape),
+                "See the latents given",
             )
         return Pictures(self._map("decode", latents))
 
@@ -129,7 +132,11 @@ class TrainedModel:
             InputError: The ends have another shape, the model has no encoder, or there are too few steps.
         """
         if num_steps < 2:
-            raise InputError(f"num_steps must be at least 2. Received: {num_steps}. See num_steps.")
+            raise InputError(
+                "num_steps must be at least 2",
+                str(num_steps),
+                "See num_steps",
+            )
         latents = [self._as_latent(np.asarray(end)) for end in (first, last)]
         return self.decode(self.path(*latents, num_steps)).in_columns(num_steps)
 
@@ -145,8 +152,9 @@ class TrainedModel:
             return self.encode(end[None])[0]
         if end.shape != (self.latent_dim,):
             raise InputError(
-                f"first and last must be images {self.image_shape} or latents ({self.latent_dim},). "
-                f"Received: {end.shape}. See first and last."
+                f"first and last must be images {self.image_shape} or latents ({self.latent_dim},)",
+                str(end.shape),
+                "See first and last",
             )
         return end
 
@@ -179,7 +187,9 @@ class TrainedModel:
                 {path.stem.rpartition("_")[0] for path in self.folder.glob("progress/*.png")}
             )
             raise InputError(
-                f"key must be one of {', '.join(known) or 'none'}. Received: {key!r}. See {self.folder}."
+                f"key must be one of {', '.join(known) or 'none'}",
+                f"{key!r}",
+                f"See {self.folder}",
             )
         return [int(path.stem.rpartition("_")[2]) for path in paths], Pictures(
             np.stack(list(map(read_png, paths)))
@@ -190,15 +200,18 @@ class TrainedModel:
         if images.ndim != 4 or images.shape[1:] != self.image_shape:
             expected = ", ".join(map(str, self.image_shape))
             raise InputError(
-                f"images must have the shape (n, {expected}). Received: {images.shape}. See the images given."
+                f"images must have the shape (n, {expected})",
+                str(images.shape),
+                "See the images given",
             )
         if images.dtype == np.uint8:
             return to_float(images)
         low, high = (float(images.min()), float(images.max())) if images.size else (0.0, 1.0)
         if images.dtype.kind != "f" or not (low >= 0 and high <= 1):
             raise InputError(
-                f"images must be uint8, or floats in [0, 1]. Received: {images.dtype} from {low:g} to {high:g}. "
-                "See the images given."
+                "images must be uint8, or floats in [0, 1]",
+                f"{images.dtype} from {low:g} to {high:g}",
+                "See the images given",
             )
         return images.astype(np.float32)
 
@@ -212,8 +225,9 @@ class TrainedModel:
         """Applies one of the model's functions batch by batch, compiled once."""
         if not self.can(verb):
             raise InputError(
-                f"{verb} must be asked of a model with an encoder. Received: {self.settings['name']} "
-                f"(kind {self.settings['kind']}). See params.yaml: models."
+                f"{verb} must be asked of a model with an encoder",
+                f"{self.settings['name']} (kind {self.settings['kind']})",
+                "See params.yaml: models",
             )
         function = self.compiled(verb)
         (found,) = in_batches(lambda batch, _: [function(tf.constant(batch))], values, BATCH_SIZE)
@@ -234,13 +248,11 @@ def load(folder: Path | str, precision: str | None = None) -> TrainedModel:
     for name in ("settings.json", WEIGHTS):
         if not (folder / name).is_file():
             known = sorted(path.parent.name for path in folder.parent.glob("*/settings.json"))
-            there = (
-                f"There are: {', '.join(known)}{plugins.nearest(folder.name, known)}."
-                if known
-                else "Run: dvc repro."
-            )
+            listed = f"There are: {', '.join(known)}{plugins.nearest(folder.name, known)}"
             raise InputError(
-                f"{folder} must be the folder of a trained model. Received: no {name} there. {there}"
+                f"{folder} must be the folder of a trained model",
+                f"no {name} there",
+                listed if known else "Run: dvc repro",
             )
     try:
         settings = json.loads((folder / "settings.json").read_text())
@@ -249,8 +261,9 @@ def load(folder: Path | str, precision: str | None = None) -> TrainedModel:
         raise
     except (OSError, KeyError, ValueError) as error:
         raise InputError(
-            f"{folder} must hold a whole trained model. Received: {' '.join(str(error).split())[:200]}. "
-            f"Run: dvc repro --force train@{folder.name}."
+            f"{folder} must hold a whole trained model",
+            str(" ".join(str(error).split())[:200]),
+            f"Run: dvc repro --force train@{folder.name}",
         ) from None
 
 

@@ -171,4 +171,8 @@ def _check_number(name: str, number: int, least: int) -> None:
 
 
 def _wrong(name: str, expected: str, received: str) -> InputError:
-    return InputError(f"{name} must be {expected}. Received: {received}. See docs/serving.md.")
+    return InputError(
+        f"{name} must be {expected}",
+        str(received),
+        "See docs/serving.md",
+    )

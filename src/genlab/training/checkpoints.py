@@ -90,8 +90,9 @@ def _check(path: Path, variables: Sequence[Any], like: Sequence[Any]) -> None:
         index = next(index for index in range(len(expected)) if expected[index] != received[index])
         wanted, found = f"{expected[index]} as variable {index}", received[index]
     raise InputError(
-        f"{path.name} must hold {wanted}, as the model of this training does. Received: {found}. "
-        f"It is of another architecture: delete {path.parents[1]} to train from the start."
+        f"{path.name} must hold {wanted}, as the model of this training does",
+        str(found),
+        f"It is of another architecture: delete {path.parents[1]} to train from the start",
     )
 
 

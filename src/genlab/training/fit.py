@@ -86,8 +86,9 @@ def fit(job: Job, recorder: Recorder) -> Summary:
 def _check_shares(job: Job, num_devices: int) -> None:
     if job.settings.batch_size % num_devices:
         raise InputError(
-            f"batch_size must be a multiple of the {num_devices} devices. "
-            f"Received: batch_size={job.settings.batch_size}. See params.yaml: models.{job.name}.batch_size."
+            f"batch_size must be a multiple of the {num_devices} devices",
+            f"batch_size={job.settings.batch_size}",
+            f"See params.yaml: models.{job.name}.batch_size",
         )
 
 
@@ -99,8 +100,9 @@ def _check_agreement(job: Job, step: int, strategy: tf.distribute.Strategy) -> N
     )
     if len(steps) > 1:
         raise InputError(
-            f"all processes of a training must go on from the same step. Received: steps {steps}. "
-            f"See {job.folder}: it must be on a disk that all of them share, or be removed on all of them."
+            "all processes of a training must go on from the same step",
+            f"steps {steps}",
+            f"See {job.folder}: it must be on a disk that all of them share, or be removed on all of them",
         )
 
 

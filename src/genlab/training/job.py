@@ -88,15 +88,17 @@ def prepare(params: Params, name: str, data: Path, features: Path | None = None)
     available = description["num_images"]["train"]
     if settings.images_per_step > available:
         raise InputError(
-            f"batch_size must be at most the {available} training images. "
-            f"Received: {settings.images_per_step} images per step. See {where}.batch_size."
+            f"batch_size must be at most the {available} training images",
+            f"{settings.images_per_step} images per step",
+            f"See {where}.batch_size",
         )
     if settings.monitor != FRECHET_DISTANCE:
         features = None
     elif features is None:
         raise InputError(
-            f"a feature extractor must be given to monitor a Fréchet distance. Received: none. "
-            f"See {where}.monitor, or pass --features."
+            "a feature extractor must be given to monitor a Fréchet distance",
+            "none",
+            f"See {where}.monitor, or pass --features",
         )
     training = params.training.model_copy(
         update={"precision": _precision(params.training.precision, chapter, settings)}

@@ -63,7 +63,9 @@ def check_monitor(model: Any, metric: str | None, kind: str, where: str) -> None
     if metric is not None and metric not in known:
         name = where.rpartition(".")[2]
         raise InputError(
-            f"{name} must be one of {', '.join(known)} for a model of kind {kind}. Received: {metric!r}. See {where}."
+            f"{name} must be one of {', '.join(known)} for a model of kind {kind}",
+            f"{metric!r}",
+            f"See {where}",
         )
 
 

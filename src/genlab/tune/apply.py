@@ -25,12 +25,16 @@ def read_best(folder: Path, name: str) -> tuple[str, dict[str, Any]]:
     path = folder / BEST
     if not path.is_file():
         raise InputError(
-            f"{path} must be there. Received: none. Run: genlab tune {name} --trials 30."
+            f"{path} must be there",
+            "none",
+            f"Run: genlab tune {name} --trials 30",
         )
     values = read_yaml(path)
     if name not in values["models"]:
         raise InputError(
-            f"{path} must be of a search of {name}. Received: {', '.join(values['models'])}. Give --study another name."
+            f"{path} must be of a search of {name}",
+            str(", ".join(values["models"])),
+            "Give --study another name",
         )
     return str(values["data"]), dict(values["models"][name])
 
@@ -137,6 +141,7 @@ def _check_profile(
     for key in settings:
         if key in overlay:
             raise InputError(
-                f"the profile in use must not set what was searched. Received: {profile}, which sets {key}. "
-                f"See {path}: profiles.{profile}.models.{model}.{key}."
+                "the profile in use must not set what was searched",
+                f"{profile}, which sets {key}",
+                f"See {path}: profiles.{profile}.models.{model}.{key}",
             )

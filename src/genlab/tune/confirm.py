@@ -83,8 +83,9 @@ def confirm(plan: Plan, searched: Study, run: tracking.Run) -> Confirmation:
             }
         )
         raise InputError(
-            f"a study must have a complete trial. Received: none ({'; '.join(reasons)[:300]}). "
-            f"See params.yaml: tune.{plan.name}, and the logs in {storage.folder(plan.study_name)}."
+            "a study must have a complete trial",
+            f"none ({'; '.join(reasons)[:300]})",
+            f"See params.yaml: tune.{plan.name}, and the logs in {storage.folder(plan.study_name)}",
         )
     present = Contender(PRESENT, 0, plan.space.settings(plan.space.present))
     others = [
@@ -122,8 +123,9 @@ def _judge(plan: Plan, sides: Sequence[Contender], run: tracking.Run) -> dict[st
 def _check_none(failed: Sequence[Failure]) -> None:
     for each in failed:
         raise InputError(
-            f"a training in full must succeed. Received: {each.contender.name}: {each.reason}. See {each.log}. "
-            "When that is mended, the same command goes on."
+            "a training in full must succeed",
+            f"{each.contender.name}: {each.reason}",
+            f"See {each.log}. When that is mended, the same command goes on",
         )
 
 

@@ -1,5 +1,6 @@
 """Trials, one after the other or several at once, until there are as many as were asked for."""
 
+import functools
 import threading
 from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
@@ -113,9 +114,8 @@ def _work(
         settings = plan.space.settings(trial.params)
         share, limit = (slot, plan.params.search.workers), plan.params.search.trial_seconds
         order = plan.trial_order(settings, study.first_number(trial), share, run.run_id)
-        outcome = process.run(
-            order, lambda step, value, t=trial: study.report(t, step, value), limit, stop
-        )  # type: ignore[misc]
+        report = functools.partial(study.report, trial)
+        outcome = process.run(order, report, limit, stop)
         if outcome.state == "stopped":
             return
         watch.ended_last |= _settle(plan, study, trial, order, outcome, settings, num_trials)

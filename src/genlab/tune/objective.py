@@ -113,11 +113,17 @@ def read(
     known = _known(model, entries)
     found = [Objective(tuple(_terms(part, known, kind, where))) for part in parts]
     if not all(objective.terms for objective in found) or not found:
-        raise InputError(f"{where} must name at least one metric. Received: none. See {where}.")
+        raise InputError(
+            f"{where} must name at least one metric",
+            "none",
+            f"See {where}",
+        )
     names = [objective.name for objective in found]
     if len(set(names)) < len(names):
         raise InputError(
-            f"{where} must name different objectives. Received: {', '.join(names)}. See {where}."
+            f"{where} must name different objectives",
+            str(", ".join(names)),
+            f"See {where}",
         )
     return found
 
@@ -134,9 +140,9 @@ def check_honest(objectives: Sequence[Objective], searched: Sequence[str], where
     weights = [key for key in searched if key.endswith(LOSS_WEIGHT)]
     if weights and terms and all(term.is_reconstruction for term in terms):
         raise InputError(
-            f"the objective must not be a reconstruction error alone while {', '.join(weights)} is searched: it would "
-            f"take the weight of every other term away. Received: {', '.join(term.metric for term in terms)}. "
-            f"Add frechet_distance or negative_elbo. See {where}."
+            f"the objective must not be a reconstruction error alone while {', '.join(weights)} is searched: it would take the weight of every other term away",
+            str(", ".join(term.metric for term in terms)),
+            f"Add frechet_distance or negative_elbo. See {where}",
         )
 
 
@@ -190,21 +196,28 @@ def _term(
 ) -> Term:
     if name not in known:
         raise InputError(
-            f"{where} must name metrics{nearest(name, known)}. Received: {name!r}. "
-            f"Known: {', '.join(known)}. See {where}."
+            f"{where} must name metrics{nearest(name, known)}",
+            f"{name!r}",
+            f"Known: {', '.join(known)}. See {where}",
         )
     term = known[name]
     if term is None:
         can = ", ".join(metric for metric, there in known.items() if there)
         raise InputError(
-            f"{where} must name metrics that a model of kind {kind} gives ({can}). Received: {name!r}. See {where}."
+            f"{where} must name metrics that a model of kind {kind} gives ({can})",
+            f"{name!r}",
+            f"See {where}",
         )
     if term.measure.direction == "none":
         raise InputError(
-            f"{where} must name metrics that can be better or worse. Received: {name!r}. See {where}."
+            f"{where} must name metrics that can be better or worse",
+            f"{name!r}",
+            f"See {where}",
         )
     if not 0 < weight < math.inf:
         raise InputError(
-            f"the weight of {name} must be above 0, and finite. Received: {weight:g}. See {where}."
+            f"the weight of {name} must be above 0, and finite",
+            f"{weight:g}",
+            f"See {where}",
         )
     return Term(term.metric, term.address, weight, term.measure, term.is_reconstruction)

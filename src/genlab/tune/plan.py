@@ -193,8 +193,9 @@ def make(
     training.check_monitor(model, tune.prune_by, job.settings.kind, f"{where}.prune_by")
     if len(objectives) > 1 and params.search.pruner != "none":
         raise InputError(
-            f"pruner must be none with several objectives. Received: {params.search.pruner}. "
-            "See params.yaml: search.pruner."
+            "pruner must be none with several objectives",
+            str(params.search.pruner),
+            "See params.yaml: search.pruner",
         )
     found = Plan(
         params,
@@ -246,18 +247,22 @@ def _identity(
 def _check_names(params: Params, name: str, study_name: str | None) -> None:
     if study_name is not None and not re.fullmatch(NAME, study_name):
         raise InputError(
-            f"a study's name must consist of letters, digits, '_', '-' and '.', and begin with one of the first two. "
-            f"Received: {study_name!r}. See --study."
+            "a study's name must consist of letters, digits, '_', '-' and '.', and begin with one of the first two",
+            f"{study_name!r}",
+            "See --study",
         )
     for other in params.tune:
         if other not in params.models:
             raise InputError(
-                f"params.yaml: tune must name models{nearest(other, params.models)}. Received: {other!r}. "
-                f"See params.yaml: tune.{other}."
+                f"params.yaml: tune must name models{nearest(other, params.models)}",
+                f"{other!r}",
+                f"See params.yaml: tune.{other}",
             )
     if name not in params.tune:
         raise InputError(
-            f"params.yaml: tune must have an entry for {name}. Received: none. See params.yaml: tune."
+            f"params.yaml: tune must have an entry for {name}",
+            "none",
+            "See params.yaml: tune",
         )
 
 
@@ -265,7 +270,8 @@ def _check_data(params: Params, folder: Path) -> dict[str, Any]:
     description = arrays.read_description(folder)
     if description["name"] != params.data.name:
         raise InputError(
-            f"{folder} must hold the data set {params.data.name} of params.yaml: data.name. "
-            f"Received: {description['name']}. Run: dvc repro floor."
+            f"{folder} must hold the data set {params.data.name} of params.yaml: data.name",
+            str(description["name"]),
+            "Run: dvc repro floor",
         )
     return description

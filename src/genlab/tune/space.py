@@ -73,8 +73,9 @@ class Space:
                 float(value) for value in np.linspace(distribution.low, distribution.high, number)
             ]
         raise InputError(
-            f"a grid must have choices or a step for every setting. Received: neither for {key!r}. "
-            f"See {self.where}.{key}."
+            "a grid must have choices or a step for every setting",
+            f"neither for {key!r}",
+            f"See {self.where}.{key}",
         )
 
 
@@ -97,8 +98,9 @@ def read(entries: Mapping[str, Mapping[str, Any]], settings: ModelSettings, wher
             why = FIXED.get(key, f"no such setting{nearest(key, known)}")
             searchable = ", ".join(name for name in known if name not in FIXED)
             raise InputError(
-                f"{where} must name settings of the model. Received: {key!r} ({why}). "
-                f"Known: {searchable}. See {where}.{key}."
+                f"{where} must name settings of the model",
+                f"{key!r} ({why})",
+                f"Known: {searchable}. See {where}.{key}",
             )
         distributions[key], named = _distribution(entry, present[key], f"{where}.{key}")
         if named:
@@ -109,8 +111,9 @@ def read(entries: Mapping[str, Mapping[str, Any]], settings: ModelSettings, wher
     for key, distribution in distributions.items():
         if not _holds(distribution, at[key]):
             raise InputError(
-                f"the space must hold the present settings, which are trial 0. "
-                f"Received: {key}={present[key]} outside of {dict(entries[key])}. See {where}.{key}."
+                "the space must hold the present settings, which are trial 0",
+                f"{key}={present[key]} outside of {dict(entries[key])}",
+                f"See {where}.{key}",
             )
     return Space(distributions, choices, at, where)
 
@@ -147,7 +150,9 @@ def _distribution(
         values = entry[CHOICES]
         if not isinstance(values, list) or not values:
             raise InputError(
-                f"choices must be a list of at least one value. Received: {values!r}. See {where}."
+                "choices must be a list of at least one value",
+                f"{values!r}",
+                f"See {where}",
             )
         named = {_name(value): value for value in values}
         return CategoricalDistribution(list(named)), named
@@ -155,7 +160,11 @@ def _distribution(
     for name in ("low", "high"):
         if not _is_number(entry.get(name)):
             received = "none" if name not in entry else repr(entry[name])
-            raise InputError(f"{name} must be a number. Received: {received}. See {where}.{name}.")
+            raise InputError(
+                f"{name} must be a number",
+                str(received),
+                f"See {where}.{name}",
+            )
     return _range(entry, present, where), {}
 
 
@@ -163,22 +172,36 @@ def _range(entry: Mapping[str, Any], present: Any, where: str) -> BaseDistributi
     low, high, log, step = entry["low"], entry["high"], entry.get("log", False), entry.get("step")
     if low > high:
         raise InputError(
-            f"low must be at most high. Received: low={low}, high={high}. See {where}."
+            "low must be at most high",
+            f"low={low}, high={high}",
+            f"See {where}",
         )
     if not isinstance(log, bool):
-        raise InputError(f"log must be true or false. Received: {log!r}. See {where}.log.")
+        raise InputError(
+            "log must be true or false",
+            f"{log!r}",
+            f"See {where}.log",
+        )
     if log and low <= 0:
         raise InputError(
-            f"low must be above 0 with log: true. Received: low={low}. See {where}.low."
+            "low must be above 0 with log: true",
+            f"low={low}",
+            f"See {where}.low",
         )
     if step is not None and (not _is_number(step) or step <= 0 or log):
         also = " and log: true" if log else ""
         raise InputError(
-            f"step must be above 0, without log. Received: step={step!r}{also}. See {where}.step."
+            "step must be above 0, without log",
+            f"step={step!r}{also}",
+            f"See {where}.step",
         )
     if not _is_whole(low, high, step):
         received = f"low={low}, high={high}, step={step}"
-        raise InputError(f"high must be low and some steps. Received: {received}. See {where}.")
+        raise InputError(
+            "high must be low and some steps",
+            str(received),
+            f"See {where}",
+        )
     whole = [isinstance(value, int) for value in (present, low, high, step or 1)]
     kind: Callable[..., BaseDistribution] = IntDistribution if all(whole) else FloatDistribution
     more = {"step": step} if step is not None else {}
@@ -195,5 +218,7 @@ def _check_names(entry: Mapping[str, Any], known: tuple[str, ...], where: str) -
             every = (*RANGE, CHOICES)
             hint = nearest(name, every) if name not in every else ""
             raise InputError(
-                f"{where} must have {', '.join(RANGE)} or {CHOICES}. Received: {name!r}{hint}. See {where}.{name}."
+                f"{where} must have {', '.join(RANGE)} or {CHOICES}",
+                f"{name!r}{hint}",
+                f"See {where}.{name}",
             )

@@ -64,8 +64,9 @@ def open_storage(search: Search, name: str) -> BaseStorage:
     except (*STORAGE_ERRORS, ImportError, ValueError, OSError) as error:
         first = str(error.__cause__ or error).strip().splitlines()[0]
         raise InputError(
-            f"the search's storage must be a database that answers. "
-            f"Received: {tracking.address(url)} ({first}). See {WHERE}."
+            "the search's storage must be a database that answers",
+            f"{tracking.address(url)} ({first})",
+            f"See {WHERE}",
         ) from None
 
 
@@ -90,8 +91,9 @@ def storage_errors() -> Iterator[None]:
     except STORAGE_ERRORS as error:
         first = str(error.__cause__ or error).strip().splitlines()[0]
         raise InputError(
-            f"the search's storage must answer. Received: {first[:200]}. "
-            f"When it does again, the same command goes on. See {WHERE}."
+            "the search's storage must answer",
+            str(first[:200]),
+            f"When it does again, the same command goes on. See {WHERE}",
         ) from None
 
 
@@ -129,8 +131,9 @@ def only_tuner(name: str) -> Iterator[None]:
         lock = FileLock(path).acquire(timeout=1)
     except Timeout:
         raise InputError(
-            f"a study in a journal must have one tuner. Received: a second one for {name!r}. Wait for the end of the "
-            f"first, give it more workers, give this one another --study, or share a database. See {WHERE}."
+            "a study in a journal must have one tuner",
+            f"a second one for {name!r}",
+            f"Wait for the end of the first, give it more workers, give this one another --study, or share a database. See {WHERE}",
         ) from None
     with lock:
         yield

@@ -310,7 +310,7 @@ def _check_identity(study: optuna.Study, identity: dict[str, Any]) -> None:
     differs = [key for key in {**former, **identity} if former.get(key) != identity.get(key)]
     if differs:
         raise InputError(
-            f"the study {study.study_name!r} must go on with what it began with. "
-            f"Received: another {', '.join(differs)}. "
-            "Give --study another name, or take back what was changed in params.yaml."
+            f"the study {study.study_name!r} must go on with what it began with",
+            f"another {', '.join(differs)}",
+            "Give --study another name, or take back what was changed in params.yaml",
         )

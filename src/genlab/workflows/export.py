@@ -66,12 +66,15 @@ def export(folder: Path, name: str, out: Path) -> Path:
     missing = [package for package in form.packages if importlib.util.find_spec(package) is None]
     if missing:
         raise InputError(
-            f"the packages {', '.join(form.packages)} must be installed. Received: no {', '.join(missing)}. "
-            "Run: pip install 'genlab[onnx]'."
+            f"the packages {', '.join(form.packages)} must be installed",
+            f"no {', '.join(missing)}",
+            "Run: pip install 'genlab[onnx]'",
         )
     if out.exists() and not (out / MANIFEST).is_file():
         raise InputError(
-            f"{out} must be new, or an earlier export. Received: something else. See --out."
+            f"{out} must be new, or an earlier export",
+            "something else",
+            "See --out",
         )
     model = trained_model.load(folder, precision="float32")
     functions = _functions(model)
@@ -184,8 +187,9 @@ def _check(
         difference = float(np.abs(written[function.name] - own).max())
         if not difference <= TOLERANCE:
             raise InputError(
-                f"{function.name} must give what the trained model gives, within {TOLERANCE:g}. "
-                f"Received: a difference of {difference:.3g}. Nothing was written; try the other --format."
+                f"{function.name} must give what the trained model gives, within {TOLERANCE:g}",
+                f"a difference of {difference:.3g}",
+                "Nothing was written; try the other --format",
             )
         differences[function.name] = difference
     return differences

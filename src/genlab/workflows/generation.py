@@ -52,17 +52,29 @@ def _writing(out: Path, folder_too: bool) -> Iterator[Path]:
     """Yields a path to build `out` at, checked before anything is computed."""
     if out.suffix != ".npz" and (out.suffix or not folder_too):
         also = " or be a folder's name" if folder_too else ""
-        raise InputError(f"--out must end in .npz{also}. Received: {out}. See --out.")
+        raise InputError(
+            f"--out must end in .npz{also}",
+            str(out),
+            "See --out",
+        )
     if out.suffix == ".npz" and out.is_dir():
-        raise InputError(f"--out must be a file. Received: {out}, which is a folder. See --out.")
+        raise InputError(
+            "--out must be a file",
+            f"{out}, which is a folder",
+            "See --out",
+        )
     if not out.suffix and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(
-            f"--out must be a new or empty folder. Received: {out}, which is not empty. See --out."
+            "--out must be a new or empty folder",
+            f"{out}, which is not empty",
+            "See --out",
         )
     try:
         with replacing(out.resolve()) as building:
             yield building
     except OSError as error:
         raise InputError(
-            f"--out must be writable. Received: {out} ({error.strerror}). See --out."
+            "--out must be writable",
+            f"{out} ({error.strerror})",
+            "See --out",
         ) from None

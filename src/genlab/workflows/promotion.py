@@ -80,13 +80,18 @@ def _read(folder: Path, scores: Path) -> Candidate:
     for path in (folder / "settings.json", scores / "scores.json"):
         if not path.is_file():
             what = "a trained model" if path.parent == folder else "scored"
-            raise InputError(f"{folder} must be {what}. Received: no {path}. Run: dvc repro.")
+            raise InputError(
+                f"{folder} must be {what}",
+                f"no {path}",
+                "Run: dvc repro",
+            )
         texts[path.name] = json.loads(path.read_text())
     found = Candidate(folder, scores, texts["settings.json"], texts["scores.json"])
     if found.settings["train_key"] != found.scores["train_key"]:
         raise InputError(
-            f"{scores} must hold the scores of {folder}. Received: those of another training. "
-            f"Run: dvc repro evaluate@{found.name}."
+            f"{scores} must hold the scores of {folder}",
+            "those of another training",
+            f"Run: dvc repro evaluate@{found.name}",
         )
     return found
 
@@ -120,7 +125,9 @@ def _register(candidate: Candidate, name: str, reason: str, present: Version | N
             run.log_model(candidate.folder)
     if run.run_id is None:
         raise InputError(
-            "MLflow must take the model's scores. Received: no answer. Run the same command again."
+            "MLflow must take the model's scores",
+            "no answer",
+            "Run the same command again",
         )
     tags = {
         "genlab.train_key": key,

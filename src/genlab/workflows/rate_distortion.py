@@ -74,7 +74,9 @@ def run(
     entry = params.model(name)
     if WEIGHT not in entry:
         raise InputError(
-            f"the model must have a {WEIGHT}. Received: {name} (kind {entry.get('kind')}). See params.yaml: models."
+            f"the model must have a {WEIGHT}",
+            f"{name} (kind {entry.get('kind')})",
+            "See params.yaml: models",
         )
     variants = {
         weight: _with_weight(params, name, weight, steps) for weight in sorted(set(kl_weights))

@@ -86,8 +86,9 @@ def _lock(job: Job, wait: bool) -> AcquireReturnProxy:
     except Timeout:
         if not wait:
             raise InputError(
-                f"{job.name} must be trained by one process at a time. Received: {_holder(job)}. "
-                "Wait for its end, or leave out --no-wait."
+                f"{job.name} must be trained by one process at a time",
+                str(_holder(job)),
+                "Wait for its end, or leave out --no-wait",
             ) from None
         tqdm.write(f"{job.name}: {_holder(job)}; waiting for its result")
         held = lock.acquire()

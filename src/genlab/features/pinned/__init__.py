@@ -65,7 +65,9 @@ def check(name: str, known: Sequence[str], where: str) -> None:
     """Raises an InputError with the nearest name where `name` is not among the known ones."""
     if name not in known:
         raise InputError(
-            f"{where} must be one of {', '.join(known)}{nearest(name, known)}. Received: {name!r}. See {where}."
+            f"{where} must be one of {', '.join(known)}{nearest(name, known)}",
+            f"{name!r}",
+            f"See {where}",
         )
 
 
@@ -73,8 +75,9 @@ def check_shape(name: str, image_shape: ImageShape, where: str) -> None:
     """Raises an InputError where the images have not the shape of those that the extractor was trained on."""
     if tuple(image_shape) != shape_of(name):
         raise InputError(
-            f"images must have the shape {shape_of(name)} for the extractor {name}. "
-            f"Received: {tuple(image_shape)}. See {where}."
+            f"images must have the shape {shape_of(name)} for the extractor {name}",
+            str(tuple(image_shape)),
+            f"See {where}",
         )
 
 
@@ -115,11 +118,15 @@ def pin(recipe: FeatureRecipe, seed: int, images: Path, out: Path) -> None:
     match = NAME.fullmatch(out.name)
     if not match or match["data"] != description["name"]:
         raise InputError(
-            f"--out must be a folder with a name like {description['name']}-v1. Received: {out.name!r}. See --out."
+            f"--out must be a folder with a name like {description['name']}-v1",
+            f"{out.name!r}",
+            "See --out",
         )
     if out.exists():
         raise InputError(
-            f"--out must be new: a pinned extractor never changes. Received: {out}. Take the next number."
+            "--out must be new: a pinned extractor never changes",
+            str(out),
+            "Take the next number",
         )
     train, test = read_split(images, "train"), read_split(images, "test")
     with replacing(out) as building:

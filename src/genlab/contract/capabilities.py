@@ -1,0 +1,130 @@
+"""What a model can do beside a training step. Shared code asks `isinstance(model, Generates)`.
+
+Images are float32 (n, height, width, channels) in [0, 1].
+"""
+
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+
+from genlab.contract.steps import Batch, Losses, Optimizers
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
+
+@runtime_checkable
+class Generates(Protocol):
+    """Maps noise and givens to images.
+
+    Attributes:
+        given: Fields that it is given: () unconditional, ("labels",) or ("inputs",).
+        noise_shape: Of one example's noise: (64,) a latent, (28, 28, 1) of a flow, () of a model that
+            draws nothing.
+        prior: What noise is drawn from: `normal`, or `uniform` on [-1, 1).
+    """
+
+    given: tuple[str, ...]
+    noise_shape: tuple[int, ...]
+    prior: Literal["normal", "uniform"]
+
+    def generate(self, noise: "tf.Tensor", given: Batch) -> "tf.Tensor":
+        """Returns the images of noise (n, *noise_shape) and of givens, n rows each."""
+
+
+@runtime_checkable
+class Encodes(Protocol):
+    """Maps images to latents and back; their composition is the reconstruction."""
+
+    latent_dim: int
+
+    def encode(self, images: "tf.Tensor") -> "tf.Tensor":
+        """Returns the latents (n, latent_dim); of a posterior the means."""
+
+    def decode(self, latents: "tf.Tensor") -> "tf.Tensor":
+        """Returns the images of latents (n, latent_dim)."""
+
+
+@runtime_checkable
+class HasPosterior(Encodes, Protocol):
+    """Encodes an image as a Gaussian with a diagonal covariance."""
+
+    def posterior(self, images: "tf.Tensor") -> tuple["tf.Tensor", "tf.Tensor"]:
+        """Returns mean and log-variance, (n, latent_dim) each."""
+
+    def draw_posterior(self, images: "tf.Tensor", seed: "tf.Tensor") -> "tf.Tensor":
+        """Returns one draw from each posterior, (n, latent_dim)."""
+
+    def elbo_terms(self, images: "tf.Tensor", seed: "tf.Tensor") -> tuple["tf.Tensor", "tf.Tensor"]:
+        """Returns -log p(image | latent) at one draw, (n,) nats, and the KL, (n, latent_dim) nats."""
+
+
+@runtime_checkable
+class HasLikelihood(Protocol):
+    """Estimates the log-likelihood of images.
+
+    Attributes:
+        likelihood_mean: Of several estimates: `probabilities` where the mean of their exponentials is
+            unbiased (importance sampling), `logarithms` where their own mean is (change of variables).
+    """
+
+    likelihood_mean: Literal["probabilities", "logarithms"]
+
+    def log_likelihoods(
+        self, images: "tf.Tensor", num_samples: int, seed: "tf.Tensor"
+    ) -> "tf.Tensor":
+        """Returns independent estimates of log p(image), (n, num_samples) nats."""
+
+
+@runtime_checkable
+class Classifies(Protocol):
+    """Tells the classes of images."""
+
+    def class_logits(self, images: "tf.Tensor") -> "tf.Tensor":
+        """Returns logits, (n, number of classes)."""
+
+
+@runtime_checkable
+class HasEncoderNetwork(Protocol):
+    """Has an encoder that can be fine-tuned as a classifier: its first output are the latents."""
+
+    encoder: "keras.Model"
+
+
+@runtime_checkable
+class Validated(Protocol):
+    """Has losses on images that it does not learn from."""
+
+    def compute_losses(self, batch: Batch, seed: "tf.Tensor") -> Losses:
+        """Returns losses by name; any of them may be monitored."""
+
+
+@runtime_checkable
+class Diagnosed(Protocol):
+    """Says more of itself at each validation."""
+
+    def diagnostics(self, batch: Batch) -> Losses:
+        """Returns numbers by name; any of them may be monitored."""
+
+
+@runtime_checkable
+class ChecksLosses(Protocol):
+    """Knows which values of its losses are impossible."""
+
+    def check_losses(self, losses: dict[str, float]) -> None:
+        """Raises a FloatingPointError where a mean loss is impossible."""
+
+
+@runtime_checkable
+class AveragesWeights(Protocol):
+    """Keeps a moving average of its weights."""
+
+    def average_weights(self, number: "tf.Tensor") -> None:
+        """Moves the average; called after each step, outside of the replicas, with the step's number."""
+
+
+@runtime_checkable
+class Grows(Protocol):
+    """Has several phases. Its present level is a saved weight; all variables exist from the start."""
+
+    def begin(self, phase: int, optimizers: Optimizers) -> None:
+        """Prepares the first step of a phase, once: sets the level; may reset moments."""

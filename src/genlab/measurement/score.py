@@ -1,0 +1,69 @@
+"""One number of an evaluation, with all that belongs to it."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+Interval = tuple[float, float]
+Direction = Literal["lower", "higher", "none"]
+
+
+@dataclass(frozen=True)
+class Floor:
+    """What real images score where a model's samples have a score."""
+
+    value: float
+    interval: Interval | None
+
+
+@dataclass(frozen=True)
+class Score:
+    """A number, how sure it is, what it means and how it was measured.
+
+    Attributes:
+        value: The number.
+        interval: Its 95 % interval, low and high; None where none can be given.
+        interval_method: How the interval was made: `t over repeats`, `bootstrap`, `jackknife`.
+        unit: Of the value.
+        direction: Whether lower or higher is better, or `none`.
+        reference: Where the measure is defined.
+        method: How the evidence came about, in a word.
+        protocol: All settings that the number depends on beside the model. Two numbers compare only
+            if their protocols are equal.
+        floor: By name (`floor`, `floor_halves`) what real images score.
+    """
+
+    value: float
+    interval: Interval | None
+    interval_method: str
+    unit: str
+    direction: Direction
+    reference: str
+    method: str
+    protocol: dict[str, Any]
+    floor: dict[str, Floor] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the score as `scores.json` holds it; a score without a floor has no such key."""
+        values = asdict(self)
+        values["interval"] = _as_list(self.interval)
+        floors = {name: asdict(floor) for name, floor in self.floor.items()}
+        del values["floor"]
+        return values | ({"floor": floors} if floors else {})
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Score":
+        """Returns the score that `to_json` wrote."""
+        floors = {
+            name: Floor(floor["value"], _as_interval(floor["interval"]))
+            for name, floor in values.get("floor", {}).items()
+        }
+        return cls(**{**values, "interval": _as_interval(values["interval"]), "floor": floors})
+
+
+def _as_interval(values: Any) -> Interval | None:
+    return None if values is None else (values[0], values[1])
+
+
+def _as_list(interval: Interval | None) -> list[float] | None:
+    return None if interval is None else list(interval)
