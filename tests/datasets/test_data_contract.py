@@ -20,7 +20,7 @@ from genlab.runtime.errors import InputError
 from genlab.settings import plugins
 from genlab.settings.params import Params
 
-NAMES = plugins.names("data")
+NAMES = plugins.names("datasets")
 LIKE_MNIST = ("fashion_mnist", "kmnist", "mnist")
 ChangeData = Callable[..., Params]
 
@@ -72,14 +72,14 @@ def read(tmp_path: Path, change_data: ChangeData) -> Callable[..., dict[str, Spl
         if name == "image_folder":
             write_pictures(tmp_path / "own")
         data = change_data(name=name, directory=str(tmp_path / "own")).data
-        return plugins.find("data", name, "here").read(tmp_path, data, seed)
+        return plugins.find("datasets", name, "here").read(tmp_path, data, seed)
 
     return read
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_offers_what_the_contract_asks(name: str) -> None:
-    dataset = plugins.find("data", name, "here")
+    dataset = plugins.find("datasets", name, "here")
     assert dataset.__doc__
     assert dataset.LICENCE
     assert dataset.CITATION
@@ -98,7 +98,7 @@ def test_offers_what_the_contract_asks(name: str) -> None:
 def test_reads_uint8_splits_that_depend_on_the_seed_alone(
     name: str, read: Callable[..., dict[str, Split]]
 ) -> None:
-    dataset, splits = plugins.find("data", name, "here"), read(name)
+    dataset, splits = plugins.find("datasets", name, "here"), read(name)
     assert list(splits) == ["train", "test"]
     for part in splits.values():
         assert part.images.dtype == np.uint8

@@ -191,7 +191,7 @@ def test_gan_finds_nothing_strange() -> None:
 
 
 def test_images_of_another_data_set_are_brought_to_shape(params: Params) -> None:
-    digits = plugins.find("data", "digits", "tests").read(None, params.data, 5)["test"].images
+    digits = plugins.find("datasets", "digits", "tests").read(None, params.data, 5)["test"].images
     found = outliers.images_of("digits", "mnist", (8, 8, 1), params.data, 5)
     np.testing.assert_array_equal(found, digits)
     colour = outliers.images_of("digits", "mnist", (8, 8, 3), params.data, 5)

@@ -16,6 +16,7 @@ from genlab.features.classifier import FeatureExtractor
 from genlab.features.extractor import Extracted
 from genlab.imaging.arrays import to_float
 from genlab.numerics.batches import in_batches
+from genlab.settings import code
 from genlab.settings.params import FeatureRecipe
 
 SHAPE = (4, 4, 1)
@@ -146,17 +147,13 @@ def test_any_change_is_another_entry(tmp_path: Path) -> None:
 def test_other_code_or_another_tensorflow_finds_no_old_entry(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sources, images, network = tmp_path / "sources", random_images(3, SHAPE), CountingExtractor()
-    sources.mkdir()
-    for name in ("extraction.py", "feature_extractor.py", "images.py", "inception.py"):
-        shutil.copy(Path(feature_cache.__file__).with_name(name), sources)
-    original = cache._code.__wrapped__
-    assert original(sources) == original()
-    monkeypatch.setattr(cache, "_code", lambda: original(sources))
+    images, network = random_images(3, SHAPE), CountingExtractor()
+    package = shutil.copytree(code.PACKAGE, tmp_path / "genlab")
+    monkeypatch.setattr(code, "PACKAGE", package)
     cache.extract(network, images, tmp_path)
     cache.extract(network, images, tmp_path)
     assert network.calls == 1
-    for calls, path in enumerate(sorted(sources.iterdir()), start=2):
+    for calls, path in enumerate(code.files("features"), start=2):
         path.write_text(path.read_text() + "# changed\n")
         cache.extract(network, images, tmp_path)
         assert network.calls == calls

@@ -14,10 +14,7 @@ from genlab.runtime.native_output import import_tensorflow
 
 import_tensorflow()
 
-from genlab import (
-    tracking,
-    tune,
-)
+from genlab import tracking, tune  # noqa: E402
 from genlab.settings import params  # noqa: E402
 from genlab.tune import process, trial  # noqa: E402
 

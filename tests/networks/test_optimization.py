@@ -201,8 +201,10 @@ def test_scaled_losses_give_the_same_path_and_infinite_gradients_are_passed_over
         each.build([variable])
         for _ in range(5):
             optimization.descend(
-                lambda: {"loss": tf.reduce_sum(tf.square(variable.value))}, [variable], each
-            )  # noqa: B023
+                lambda: {"loss": tf.reduce_sum(tf.square(variable.value))},  # noqa: B023
+                [variable],
+                each,
+            )
         ends.append(np.asarray(variable.value))
     np.testing.assert_allclose(ends[0], np.full(SHAPES[0], 2.5), atol=0.01)
     np.testing.assert_allclose(ends[0], ends[1], rtol=1e-6)

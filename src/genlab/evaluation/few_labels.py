@@ -17,7 +17,7 @@ from genlab.evaluation.task import Task
 from genlab.imaging.arrays import Split, to_float
 from genlab.measurement.evidence import FewLabels, Unavailable
 from genlab.networks import devices, optimization
-from genlab.networks.trunks.trunks import Losses
+from genlab.networks.trunks import Losses
 from genlab.settings import seeds
 from genlab.settings.params import FewLabels as Settings
 from genlab.trained.model import TrainedModel

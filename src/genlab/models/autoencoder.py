@@ -18,7 +18,7 @@ from pydantic import Field, PositiveInt
 
 from genlab.imaging.arrays import ImageShape
 from genlab.networks import optimization, trunks
-from genlab.networks.trunks.trunks import Losses
+from genlab.networks.trunks import Losses
 from genlab.settings.params import AdamSettings
 
 

@@ -26,7 +26,7 @@ from pydantic import Field, PositiveInt, model_validator
 from genlab.imaging.arrays import ImageShape
 from genlab.networks import augmentation, noise, optimization, trunks
 from genlab.networks.convolution import Conv2D
-from genlab.networks.trunks.trunks import Losses
+from genlab.networks.trunks import Losses
 from genlab.settings.params import AdamSettings
 
 FASTEST_PRECISION = {("cpu_bfloat16", "convolutional"): "mixed_bfloat16"}

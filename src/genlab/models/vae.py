@@ -29,7 +29,7 @@ from pydantic import Field, PositiveInt, model_validator
 
 from genlab.imaging.arrays import ImageShape
 from genlab.networks import noise, optimization, trunks
-from genlab.networks.trunks.trunks import Losses
+from genlab.networks.trunks import Losses
 from genlab.numerics.posterior import ACTIVE_VARIANCE
 from genlab.settings.params import AdamSettings
 

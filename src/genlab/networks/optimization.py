@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras.optimizers import schedules
 
 from genlab.networks import devices
-from genlab.networks.trunks.trunks import Losses
+from genlab.networks.trunks import Losses
 from genlab.settings.params import AdamSettings
 
 FUSED_SIZE = 2**16

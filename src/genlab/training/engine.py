@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from genlab.imaging import binarisation
 from genlab.imaging.binarisation import Binarisation
-from genlab.networks.trunks.trunks import Losses
+from genlab.networks.trunks import Losses
 from genlab.settings import seeds
 from genlab.training.feed import Feed
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from genlab.features import classifier
 from genlab.imaging import arrays, binarisation
-from genlab.networks.trunks.trunks import Losses
+from genlab.networks.trunks import Losses
 from genlab.numerics import gaussians
 from genlab.runtime.errors import InputError
 from genlab.settings import seeds

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from repository import commit, copy_repository, edit, environment
 from test_docs import PAGES, ROOT
-from test_pipeline import commit, copy_repository, edit, environment
 
 SERVED = {"docs/serving.md"}
 """Pages whose commands have a test of their own."""
