@@ -9,6 +9,8 @@ from genlab.contract.steps import Batch, Losses, Optimizers, Step
 from genlab.networks import noise, optimization
 from genlab.settings.params import ModelSettings
 
+TINY = {"latent_dim": 3, "learning_rate": 0.01}
+
 
 class Settings(ModelSettings):
     latent_dim: int

@@ -11,6 +11,8 @@ from genlab.contract.steps import Batch, Losses, Optimizers, Phase, Step
 from genlab.networks import noise, optimization
 from genlab.settings.params import ModelSettings
 
+TINY = {"latent_dim": 3, "learning_rate": 0.01, "grown_steps": 5, "grown_batch_size": 6}
+
 
 class Settings(ModelSettings):
     latent_dim: int

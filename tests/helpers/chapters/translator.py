@@ -11,6 +11,8 @@ from genlab.contract.steps import Batch, Losses, Optimizers, Step
 from genlab.networks import optimization
 from genlab.settings.params import ModelSettings
 
+TINY = {"learning_rate": 0.01}
+
 
 class Settings(ModelSettings):
     learning_rate: float
