@@ -1,8 +1,8 @@
 """Tiny models, data sets and trainings, for the tests of models, training and evaluation.
 
-What is particular to a chapter lies with its tests: `tests/models/test_<kind>.py` offers `TINY`, what
-its first entry in params.yaml is changed by. Four more chapters, each of another kind of model, lie in
-`tests/helpers/chapters`; they hold their whole entry.
+What is particular to a chapter lies with its tests: `tests/models/test_<kind>.py` offers `TINY`,
+what makes its first entry in params.yaml small. Four more chapters, each of another kind of model,
+lie in `tests/helpers/chapters`; their `TINY` is the whole entry.
 """
 
 import importlib
@@ -10,7 +10,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -135,13 +135,18 @@ def random_fields(
     }
 
 
+def takes_of_model(model: Any) -> tuple[str, ...]:
+    """Returns the fields that a model takes."""
+    return takes_of(chapter_of(model), model.settings)
+
+
 def batch_of(
     model: Any, num_examples: int, image_shape: tuple[int, int, int] = SHAPE
 ) -> dict[str, Any]:
     """Returns a batch of random examples, of the fields that a model takes."""
     fields = random_fields(num_examples, image_shape)
-    takes = takes_of(chapter_of(model), model.settings)
-    return as_batch({name: fields[name] for name in takes}, tiny_spec(image_shape))
+    taken = {name: fields[name] for name in takes_of_model(model)}
+    return as_batch(taken, tiny_spec(image_shape))
 
 
 def chapter_of(model: Any) -> ModuleType:
@@ -294,6 +299,10 @@ class Recorder:
         self.pictures.append((key, step))
 
 
+Finished = Callable[[str], tuple[Path, Recorder]]
+"""From a kind to the result of its training, and what was recorded of it."""
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     """Returns the bytes of every file in a folder, by its path in it."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
@@ -312,7 +321,7 @@ def write_trained_model(
         "settings": model.settings.model_dump(mode="json"),
         "image_shape": list(image_shape),
         "fields": spec_to_json(tiny_spec(image_shape)),
-        "takes": list(takes_of(chapter_of(model), model.settings)),
+        "takes": list(takes_of_model(model)),
         "train_key": "0" * 32,
         "precision": "float32",
     }

@@ -1,4 +1,4 @@
-"""The autoencoder's formulas, by hand. sigmoid(0) = 1/2, sigmoid(ln 3) = 3/4, sigmoid(-ln 3) = 1/4."""
+"""The autoencoder's formulas, by hand. sigmoid(0, ln 3, -ln 3) = 1/2, 3/4, 1/4."""
 
 import math
 from typing import get_args

@@ -1,7 +1,7 @@
-"""What every chapter offers, whatever its formulas: one suite per capability, over all that have it.
+"""What every chapter offers, whatever its formulas: one suite per capability.
 
-Beside the chapters of the package these are the four of `tests/helpers/chapters`: given labels, noise of
-the image's shape, given pictures, growing.
+Beside the chapters of the package they run over the four of `tests/helpers/chapters`: given labels,
+noise of the image's shape, given pictures, growing.
 """
 
 from collections.abc import Iterator
@@ -25,6 +25,7 @@ from fixtures_models import (
     halves,
     one_update,
     random_fields,
+    takes_of_model,
     tiny_engine,
     tiny_entry,
     tiny_model,
@@ -41,7 +42,7 @@ from genlab.settings import plugins
 from genlab.settings.params import ModelSettings, build_section
 from genlab.trained import model as trained_model
 from genlab.training.engine import NO_STEP
-from genlab.training.job import phases_of, takes_of
+from genlab.training.job import phases_of
 
 KINDS = plugins.names("models")
 TESTED = [kind for kind in KINDS if (CHAPTER_TESTS / f"test_{kind}.py").is_file()]
@@ -144,7 +145,7 @@ def test_settings_refuse_what_no_model_can_have(kind: str, name: str) -> None:
 @pytest.mark.parametrize(("kind", "changes"), CASES, ids=str)
 def test_chapter_says_what_it_takes_and_its_phases(kind: str, changes: dict[str, Any]) -> None:
     model = model_of(kind, changes)
-    takes, phases = (ask(chapter_of(model), model.settings) for ask in (takes_of, phases_of))
+    takes, phases = takes_of_model(model), phases_of(chapter_of(model), model.settings)
     assert "images" in takes
     assert set(takes) <= set(tiny_spec())
     assert all(min(phase) >= 1 for phase in phases)
@@ -320,7 +321,7 @@ def test_loss_falls_on_32_fixed_images(kind: str) -> None:
     fields = {"images": pictures, "labels": labels, "inputs": pictures[:, ::-1]}
     learns = {} if kind in fixture_kinds() else chapter_tests(kind).LEARNS
     model = tiny_model(kind, batch_size=32, steps=150, **learns)
-    taken = {name: fields[name] for name in takes_of(chapter_of(model), model.settings)}
+    taken = {name: fields[name] for name in takes_of_model(model)}
     batch = as_batch(taken, tiny_spec())
     first = float(model.compute_losses(batch, (0, 0))["loss"])
     _, first_bad = tiny_engine(model, taken, seed=0).run(0, 150, {})
@@ -349,7 +350,7 @@ def test_averaging_leaves_what_is_trained(kind: str, changes: dict[str, Any]) ->
 def test_level_of_a_growing_model_is_saved(
     kind: str, changes: dict[str, Any], tmp_path: Path
 ) -> None:
-    """All variables are there from the start, so that every phase's checkpoint has the same list."""
+    """All variables are there from the start: checkpoints of all phases have the same list."""
     model = tiny_model(kind, **changes)
     optimizers, inputs = model.make_optimizers(), noise_and_given(model, 3)
     images = [model.generate(*inputs)]

@@ -25,7 +25,7 @@ from genlab.models import vae
 from genlab.runtime.errors import InputError
 
 TINY = {"latent_dim": 3, "widths": [5, 4], "filters": [2, 3]}
-NUM_PARAMETERS = [  # by hand, of images (8, 8, 1) and (32, 32, 3): an autoencoder's and another head
+NUM_PARAMETERS = [  # by hand, of images (8, 8, 1) and (32, 32, 3): an autoencoder's and a head
     ({"network": "dense"}, (789 + 15, 33877 + 15)),
     ({"network": "convolutional"}, (379 + 15, 1949 + 15)),
 ]

@@ -1,4 +1,4 @@
-"""A tiny conditional generator: one layer from noise and a class to images, pulled to the images of that class."""
+"""A tiny conditional generator: one layer from noise and a class to images of that class."""
 
 import keras
 import tensorflow as tf

@@ -1,4 +1,4 @@
-"""A tiny flow: each pixel is scaled and shifted noise of the image's shape, so its likelihood is known."""
+"""A tiny flow: each pixel is scaled and shifted noise, so that its likelihood is known."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""A tiny translator: one layer from a picture to another, by the absolute error; it draws nothing."""
+"""A tiny translator: one layer from a picture to another, by the absolute error, without noise."""
 
 import math
 
