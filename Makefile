@@ -85,8 +85,8 @@ sync: $(STAMP)  ## Send to MLflow what could not be sent while it was out of rea
 	genlab sync
 
 lock:  ## Renew both lock files from pyproject.toml (needs uv)
-	uv pip compile --quiet pyproject.toml --extra cpu --extra dev --extra onnx --universal --python-version 3.11 --generate-hashes --no-header -o requirements.lock
-	uv pip compile --quiet pyproject.toml --extra gpu --extra dev --extra onnx --universal --python-version 3.11 --generate-hashes --no-header -o requirements-gpu.lock
+	uv pip compile --quiet pyproject.toml --extra cpu --extra dev --extra docs --extra onnx --universal --python-version 3.11 --generate-hashes --no-header -o requirements.lock
+	uv pip compile --quiet pyproject.toml --extra gpu --extra dev --extra docs --extra onnx --universal --python-version 3.11 --generate-hashes --no-header -o requirements-gpu.lock
 
 clean:  ## Remove what runs have made; keeps .venv, downloads, mlflow.db and what is not yet sent to MLflow
 	rm -rf .genlab/training data/images data/features data/validation.json models/* reports/[!s]* reports/scores/*/scores.json
