@@ -78,8 +78,10 @@ report: $(STAMP)  ## Write reports/index.html anew (after dvc checkout or dvc ex
 ui: $(STAMP)  ## Open the MLflow UI on this machine (PORT=5000)
 	genlab ui --port $(PORT)
 
-docs: $(STAMP)  ## Write the generated pages of docs/ anew from params.yaml, dvc.yaml and the code
+docs: $(STAMP)  ## Write the generated pages of docs/, then build all documents and the API reference into site/
 	PYTHONPATH=src python docs/build.py
+	NO_MKDOCS_2_WARNING=1 mkdocs build
+	@echo 'The documents: site/index.html (open it in a browser)'
 
 sync: $(STAMP)  ## Send to MLflow what could not be sent while it was out of reach
 	genlab sync
@@ -90,4 +92,4 @@ lock:  ## Renew both lock files from pyproject.toml (needs uv)
 
 clean:  ## Remove what runs have made; keeps .venv, downloads, mlflow.db and what is not yet sent to MLflow
 	rm -rf .genlab/training data/images data/features data/validation.json models/* reports/[!s]* reports/scores/*/scores.json
-	rm -rf .pytest_cache .mypy_cache .ruff_cache .dvc/cache .dvc/tmp
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* site .dvc/cache .dvc/tmp
