@@ -9,6 +9,7 @@ PROFILE ?=
 PORT ?= 5000
 PART ?=
 ROUNDS ?=
+COVERAGE ?=
 SUPPORTED := 3.13 3.12 3.11
 PYTHON ?= $(firstword $(foreach v,$(SUPPORTED),$(shell python$(v) -c 'print("python$(v)")' 2>/dev/null)) python3)
 
@@ -25,7 +26,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run tune test test-all lint format bench report docs ui sync lock clean
+.PHONY: help setup run tune test coverage test-all lint format bench report docs ui sync lock clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,7 +55,10 @@ tune: $(STAMP)  ## Search better settings of one model (MODEL=vae TRIALS=50); th
 	genlab tune $(MODEL) --trials $(TRIALS) $(if $(WORKERS),--workers $(WORKERS))
 
 test: $(STAMP) lint  ## Check the code, then run the tests that take under 10 minutes
-	pytest -m 'not slow' $(PARALLEL)
+	pytest -m 'not slow' $(PARALLEL) $(if $(COVERAGE),--cov --cov-report=term)
+
+coverage: COVERAGE := 1
+coverage: test  ## The same, and print the lines of src that no test runs; fails under 92 %
 
 test-all: $(STAMP) lint  ## Run all tests
 	pytest $(PARALLEL)
