@@ -19,10 +19,10 @@ provenance      tags and parameters of a run
 system_metrics  processor, memory and graphics cards during a training
 """
 
-from genlab.tracking.reading import Fetched, fetch
 from genlab.runtime.errors import one_line
 from genlab.tracking.opening import Training, end_training, scoring_run, study_run, training_run
 from genlab.tracking.provenance import children_of
+from genlab.tracking.reading import Fetched, fetch
 from genlab.tracking.registry import trained_folder
 from genlab.tracking.run import Run
 from genlab.tracking.sending import sync

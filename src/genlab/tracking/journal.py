@@ -112,7 +112,7 @@ class Journal:
         return self.state().get("offset", 0) >= self._path.stat().st_size
 
     def state(self) -> dict[str, Any]:
-        """Returns the state of the sending (`offset`, `address`, `run_id`, ...); empty before it."""
+        """Returns the sending's state (`offset`, `address`, `run_id`, ...); empty before it."""
         return json.loads(self._state_path.read_text()) if self._state_path.is_file() else {}
 
     def write_state(self, state: dict[str, Any]) -> None:

@@ -46,7 +46,7 @@ class Training:
 
 @contextmanager
 def training_run(training: Training) -> Iterator[Run]:
-    """Opens the run of a training; closes it as FINISHED, FAILED (the reason is a tag) or KILLED."""
+    """Opens a training's run; closes it as FINISHED, FAILED (the reason is a tag) or KILLED."""
     identity, data = training.training_id, training.data
     journal = _unfinished(identity)
     if journal is None:

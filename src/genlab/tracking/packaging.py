@@ -2,10 +2,11 @@
 
 import json
 import warnings
+from collections.abc import Mapping
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import genlab
 from genlab.runtime.errors import InputError
@@ -16,10 +17,8 @@ if TYPE_CHECKING:
 
 PACKAGE = Path(genlab.__file__).parent
 SCRIPT = PACKAGE / "trained" / "script.py"
-IMPORTED = (
-    "mlflow numpy pandas tensorflow tensorflow-cpu keras h5py scipy scikit-learn "
-    "pydantic ruamel.yaml pillow"
-).split()
+IMPORTED: tuple[str, ...] = ("mlflow", "keras", "tensorflow", "tensorflow-cpu", "numpy", "pandas")
+IMPORTED += ("h5py", "scipy", "scikit-learn", "pydantic", "ruamel.yaml", "pillow")
 """What loading a model imports; one of the two builds of TensorFlow is installed."""
 
 
@@ -50,7 +49,7 @@ def save(folder: Path, target: Path, script: Path = SCRIPT) -> None:
             artifacts={"model": str(folder.resolve())},
             code_paths=[str(PACKAGE)],
             pip_requirements=requirements(),
-            signature=signature(json.loads(settings.read_text()).get("image_shape")),
+            signature=signature(json.loads(settings.read_text())),
         )
     model = Model.load(str(target))
     flavor = model.flavors["python_function"]
@@ -75,19 +74,21 @@ def requirements() -> list[str]:
     return pins
 
 
-def signature(image_shape: list[int] | None) -> "ModelSignature":
-    """Returns the model's signature, see `trained.requests`.
+def signature(settings: Mapping[str, Any]) -> "ModelSignature":
+    """Returns the signature of the model with these `settings.json`, see `trained.requests`.
 
-    Input: a table with the columns `images` and `latents`, each used by some verbs. Output:
-    images, float32 in [0, 1].
+    Input: a table whose columns `images`, `latents` and what samples are given are used by some
+    verbs. Output: images, float32 in [0, 1].
     """
     import numpy as np
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
     from mlflow.types.schema import AnyType
 
-    images = TensorSpec(np.dtype("float32"), (-1, *(image_shape or (-1, -1, -1))))
+    columns = dict.fromkeys(["images", "latents", *settings.get("takes", [])])
+    inputs = Schema([ColSpec(AnyType(), name, required=False) for name in columns])
+    shape = (-1, *settings.get("image_shape", (-1, -1, -1)))
+    outputs = Schema([TensorSpec(np.dtype("float32"), shape)])
     types = {int: "long", str: "string"}
     params = [ParamSpec(name, types[type(value)], value) for name, value in DEFAULTS.items()]
-    columns = [ColSpec(AnyType(), name, required=False) for name in ("images", "latents")]
-    return ModelSignature(Schema(columns), Schema([images]), ParamSchema(params))
+    return ModelSignature(inputs, outputs, ParamSchema(params))

@@ -64,7 +64,7 @@ def children_of(run_id: str | None) -> Iterator[None]:
 
 
 def changed_files(*but: str) -> str | None:
-    """Returns git's lines on changed files, except those that stages rewrite and the paths `but`."""
+    """Returns git's lines on changed files, without those that stages rewrite and `but`."""
     excluded = [*WRITTEN_BY_RUNS, *(f":!{path}" for path in but)]
     return git("status", "--porcelain", "--untracked-files=no", "--", ".", *excluded)
 

@@ -139,4 +139,5 @@ def _history(client: "MlflowClient", run: "MlflowRun") -> dict[str, tuple[list[i
 def _download(client: "MlflowClient", run_id: str, folder: str, into: str) -> dict[str, bytes]:
     """Returns the content of the files that the stage `evaluate` logged to a folder, by path."""
     paths = [file.path for file in client.list_artifacts(run_id, folder) if not file.is_dir]
-    return {path: Path(client.download_artifacts(run_id, path, into)).read_bytes() for path in paths}
+    files = {path: Path(client.download_artifacts(run_id, path, into)) for path in paths}
+    return {path: file.read_bytes() for path, file in files.items()}

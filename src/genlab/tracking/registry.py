@@ -69,7 +69,7 @@ def no_answer(uri: str, error: Exception) -> InputError:
 
 
 def trained_folder(address: str, below: Path = Path()) -> Path:
-    """Returns a trained model's folder: an address as `model_folder` takes it, or a path in `below`."""
+    """Returns a trained model's folder, by an address for `model_folder` or a path in `below`."""
     return model_folder(address) if address.startswith(SCHEME) else below / address
 
 
@@ -206,8 +206,9 @@ def crown(
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    facts = {"description": description, "model_id": model.model_id}
-    source = f"{SCHEME}{model.model_id}"
-    version = client.create_model_version(name, source, run_id, dict(tags), **facts)
+    identity, text = model.model_id, description
+    version = client.create_model_version(
+        name, f"{SCHEME}{identity}", run_id, dict(tags), description=text, model_id=identity
+    )
     client.set_registered_model_alias(name, CHAMPION, version.version)
     return Version(name, int(version.version), dict(tags), {})

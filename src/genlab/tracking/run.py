@@ -5,7 +5,6 @@ import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from filelock import Timeout
 

@@ -39,7 +39,7 @@ def configure() -> None:
 
 
 def warm_up() -> None:
-    """Imports MLflow and its local store, which takes seconds, before other processes are forked."""
+    """Imports MLflow and its local store, which takes seconds, before a process forks."""
     configure()
     importlib.import_module("mlflow.store.tracking.sqlalchemy_store")
 
