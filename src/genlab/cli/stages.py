@@ -140,7 +140,7 @@ def check(data: str | None, profile: str | None) -> None:
     from genlab.settings import params, plugins
 
     values = params.load(data_name=data, profile=profile)
-    plugins.check("data", values.data.name, "params.yaml: data.name")
+    plugins.check("datasets", values.data.name, "params.yaml: data.name")
     for name, entry in values.models.items():
         plugins.check("models", str(entry.get("kind")), f"params.yaml: models.{name}.kind")
     seed, models = f"seed {values.seed}", ", ".join(values.models)
