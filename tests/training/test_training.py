@@ -5,16 +5,20 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
+from filelock import FileLock, Timeout
 from fixtures_models import (
     TINY,
     Recorder,
@@ -32,6 +36,7 @@ from genlab.imaging.arrays import grid, read_split, to_float, to_uint8
 from genlab.networks import devices
 from genlab.runtime.errors import InputError
 from genlab.settings import plugins, seeds
+from genlab.stages import train as stage
 from genlab.trained import model as trained_model
 from genlab.training import Job
 from genlab.training.observer import geometric_steps
@@ -519,6 +524,120 @@ def test_key_is_that_of_what_the_result_depends_on(data: Path, tmp_path: Path) -
         ),
     ]
     assert len({same, *(job.train_key for job in others)}) == len(others) + 1
+
+
+# The stage: one training at a time, and none twice
+
+
+def test_finished_training_is_not_repeated(
+    data: Path, state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = job_of(data, "vae")
+    (job.folder / "result").mkdir(parents=True)
+    (job.folder / "result" / "settings.json").write_text("{}")
+    (job.folder / stage.RECORDED).write_text('{"train_seconds": 7}')
+    out = state / "models" / "vae"
+    out.mkdir(parents=True)
+    (out / "stale").touch()
+    stage.run(
+        tiny_params({"vae": tiny_entry("vae", network="dense")}),
+        "vae",
+        data,
+        state,
+        out,
+        state / "timings",
+    )
+    assert contents(out) == {"settings.json": b"{}"}
+    assert (
+        f"vae: this very training is finished ({job.train_key}); using its result"
+        in capsys.readouterr().out
+    )
+    assert contents(state / "timings") == {"vae.json": b'{"train_seconds": 7}'}
+
+
+HOLDER = """
+    import sys
+    from pathlib import Path
+    from filelock import FileLock
+
+    folder, note = Path(sys.argv[1]), sys.argv[2]
+    with FileLock(folder / "lock"):
+        if note:
+            (folder / "holder.json").write_text(note)
+        print("held", flush=True)
+        while "go" not in sys.stdin.readline():
+            pass
+        (folder / "result").mkdir()
+        (folder / "result" / "settings.json").write_text("{}")
+        (folder / "recorded.json").write_text("{}")
+"""
+
+
+NOTE = '{"process": 7, "host": "elsewhere", "since": "2026-01-02 03:04:05", "command": "genlab train vae"}'
+NOTES = {
+    NOTE: "process 7 on host elsewhere has been at this very training ({}) since 2026-01-02 03:04:05: genlab train vae",
+    "": "another process is at this very training ({})",
+}
+
+
+@contextmanager
+def held(job: Job, note: str) -> Iterator[subprocess.Popen[str]]:
+    """Runs a process that holds the lock of a training, and finishes it when it is told to go."""
+    job.folder.mkdir(parents=True)
+    command = [sys.executable, "-c", textwrap.dedent(HOLDER), str(job.folder), note]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        yield holder
+        holder.kill()
+
+
+@pytest.mark.parametrize("note", NOTES)
+def test_second_of_two_equal_trainings_waits_and_uses_the_result(
+    data: Path, state: Path, monkeypatch: pytest.MonkeyPatch, note: str
+) -> None:
+    job, said = job_of(data, "vae"), []
+    params = tiny_params({"vae": tiny_entry("vae", network="dense")})
+    with held(job, note) as holder:
+
+        def say(line: str) -> None:
+            said.append(line)
+            if "waiting" in line:
+                print("go", file=holder.stdin, flush=True)
+
+        monkeypatch.setattr(stage.tqdm, "write", say)
+        stage.run(params, "vae", data, state, state / "models" / "vae", state / "timings")
+    assert said[0] == f"vae: {NOTES[note].format(job.train_key)}; waiting for its result"
+    assert contents(state / "models" / "vae") == {"settings.json": b"{}"}
+
+
+def test_second_of_two_equal_trainings_is_refused_where_it_shall_not_wait(
+    data: Path, state: Path
+) -> None:
+    job = job_of(data, "vae")
+    params = tiny_params({"vae": tiny_entry("vae", network="dense")})
+    with held(job, NOTE), pytest.raises(InputError) as caught:
+        stage.run(
+            params, "vae", data, state, state / "models" / "vae", state / "timings", wait=False
+        )
+    assert str(caught.value) == (
+        f"vae must be trained by one process at a time. Received: {NOTES[NOTE].format(job.train_key)}. "
+        "Wait for its end, or leave out --no-wait."
+    )
+
+
+def test_lock_is_held_by_name_and_released_at_the_end(data: Path, state: Path) -> None:
+    job = job_of(data, "vae")
+    job.folder.mkdir(parents=True)
+    with stage._lock(job, wait=False):
+        with pytest.raises(Timeout):
+            FileLock(job.folder / "lock").acquire(timeout=0)
+        note = json.loads((job.folder / stage.HOLDER).read_text())
+    assert (note["process"], note["host"]) == (os.getpid(), socket.gethostname())
+    assert abs(time.mktime(time.strptime(note["since"], "%Y-%m-%d %H:%M:%S")) - time.time()) < 60
+    FileLock(job.folder / "lock").acquire(timeout=0).lock.release()
 
 
 # Several devices
