@@ -7,10 +7,9 @@ import subprocess
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from genlab.data import downloads
 from genlab.doctor.finding import ERROR, OK, WARNING, Finding
 from genlab.imaging.arrays import read_description
-from genlab.runtime import workspace
+from genlab.runtime import downloads, workspace
 from genlab.runtime.errors import InputError
 from genlab.settings import params as parameters
 from genlab.settings import plugins
@@ -54,7 +53,9 @@ def data() -> Finding:
     if (fetched / "dataset.json").is_file() and read_description(fetched)["name"] == name:
         return Finding("data", OK, f"{name} is fetched: {fetched}")
     missing = [
-        file for file in chapter.FILES if not (workspace.downloads(name) / file.name).is_file()
+        file
+        for file in chapter.FILES or ()
+        if not (workspace.downloads(name) / file.name).is_file()
     ]
     if not missing:
         return Finding("data", OK, f"{name} needs no download")

@@ -19,7 +19,7 @@ from genlab.measurement.evidence import FewLabels, Unavailable
 from genlab.networks import devices, optimization
 from genlab.networks.trunks import Losses
 from genlab.settings import seeds
-from genlab.settings.params import FewLabels as Settings
+from genlab.settings.params import FewLabelsSettings as Settings
 from genlab.trained.model import TrainedModel
 
 BATCH_SIZE = 500

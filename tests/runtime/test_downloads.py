@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from conftest import FileServer
-from genlab.data import downloads
 from genlab.data.declaration import RemoteFile, remote_files
+from genlab.runtime import downloads
 from genlab.runtime.errors import InputError
 
 CONTENT = bytes(range(256)) * 4096  # 1 MiB
@@ -205,7 +205,7 @@ def stalled(server: FileServer) -> Iterator[subprocess.Popen]:
     server.files["/a/letters.gz"] = CONTENT
     server.failures["/a/letters.gz"] = ["stall"]
     code = (
-        "from pathlib import Path; from genlab.data import downloads; from genlab.data.declaration import RemoteFile; "
+        "from pathlib import Path; from genlab.runtime import downloads; from genlab.runtime.downloads import RemoteFile; "
         f"downloads.fetch('letters', [RemoteFile('letters.gz', ('{server.address}/a/letters.gz',), '{SUM}')], "
         "Path('kept'))"
     )
