@@ -41,7 +41,15 @@ class Field(NamedTuple):
 
 
 Spec = Mapping[str, Field]
-"""The fields of a data set by name; `images` is always among them."""
+"""The fields of a data set by name; `images` is always there."""
+Arrays = Mapping[str, np.ndarray]
+"""By field an array (n, *shape)."""
+
+
+def labelled_images(shape: tuple[int, int, int], class_names: Iterable[str]) -> dict[str, Field]:
+    """Returns the fields of images (height, width, channels) and their classes, if any."""
+    spec, names = {"images": Field(shape, "image")}, tuple(class_names)
+    return spec | ({"labels": Field((), "label", names)} if names else {})
 
 
 def spec_to_json(spec: Spec) -> dict[str, Any]:
@@ -68,31 +76,39 @@ def read_arrays(folder: Path, split: str, names: Iterable[str]) -> dict[str, np.
     Raises:
         InputError: The folder lacks one of the files.
     """
-    return {name: _open(Path(folder) / f"{split}_{name}.npy") for name in names}
+    paths = {name: _fetched(folder, f"{split}_{name}.npy") for name in names}
+    return {name: np.load(path, mmap_mode="r", allow_pickle=False) for name, path in paths.items()}
+
+
+def read_description(folder: Path) -> dict[str, Any]:
+    """Returns `dataset.json`: what is known of a fetched data set.
+
+    It has `name`, `image_shape`, `class_names`, `fields`, `num_images` per split, `sha256` of all
+    arrays, `licence`, `citation`, and `held_out_classes`: the names of classes that train and
+    validation lack.
+
+    Raises:
+        InputError: The folder holds no data set.
+    """
+    return json.loads(_fetched(folder, "dataset.json").read_text())
 
 
 def read_spec(folder: Path) -> dict[str, Field]:
     """Returns the fields of a fetched data set.
 
     Raises:
-        InputError: The folder does not describe a data set.
+        InputError: The folder holds no data set.
     """
-    path = Path(folder) / "dataset.json"
-    if not path.is_file():
-        raise InputError(
-            f"{path} must describe a fetched data set", "no such file", "Run: dvc repro fetch"
-        )
-    description = json.loads(path.read_text())
+    description = read_description(folder)
     if "fields" in description:
         return spec_from_json(description["fields"])
-    spec = {"images": Field(tuple(description["image_shape"]), "image")}
-    names = tuple(description["class_names"])
-    return spec | ({"labels": Field((), "label", names)} if names else {})
+    return labelled_images(tuple(description["image_shape"]), description["class_names"])
 
 
-def _open(path: Path) -> np.ndarray:
-    if not path.is_file():
-        raise InputError(
-            f"{path} must be a field of a fetched data set", "no such file", "Run: dvc repro fetch"
-        )
-    return np.load(path, mmap_mode="r", allow_pickle=False)
+def _fetched(folder: Path, name: str) -> Path:
+    path = Path(folder) / name
+    if path.is_file():
+        return path
+    raise InputError(
+        f"{path} must be a file of a fetched data set", "no such file", "Run: dvc repro fetch"
+    )
