@@ -14,7 +14,7 @@ from genlab.imaging.arrays import Split, to_float
 from genlab.measurement.evidence import Unavailable
 from genlab.runtime.errors import InputError
 from genlab.settings import plugins
-from genlab.settings.params import FewLabels, Params
+from genlab.settings.params import FewLabelsSettings, Params
 from genlab.trained.model import TrainedModel
 
 SHAPE = (8, 8, 1)
@@ -98,8 +98,8 @@ def test_what_cannot_be_represented_is_said() -> None:
 # Few labels
 
 
-def budget(**changes: Any) -> FewLabels:
-    return FewLabels(
+def budget(**changes: Any) -> FewLabelsSettings:
+    return FewLabelsSettings(
         **{"labels_per_class": 5, "steps": 40, "learning_rate": 0.01, "batch_size": 8} | changes
     )
 

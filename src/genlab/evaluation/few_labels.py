@@ -20,7 +20,7 @@ from genlab.imaging.arrays import Split, to_float
 from genlab.measurement.evidence import FewLabels, Unavailable
 from genlab.networks import devices, optimization
 from genlab.settings import seeds
-from genlab.settings.params import FewLabels as Settings
+from genlab.settings.params import FewLabelsSettings as Settings
 from genlab.trained.model import TrainedModel
 
 BATCH_SIZE = 500

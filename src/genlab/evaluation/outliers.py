@@ -110,7 +110,7 @@ def images_of(
     if name is None:
         raise Unavailable("no data set of outliers is named")
     dataset = plugins.find("datasets", name, WHERE)
-    if dataset.FILES or dataset.IMAGE_SHAPE is None:
+    if dataset.FILES != ():
         raise InputError(
             f"{WHERE} must be a data set that needs no files (digits, photo_patches)",
             f"{name!r}",
@@ -118,7 +118,7 @@ def images_of(
         )
     if name == own:
         raise Unavailable("the outliers would be of the model's own data set")
-    test = dataset.read(Path(), data, seed)["test"].images
+    test = dataset.read(Path(), data, seed).test["images"]
     return np.stack([bring_to(image, image_shape) for image in test])
 
 

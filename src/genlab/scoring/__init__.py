@@ -32,7 +32,7 @@ from genlab.runtime.errors import InputError
 from genlab.runtime.files import replacing
 from genlab.scoring import reading
 from genlab.scoring.reading import Pictures
-from genlab.settings import params, seeds
+from genlab.settings import params, plugins, seeds
 from genlab.settings.params import Params
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
@@ -76,7 +76,8 @@ def score(request: Request) -> dict[str, Any]:
     Raises:
         InputError: The pictures, the features or the parameters are not usable; the message is one line.
     """
-    pinned.check(request.features, [*pinned.names(), INCEPTION, TRAINED], "--features")
+    known = [*pinned.names(), INCEPTION, TRAINED]
+    plugins.check_among(request.features, known, "--features", "--features")
     _check_train(request)
     devices.configure("float32", deterministic=True)
     settings = params.load(request.params, data_name="image_folder", profile="default")
