@@ -59,20 +59,14 @@ def rate_at(step: int, optimizer: keras.optimizers.Optimizer) -> float:
 def test_rate_rises_linearly_then_stays_or_falls_as_a_half_cosine(
     schedule: str, warmup_steps: int, step: int, rate: float
 ) -> None:
-    settings = tiny_settings(
-        "vae", learning_rate_schedule=schedule, warmup_steps=warmup_steps, steps=100
-    )
+    changes = {"learning_rate_schedule": schedule, "warmup_steps": warmup_steps}
+    settings = tiny_settings("vae", **changes, steps=100)
     assert rate_at(step, optimization.adam(settings, 0.2, 100)) == pytest.approx(rate, abs=1e-7)
 
 
 def test_warmup_of_several_discriminator_steps_is_as_long_as_the_generators() -> None:
-    model = tiny_model(
-        "gan",
-        network="dense",
-        warmup_steps=4,
-        discriminator_steps=3,
-        discriminator_learning_rate=0.3,
-    )
+    changes = {"discriminator_steps": 3, "discriminator_learning_rate": 0.3}
+    model = tiny_model("gan", network="dense", warmup_steps=4, **changes)
     optimizer = model.make_optimizers()["discriminator"]
     rates = []
     for step in (0, 6, 12, 30):
@@ -82,13 +76,9 @@ def test_warmup_of_several_discriminator_steps_is_as_long_as_the_generators() ->
 
 
 def test_settings_reach_adam() -> None:
-    changes = {
-        "learning_rate_schedule": "constant",
-        "beta_1": 0.3,
-        "beta_2": 0.8,
-        "gradient_clip_norm": 0.7,
-    }
-    optimizer = optimization.adam(tiny_settings("gan", **changes), 0.2, 100)
+    changes = {"beta_1": 0.3, "beta_2": 0.8, "gradient_clip_norm": 0.7}
+    settings = tiny_settings("gan", learning_rate_schedule="constant", **changes)
+    optimizer = optimization.adam(settings, 0.2, 100)
     assert float(optimizer.learning_rate) == pytest.approx(0.2)
     assert (optimizer.beta_1, optimizer.beta_2, optimizer.global_clipnorm) == (0.3, 0.8, 0.7)
 
@@ -132,11 +122,8 @@ def moved_by_hand(
     In float64, with the betas that float32 has.
     """
     beta_1, beta_2 = float(np.float32(beta_1)), float(np.float32(beta_2))
-    values, means, squares = (
-        starts(),
-        [np.zeros(shape) for shape in SHAPES],
-        [np.zeros(shape) for shape in SHAPES],
-    )
+    values = starts()
+    means, squares = ([np.zeros(shape) for shape in SHAPES] for _ in range(2))
     for step, of_step in enumerate(gradients(), start=1):
         norm = math.sqrt(sum(float((gradient**2).sum()) for gradient in of_step))
         factor = min(1.0, clip_norm / norm) if clip_norm else 1.0
@@ -154,15 +141,14 @@ def test_adam_is_that_of_the_paper_and_of_keras(
     beta_1: float, beta_2: float, clip_norm: float | None
 ) -> None:
     arguments: dict[str, Any] = {"beta_1": beta_1, "beta_2": beta_2, "global_clipnorm": clip_norm}
-    found = moved_by(optimization.Adam(0.01, **arguments))
+    of_ours = moved_by(optimization.Adam(0.01, **arguments))
     of_keras = moved_by(keras.optimizers.Adam(0.01, **arguments))
     by_hand = moved_by_hand(0.01, beta_1, beta_2, clip_norm)
-    for start, ours, theirs, paper in zip(starts(), found, of_keras, by_hand, strict=True):
+    for start, ours, theirs, paper in zip(starts(), of_ours, of_keras, by_hand, strict=True):
         assert np.abs(paper - start).max() > 0.01
         np.testing.assert_allclose(ours, paper, rtol=1e-6, atol=5e-7)
-        np.testing.assert_allclose(
-            ours, theirs, rtol=1e-6, atol=3e-6
-        )  # 1 - beta_2 in float32, theirs in float64
+        # Keras computes 1 - beta_2 in float64.
+        np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=3e-6)
 
 
 def test_clipping_changes_the_path() -> None:
@@ -171,20 +157,15 @@ def test_clipping_changes_the_path() -> None:
 
 
 def test_scaled_losses_give_the_same_path_and_infinite_gradients_are_passed_over() -> None:
-    optimizer = keras.optimizers.LossScaleOptimizer(
-        optimization.Adam(0.1, global_clipnorm=0.5), initial_scale=1024.0
-    )
-    plain = optimization.Adam(0.1, global_clipnorm=0.5)
+    plain, inner = (optimization.Adam(0.1, global_clipnorm=0.5) for _ in range(2))
+    optimizer = keras.optimizers.LossScaleOptimizer(inner, initial_scale=1024.0)
     ends = []
-    for each in (plain, optimizer):
+    for descending in (plain, optimizer):
         variable = keras.Variable(np.full(SHAPES[0], 3.0), dtype="float32")
-        each.build([variable])
+        descending.build([variable])
+        square = lambda of=variable: {"loss": tf.reduce_sum(tf.square(of.value))}  # noqa: E731
         for _ in range(5):
-            optimization.descend(
-                lambda: {"loss": tf.reduce_sum(tf.square(variable.value))},  # noqa: B023
-                [variable],
-                each,
-            )
+            optimization.descend(square, [variable], descending)
         ends.append(np.asarray(variable.value))
     np.testing.assert_allclose(ends[0], np.full(SHAPES[0], 2.5), atol=0.01)
     np.testing.assert_allclose(ends[0], ends[1], rtol=1e-6)
@@ -232,35 +213,29 @@ def test_restored_optimizers_go_on_to_the_bit(kind: str, monkeypatch: pytest.Mon
 
 def test_cross_entropy_by_hand() -> None:
     images, logits = tf.constant([0.5, 1.0, 0.0, 0.25]), tf.constant([0.0, LN3, LN3, -LN3])
-    expected = [
-        LN2,
-        -math.log(0.75),
-        -math.log(0.25),
-        -0.25 * math.log(0.25) - 0.75 * math.log(0.75),
-    ]
-    np.testing.assert_allclose(
-        optimization.sigmoid_cross_entropy(images, logits), expected, rtol=1e-6
-    )
+    last = -0.25 * math.log(0.25) - 0.75 * math.log(0.75)
+    expected = [LN2, -math.log(0.75), -math.log(0.25), last]
+    losses = optimization.sigmoid_cross_entropy(images, logits)
+    np.testing.assert_allclose(losses, expected, rtol=1e-6)
 
 
 def grid() -> tuple[tf.Tensor, tf.Tensor]:
     """Returns every pair of some grey values and some logits."""
-    images, logits = np.meshgrid(
-        [0.0, 0.1, 0.5, 1.0], [-90.0, -20.0, -3.0, -0.1, 0.0, 0.1, 3.0, 20.0, 90.0]
-    )
+    greys, values = [0.0, 0.1, 0.5, 1.0], [-90.0, -20.0, -3.0, -0.1, 0.0, 0.1, 3.0, 20.0, 90.0]
+    images, logits = np.meshgrid(greys, values)
     return tf.constant(images, tf.float32), tf.constant(logits, tf.float32)
 
 
 def test_cross_entropy_and_its_gradients_are_those_of_tensorflow() -> None:
     images, logits = grid()
-    found = []
+    results = []
     for function in (optimization.sigmoid_cross_entropy, tf.nn.sigmoid_cross_entropy_with_logits):
         with tf.GradientTape() as tape:
             tape.watch([images, logits])
             losses = function(images, logits)
             objective = tf.reduce_sum(tf.range(36.0) * tf.reshape(losses, [-1]))
-        found.append((losses, *tape.gradient(objective, [images, logits])))
-    for ours, theirs in zip(*found, strict=True):
+        results.append((losses, *tape.gradient(objective, [images, logits])))
+    for ours, theirs in zip(*results, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-5)
 
 
