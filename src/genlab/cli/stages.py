@@ -88,7 +88,8 @@ def evaluate(
     import_tensorflow()
     from genlab.stages import evaluate as stage
 
-    stage.run(load_params(), model, images, features, floor, scores, pictures)
+    paths = stage.Paths(model, images, features, floor, scores, pictures)
+    stage.run(load_params(), paths)
 
 
 REPORT = {

@@ -1,49 +1,47 @@
-"""Paths from one test image to another through latent space; without an encoder, between draws from the prior."""
+"""Paths from one test image to another through latent space; without an encoder between draws."""
 
 import numpy as np
 
 from genlab.evaluation import walks
 from genlab.evaluation.scores import Scores
-from genlab.evaluation.task import Task
+from genlab.evaluation.task import EvaluationTask
 from genlab.imaging.arrays import to_uint8
-from genlab.numerics.interpolation import linear, spherical
 
 NUM_PAIRS = 5
 NUM_STEPS = 9
 """Images on a path, both ends included."""
-PATHS = {"normal": spherical}
-"""By the prior; linear where there is none, or another."""
 
 
-def draw(task: Task, scores: Scores) -> None:
-    """Keeps `interpolations`: images (pairs, steps, height, width, channels), names (pairs, 2), and the kind of path.
+def draw(task: EvaluationTask, scores: Scores) -> None:
+    """Adds the arrays `interpolations` where latents are vectors.
 
-    Where the ends are test images, also `originals` (pairs, 2, height, width, channels).
+    images     uint8 (pairs, steps, height, width, channels)
+    names      (pairs, 2), of the ends
+    originals  uint8 (pairs, 2, height, width, channels), where the ends are test images
+    path       the kind of path
     """
-    path = PATHS.get(walks.prior_of(task), linear)
+    if not task.model.can("decode"):
+        return
     pairs = _pairs(task)
-    kept = {"path": np.array(path.__name__)}
+    arrays = {"path": np.array(task.model.path.__name__)}
     if task.model.can("encode"):
-        ends = walks.encode(task, [image for pair in pairs for image in pair])
-        kept["names"] = np.array([[walks.name(task, image) for image in pair] for pair in pairs])
+        latents = walks.encode(task, [image for pair in pairs for image in pair])
+        names = [[walks.name(task, image) for image in pair] for pair in pairs]
         rows = [[image.row for image in pair] for pair in pairs]
-        kept["originals"] = task.model.as_seen(np.asarray(task.real.images))[rows]
+        arrays["originals"] = task.model.as_seen(np.asarray(task.real.images))[rows]
     else:
-        ends = walks.draw(task, 2 * len(pairs), "interpolations")
-        kept["names"] = np.array(
-            [[f"draw {2 * index + 1}", f"draw {2 * index + 2}"] for index in range(len(pairs))]
-        )
-    latents = np.concatenate(
-        [path(first, last, NUM_STEPS) for first, last in ends.reshape(len(pairs), 2, -1)]
+        latents = walks.draw(task, 2 * len(pairs), "interpolations")
+        names = [[f"draw {2 * index + 1}", f"draw {2 * index + 2}"] for index in range(len(pairs))]
+    ends = latents.reshape(len(pairs), 2, -1)
+    path = np.concatenate([task.model.path(first, last, NUM_STEPS) for first, last in ends])
+    images = to_uint8(task.model.decode(path)).reshape(
+        len(pairs), NUM_STEPS, *task.model.image_shape
     )
-    images = to_uint8(task.model.decode(latents))
-    scores.arrays["interpolations"] = kept | {
-        "images": images.reshape(len(pairs), NUM_STEPS, *images.shape[1:])
-    }
+    scores.arrays["interpolations"] = arrays | {"names": np.array(names), "images": images}
 
 
-def _pairs(task: Task) -> list[tuple[walks.Named, walks.Named]]:
-    """Returns each class with the one half of all classes away: of ten digits 0 and 5, 3 and 8."""
+def _pairs(task: EvaluationTask) -> list[tuple[walks.ChosenImage, walks.ChosenImage]]:
+    """Returns each class with the one half of all classes away: of ten digits 0 and 5, 1 and 6."""
     images = walks.first_of_each_class(task)
     half = len(images) // 2
-    return [(images[index], images[index + half]) for index in range(min(half, NUM_PAIRS))]
+    return list(zip(images[:half], images[half:], strict=False))[:NUM_PAIRS]

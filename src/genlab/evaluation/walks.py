@@ -1,18 +1,20 @@
-"""What both walks through latent space share: where they begin, and how far a latent reaches."""
+"""What interpolations and traversals share: where they start, and how far a latent reaches."""
 
 from typing import NamedTuple
 
 import numpy as np
 
-from genlab.evaluation.task import Task
+from genlab.contract.capabilities import Generates
+from genlab.evaluation.task import EvaluationTask
 from genlab.settings import seeds
+from genlab.trained.generators import PRIOR
 
 REACH = 3.0
 """Deviations to either side of the middle."""
 
 
 class Range(NamedTuple):
-    """Where the latents lie, per dimension.
+    """Where the latents are, per dimension.
 
     Attributes:
         middle: float32 (latent_dim,).
@@ -27,57 +29,44 @@ class Range(NamedTuple):
     origin: str
 
 
-class Named(NamedTuple):
-    """A test image: its row among those of the classes that train has, and its class, -1 where it has none."""
+class ChosenImage(NamedTuple):
+    """A test image: its row among those of the classes that train has, and its class, or -1."""
 
     row: int
     label: int
 
 
-def prior_of(task: Task) -> str:
-    """Returns `normal`, `uniform`, or `none`."""
-    if "prior" not in task.model.sources():
-        return "none"
-    return str(task.model.settings["settings"].get("prior", "normal"))
+def range_of(task: EvaluationTask, latents: np.ndarray | None) -> Range:
+    """Returns the range of the prior; without one, that of the latents of test images."""
+    prior = task.model.model.prior if isinstance(task.model.model, Generates) else None
+    if prior is None and latents is not None:
+        origin = "the mean of the test latents"
+        return Range(latents.mean(axis=0), latents.std(axis=0), REACH, origin)
+    deviation, reach = (3**-0.5, 3**0.5) if prior == "uniform" else (1.0, REACH)  # on [-1, 1]
+    middle = np.zeros(task.model.latent_dim or 0, np.float32)
+    return Range(middle, np.full_like(middle, deviation), reach, "the prior's mean")
 
 
-def range_of(task: Task, latents: np.ndarray | None) -> Range:
-    """Returns the range of the prior; without one, that of the latents (n, latent_dim) of test images."""
-    size, prior = (task.model.latent_dim or 0), prior_of(task)
-    if prior == "uniform":  # on [-1, 1]
-        return Range(
-            np.zeros(size, np.float32),
-            np.full(size, 3**-0.5, np.float32),
-            3**0.5,
-            "the prior's mean",
-        )
-    if prior == "none" and latents is not None:
-        return Range(
-            latents.mean(axis=0), latents.std(axis=0), REACH, "the mean of the test latents"
-        )
-    return Range(np.zeros(size, np.float32), np.ones(size, np.float32), REACH, "the prior's mean")
-
-
-def first_of_each_class(task: Task) -> list[Named]:
-    """Returns the first test image of each class in the order of the classes; without two classes, the first images."""
+def first_of_each_class(task: EvaluationTask) -> list[ChosenImage]:
+    """Returns the first test image of each class; without two classes, the first images."""
     labels = np.asarray(task.real.labels)
     classes, rows = np.unique(labels, return_index=True)
     if len(classes) < 2:
-        return [Named(row, -1) for row in range(min(10, len(labels)))]
-    return [Named(int(row), int(label)) for row, label in zip(rows, classes, strict=True)]
+        return [ChosenImage(row, -1) for row in range(min(10, len(labels)))]
+    return [ChosenImage(int(row), int(label)) for row, label in zip(rows, classes, strict=True)]
 
 
-def name(task: Task, image: Named) -> str:
+def name(task: EvaluationTask, image: ChosenImage) -> str:
     """Returns `"3, test image 18"`."""
     names, place = task.description["class_names"], f"test image {image.row}"
     return f"{names[image.label]}, {place}" if 0 <= image.label < len(names) else place
 
 
-def encode(task: Task, images: list[Named]) -> np.ndarray:
-    """Returns the latents of test images, (n, latent_dim); of a VAE the posterior means."""
+def encode(task: EvaluationTask, images: list[ChosenImage]) -> np.ndarray:
+    """Returns the latents of test images, (n, latent_dim); of a posterior the means."""
     return task.model.encode(task.floats[[image.row for image in images]])
 
 
-def draw(task: Task, count: int, what: str) -> np.ndarray:
+def draw(task: EvaluationTask, count: int, purpose: str) -> np.ndarray:
     """Returns `count` latents from the prior, of a seed of their own."""
-    return task.model.draw_latents(count, seeds.derive(task.seed, what), "prior")
+    return task.model.draw_latents(count, seeds.derive(task.seed, purpose), PRIOR)
