@@ -9,9 +9,7 @@ likelihood       the likelihood of images
 representations  latents beside PCA and pixels, for a classifier
 few_labels       the encoder fine-tuned on few labels
 outliers         images of another kind
-interpolations   paths between images, for a look
-traversals       one latent dimension at a time, for a look
-walks            what both have in common
+walks            through latent space, for a look
 panel            the metrics that params.yaml lists
 scores           numbers with interval, unit, reference and protocol
 floor            real images against real ones
@@ -21,21 +19,20 @@ results          what lies on the disk afterwards
 from genlab.evaluation import (
     evidence_bound,
     few_labels,
-    interpolations,
     likelihood,
     outliers,
     reconstructions,
     representations,
     samples,
-    traversals,
+    walks,
 )
 from genlab.evaluation.panel import Panel
 from genlab.evaluation.scores import Scores
 from genlab.evaluation.sources import sources
-from genlab.evaluation.task import EvaluationTask
+from genlab.evaluation.task import Task
 from genlab.runtime import progress
 
-__all__ = ["EvaluationTask", "Panel", "Scores", "evaluate", "measure", "samples", "sources"]
+__all__ = ["Panel", "Scores", "Task", "evaluate", "measure", "samples", "sources"]
 
 PARTS = (
     samples,
@@ -46,11 +43,9 @@ PARTS = (
     few_labels,
     outliers,
 )
-LOOKS = (interpolations, traversals)
-"""Pictures for the page, without a number."""
 
 
-def evaluate(task: EvaluationTask) -> Scores:
+def evaluate(task: Task) -> Scores:
     """Returns all scores of a model, with pictures.
 
     Raises:
@@ -60,12 +55,11 @@ def evaluate(task: EvaluationTask) -> Scores:
     scores.pictures["originals"] = task.model.as_seen(task.real.images[: samples.NUM_PICTURES])
     for part in progress.bar(PARTS, "evaluate"):
         part.score(task, scores)
-    for look in LOOKS:
-        look.draw(task, scores)
+    walks.draw(task, scores)
     return scores
 
 
-def measure(task: EvaluationTask) -> Scores:
+def measure(task: Task) -> Scores:
     """Returns the scores of the listed metrics, without evidence that none of them needs.
 
     Raises:
@@ -78,6 +72,6 @@ def measure(task: EvaluationTask) -> Scores:
     return scores
 
 
-def _begin(task: EvaluationTask) -> Scores:
+def _begin(task: Task) -> Scores:
     task.check()
     return Scores(Panel(task.settings.metrics), task.seed, task.split)

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from genlab.contract.capabilities import HasPosterior
 from genlab.evaluation.scores import Scores
-from genlab.evaluation.task import EvaluationTask, seen
+from genlab.evaluation.task import Task, seen
 from genlab.measurement.evidence import EvidenceBound, Unavailable
 from genlab.metrics import latent_use
 from genlab.numerics.batches import in_batches
@@ -16,7 +16,7 @@ BATCH_SIZE = 500
 GIVES = EvidenceBound
 
 
-def score(task: EvaluationTask, scores: Scores) -> None:
+def score(task: Task, scores: Scores) -> None:
     """Scores the bound, its terms and the use of the latent."""
     likelihood = bernoulli(task.binarisation)
     protocol = task.protocol(len(task.real.labels), num_posterior_draws=1, likelihood=likelihood)

@@ -16,10 +16,11 @@ from genlab.contract.capabilities import HasEncoderNetwork
 from genlab.contract.steps import Losses
 from genlab.evaluation.representations import check_classes
 from genlab.evaluation.scores import Scores
-from genlab.evaluation.task import EvaluationTask, seen
+from genlab.evaluation.task import Task, seen
 from genlab.imaging.arrays import Split
 from genlab.measurement.evidence import FewLabelPredictions, Unavailable
 from genlab.networks import devices, optimization
+from genlab.numerics.batches import in_batches
 from genlab.settings import seeds
 from genlab.settings.params import FewLabels
 from genlab.trained.model import TrainedModel
@@ -28,7 +29,7 @@ BATCH_SIZE = 500
 GIVES = FewLabelPredictions
 
 
-def score(task: EvaluationTask, scores: Scores) -> None:
+def score(task: Task, scores: Scores) -> None:
     """Scores the encoder as a classifier of the test images."""
     settings, seed = task.settings.few_labels, seeds.derive(task.seed, "few_labels")
     scores.gather(
@@ -127,6 +128,5 @@ def _batches(num_images: int, size: int, steps: int, seed: int) -> np.ndarray:
 
 
 def _predict(network: keras.Model, images: np.ndarray) -> np.ndarray:
-    starts = range(0, len(images), BATCH_SIZE)
-    logits = [np.asarray(network(images[start : start + BATCH_SIZE])) for start in starts]
-    return np.concatenate(logits).argmax(axis=1)
+    (logits,) = in_batches(lambda batch, _: [network(batch)], images, BATCH_SIZE)
+    return logits.argmax(axis=1)

@@ -7,7 +7,7 @@ import numpy as np
 import genlab
 from genlab.evaluation import samples
 from genlab.evaluation.scores import Scores
-from genlab.features.extractor import Extracted, Extractor
+from genlab.features.extractor import Extractor
 from genlab.imaging.arrays import part_outliers, read_description, read_split
 from genlab.runtime import progress
 from genlab.settings import seeds
@@ -20,8 +20,7 @@ def score(
     """Scores real images in one space of features.
 
     `test/floor/...` is of test images against as many train images, drawn several times;
-    `test/floor_halves/...` of two disjoint halves of the test images, split several times: fewer
-    images, so a greater bias.
+    `test/floor_halves/...` of two disjoint halves of the test images: fewer images, more bias.
 
     Args:
         settings: How many images and repeats.
@@ -37,8 +36,11 @@ def score(
     real = samples.extract(extractor, test[:number])
     others = samples.extract(extractor, train)
     draws = [seeds.derive(scores.seed, str(repeat)) for repeat in range(settings.num_repeats)]
+    orders = (
+        np.random.default_rng(seeds.derive(draw, "train")).permutation(len(train)) for draw in draws
+    )
     sets = {
-        "floor": [(real, _draw(others, number, seeds.derive(draw, "train"))) for draw in draws],
+        "floor": [(real, samples.choose(others, order[:number])) for order in orders],
         "floor_halves": [samples.halves(real, seeds.derive(draw, "halves")) for draw in draws],
     }
     for source, pairs in progress.bar(sets.items(), "floor", len(sets), "comparison"):
@@ -48,17 +50,11 @@ def score(
         ]
         protocol = {
             "split": "test",
-            **samples.space_facts(extractor),
             "num_real": len(repeats[0].real_classes),
             "num_generated": len(repeats[0].generated_classes),
             "num_repeats": len(repeats),
             "seed": scores.seed,
             "genlab_version": genlab.__version__,
-            "features": samples.facts_of(extractor),
+            **samples.facts_of(extractor),
         }
         scores.add_repeats(f"{source}{space}", repeats, protocol, "real images")
-
-
-def _draw(extracted: Extracted, number: int, seed: int) -> Extracted:
-    rows = np.random.default_rng(seed).permutation(len(extracted.features))[:number]
-    return Extracted(extracted.features[rows], extracted.classes[rows])

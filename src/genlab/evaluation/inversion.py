@@ -18,6 +18,7 @@ from genlab.trained.generators import PRIOR
 from genlab.trained.model import TrainedModel
 
 BATCH_SIZE = 256
+NO_SEARCH = "makes no images from a latent vector alone"
 Decode = Callable[[tf.Tensor], tf.Tensor]
 
 
@@ -35,7 +36,7 @@ def invert(model: TrainedModel, images: np.ndarray, settings: Inversion, seed: i
     """
     generator = model.model
     if not isinstance(generator, Generates) or not model.can("decode"):
-        raise Unavailable(f"{model.kind} has no latent vector to search")
+        raise Unavailable(f"{model.kind} {NO_SEARCH}")
 
     def decode(latents: tf.Tensor) -> tf.Tensor:
         return generator.generate(latents, {})

@@ -15,11 +15,10 @@ from scipy.special import logsumexp
 from genlab.contract.capabilities import HasLikelihood
 from genlab.evaluation.evidence_bound import bernoulli
 from genlab.evaluation.scores import Scores
-from genlab.evaluation.task import EvaluationTask, seen
+from genlab.evaluation.task import Task, seen
 from genlab.measurement.evidence import LogLikelihoods
 from genlab.numerics.batches import in_batches
 from genlab.settings import seeds
-from genlab.settings.params import Likelihood
 
 BLOCK_IMAGES, BLOCK_SAMPLES = 20, 100
 """Decoded at a time: as many as a processor's cache takes."""
@@ -56,7 +55,7 @@ MEANS = {
 """By the model's `likelihood_mean`."""
 
 
-def score(task: EvaluationTask, scores: Scores) -> None:
+def score(task: Task, scores: Scores) -> None:
     """Scores the likelihood of the first test images."""
     model, settings = task.model.model, task.settings.likelihood
     if not isinstance(model, HasLikelihood):

@@ -1,8 +1,7 @@
 """How strange a model finds images like its own, and images of another kind.
 
 Deep generative models can find other data sets less strange than their own (Nalisnick et al., "Do
-Deep Generative Models Know What They Don't Know?", ICLR 2019): a low score is a result, not a fault
-of the measurement.
+Deep Generative Models Know What They Don't Know?", ICLR 2019): a low score is a result.
 """
 
 from pathlib import Path
@@ -13,43 +12,29 @@ from PIL import Image
 from genlab.contract.capabilities import HasPosterior
 from genlab.evaluation.evidence_bound import evidence_bound
 from genlab.evaluation.scores import Scores
-from genlab.evaluation.task import EvaluationTask, seen
+from genlab.evaluation.task import Task, seen
 from genlab.imaging.arrays import ImageShape
 from genlab.measurement.evidence import OutlierScores, Unavailable
 from genlab.runtime.errors import InputError
 from genlab.settings import plugins
-from genlab.settings.params import Data
 from genlab.trained.model import TrainedModel
 
 WHERE = "params.yaml: evaluation.outliers.data"
 GIVES = OutlierScores
 
 
-def score(task: EvaluationTask, scores: Scores) -> None:
+def score(task: Task, scores: Scores) -> None:
     """Scores how well the model tells its own test images from others."""
-    for source, choose in (("outliers", _another_data_set), ("held_out", _held_out_classes)):
+    inliers = task.real.images
+    for source, choose in (("outliers", another_data_set), ("held_out", _held_out_classes)):
         try:
             name, images = choose(task)
-            evidence = OutlierScores(
-                *(strangeness(task.model, part, task.seed) for part in (task.real.images, images))
-            )
+            strange = [strangeness(task.model, part, task.seed) for part in (inliers, images)]
         except Unavailable as reason:
             scores.skip(source, OutlierScores, str(reason))
-            continue
-        protocol = task.protocol(len(task.real.labels), outliers=name, num_outliers=len(images))
-        scores.add(source, evidence, protocol, method(task.model))
-
-
-def _another_data_set(task: EvaluationTask) -> tuple[str, np.ndarray]:
-    name, own = task.settings.outliers.data, task.description["name"]
-    images = images_of(name, own, task.model.image_shape, task.params.data, task.seed)
-    return f"{name}, brought to the shape bilinearly", images
-
-
-def _held_out_classes(task: EvaluationTask) -> tuple[list[str], np.ndarray]:
-    if not len(task.held_out.labels):
-        raise Unavailable("no class was held out (params.yaml: data.held_out_classes)")
-    return task.description["held_out_classes"], task.held_out.images
+        else:
+            protocol = task.protocol(len(inliers), outliers=name, num_outliers=len(images))
+            scores.add(source, OutlierScores(*strange), protocol, method(task.model))
 
 
 def strangeness(model: TrainedModel, images: np.ndarray, seed: int) -> np.ndarray:
@@ -76,25 +61,14 @@ def method(model: TrainedModel) -> str:
     return "negative ELBO, 1 draw" if has_posterior else "squared reconstruction error"
 
 
-def images_of(
-    name: str | None, own: str, image_shape: ImageShape, data: Data, seed: int
-) -> np.ndarray:
-    """Returns the test images of another data set, uint8 (n, *image_shape).
-
-    Grey ones become colour by repetition, colour ones grey by Rec. 601 luma; then they are resized
-    bilinearly.
-
-    Args:
-        name: A data set inside a package: it needs no file.
-        own: The data set that the model was trained on.
-        image_shape: Of the model's images.
-        data: For the share of test images.
-        seed: Chooses the test split.
+def another_data_set(task: Task) -> tuple[str, np.ndarray]:
+    """Returns the test images of another data set in the shape of the model's, and its name.
 
     Raises:
         InputError: There is no such data set, or it needs files.
         Unavailable: No data set is named, or the model's own.
     """
+    name = task.settings.outliers.data
     if name is None:
         raise Unavailable("no data set of outliers is named")
     dataset = plugins.find("datasets", name, WHERE)
@@ -104,14 +78,24 @@ def images_of(
             repr(name),
             f"See {WHERE}",
         )
-    if name == own:
+    if name == task.description["name"]:
         raise Unavailable("the outliers would be of the model's own data set")
-    test = dataset.read(Path(), data, seed)["test"].images
-    return np.stack([bring_to(image, image_shape) for image in test])
+    images = dataset.read(Path(), task.params.data, task.seed)["test"].images
+    brought = [bring_to(image, task.model.image_shape) for image in images]
+    return f"{name}, brought to the shape bilinearly", np.stack(brought)
+
+
+def _held_out_classes(task: Task) -> tuple[list[str], np.ndarray]:
+    if not len(task.held_out.labels):
+        raise Unavailable("no class was held out (params.yaml: data.held_out_classes)")
+    return task.description["held_out_classes"], task.held_out.images
 
 
 def bring_to(image: np.ndarray, image_shape: ImageShape) -> np.ndarray:
-    """Returns one uint8 image in another shape."""
+    """Returns one uint8 image in another shape, resized bilinearly.
+
+    Grey ones become colour by repetition, colour ones grey by Rec. 601 luma.
+    """
     height, width, channels = image_shape
     picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
     picture = picture.convert("L" if channels == 1 else "RGB")

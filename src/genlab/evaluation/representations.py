@@ -3,30 +3,31 @@
 from collections.abc import Callable
 
 import numpy as np
+from sklearn.decomposition import PCA
 
 from genlab.evaluation.scores import Scores
-from genlab.evaluation.task import EvaluationTask, seen
+from genlab.evaluation.task import Task, seen
 from genlab.imaging.arrays import Split
 from genlab.measurement.evidence import LabelledVectors, Unavailable
 from genlab.settings import seeds
 from genlab.trained.model import TrainedModel
 
 Vectors = Callable[[np.ndarray], np.ndarray]
-"""From uint8 images as in the split to (n, size)."""
+"""From images as the model sees them, float32 NHWC, to (n, size)."""
 GIVES = LabelledVectors
 
 
-def score(task: EvaluationTask, scores: Scores) -> None:
+def score(task: Task, scores: Scores) -> None:
     """Scores the latents of labelled images, and beside them PCA of the same size and pixels."""
     seed = seeds.derive(task.seed, "representations")
     train = choose(task.train, task.settings.representations.num_train, seed)
     protocol = task.protocol(len(task.real.labels), num_train=len(train.labels))
-    model, parts = task.model, (train, task.real)
+    model, splits = task.model, (train, task.real)
     components = f"PCA, {model.latent_dim} components"
     for source, gather, method in (
-        ("latent", lambda: latents(model, *parts), "encoder"),
-        ("latent_pca", lambda: pca(model, *parts, seed), components),
-        ("pixels", lambda: pixels(model, *parts), "pixels"),
+        ("latent", lambda: latents(model, *splits), "encoder"),
+        ("latent_pca", lambda: pca(model, *splits, seed), components),
+        ("pixels", lambda: pixels(model, *splits), "pixels"),
     ):
         scores.gather(source, LabelledVectors, gather, protocol, method)
 
@@ -45,24 +46,17 @@ def latents(model: TrainedModel, train: Split, test: Split) -> LabelledVectors:
     """
     if not model.can("encode"):
         raise Unavailable(f"{model.kind} has no encoder")
-    return _represent(lambda images: model.encode(seen(model, images)), train, test)
+    return _represent(model, model.encode, train, test)
 
 
 def pca(model: TrainedModel, train: Split, test: Split, seed: int) -> LabelledVectors:
     """Returns as many principal components as the model has latents, fitted to the train images.
 
     Raises:
-        Unavailable: There are no fewer components than images or pixels, or none, or no classes.
+        Unavailable: There are not fewer components than images or pixels, or no classes.
     """
-    from sklearn.decomposition import PCA
-
-    if model.latent_dim is None:
-        raise Unavailable(f"{model.kind} has no latent vector")
-    rows = _rows(model, train.images)
-    if model.latent_dim >= min(rows.shape):
-        raise Unavailable(f"{model.latent_dim} components are no fewer than {min(rows.shape)}")
-    fitted = PCA(model.latent_dim, random_state=seed).fit(rows)
-    return _represent(lambda images: fitted.transform(_rows(model, images)), train, test)
+    fitted = fit_pca(model, train.images, seed)
+    return _represent(model, lambda images: fitted.transform(rows(images)), train, test)
 
 
 def pixels(model: TrainedModel, train: Split, test: Split) -> LabelledVectors:
@@ -71,21 +65,35 @@ def pixels(model: TrainedModel, train: Split, test: Split) -> LabelledVectors:
     Raises:
         Unavailable: The images have no classes.
     """
-    return _represent(lambda images: _rows(model, images), train, test)
+    return _represent(model, rows, train, test)
 
 
-def _rows(model: TrainedModel, images: np.ndarray) -> np.ndarray:
-    return seen(model, images).reshape(len(images), -1)
+def fit_pca(model: TrainedModel, images: np.ndarray, seed: int) -> PCA:
+    """Returns PCA of uint8 images as the model sees them, of as many components as its latents.
+
+    Raises:
+        Unavailable: There are not fewer components than images or pixels.
+    """
+    vectors, components = rows(seen(model, images)), model.latent_dim
+    if components is None:
+        raise Unavailable(f"{model.kind} has no latent vector")
+    if components >= min(vectors.shape):
+        raise Unavailable(f"{components} components are no fewer than {min(vectors.shape)}")
+    return PCA(components, random_state=seed).fit(vectors)
 
 
-def _represent(vectors: Vectors, train: Split, test: Split) -> LabelledVectors:
-    check_classes(train, test)
-    return LabelledVectors(
-        vectors(train.images), train.labels, vectors(test.images), np.asarray(test.labels)
-    )
+def rows(images: np.ndarray) -> np.ndarray:
+    """Returns images (n, ...) as vectors (n, size)."""
+    return images.reshape(len(images), -1)
 
 
 def check_classes(*splits: Split) -> None:
     """Raises Unavailable where an image has no class."""
     if any((np.asarray(split.labels) < 0).any() for split in splits):
         raise Unavailable("the images have no classes")
+
+
+def _represent(model: TrainedModel, vectors: Vectors, train: Split, test: Split) -> LabelledVectors:
+    check_classes(train, test)
+    first, second = (vectors(seen(model, split.images)) for split in (train, test))
+    return LabelledVectors(first, train.labels, second, np.asarray(test.labels))

@@ -24,12 +24,6 @@ SHOWN_PIXELS = 400
 """Width of an enlarged picture, at least half of it."""
 
 
-def read_scores(folder: Path) -> dict[str, Score]:
-    """Returns the scores in `scores.json`, by name."""
-    facts = json.loads((folder / "scores.json").read_text())
-    return {name: Score.from_json(values) for name, values in facts["metrics"].items()}
-
-
 def add_floor(scores: Scores, floor: Mapping[str, Score]) -> None:
     """Puts beside each score of samples that of real images, where it was measured alike."""
     for name, score in scores.metrics.items():

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from genlab.evaluation.scores import Scores
-from genlab.evaluation.task import EvaluationTask
+from genlab.evaluation.task import Task
 from genlab.features import cache
 from genlab.features.extractor import Extracted, Extractor
 from genlab.imaging.arrays import to_uint8
@@ -43,7 +43,7 @@ class FeatureSpace(NamedTuple):
     num_classes: int
 
 
-def score(task: EvaluationTask, scores: Scores) -> None:
+def score(task: Task, scores: Scores) -> None:
     """Scores the samples from each source of the model, in each space of features."""
     spaces = {"": _space(task, task.extractor)}
     if task.inception:
@@ -53,7 +53,7 @@ def score(task: EvaluationTask, scores: Scores) -> None:
             if lack:
                 scores.skip(source, Samples, f"{task.model.kind} has {lack}")
         elif task.binarisation != "none":
-            pictures = _generate(task, source, NUM_PICTURES, task.seed)
+            pictures = to_uint8(generate(task, source, NUM_PICTURES, task.seed))
             scores.pictures[f"{source}_samples"] = pictures
             scores.skip(source, Samples, BLACK_AND_WHITE)
         else:
@@ -62,15 +62,21 @@ def score(task: EvaluationTask, scores: Scores) -> None:
                 scores.skipped[f"{task.split}/{source}_{INCEPTION}/frechet_distance"] = NO_INCEPTION
 
 
+def generate(task: Task, source: str, num_images: int, seed: int) -> np.ndarray:
+    """Returns images of one source, float32 NHWC in [0, 1], given the split's own rows."""
+    given = task.given(task.model.generator(source).given, num_images)
+    return task.model.sample(num_images, seed, source, given)
+
+
 def facts_of(extractor: Extractor) -> dict[str, Any]:
-    """Returns what a protocol says of the features."""
+    """Returns what a protocol says of the features, and of the images before they are taken."""
+    facts = extractor.settings
     names = ("name", "pinned", "task", "weights_sha256")
-    return {name: extractor.settings.get(name) for name in names}
-
-
-def space_facts(extractor: Extractor) -> dict[str, Any]:
-    """Returns what is done to images before their features are taken."""
-    return {"quantisation": "uint8", "resize": extractor.settings.get("resize", "none")}
+    return {
+        "quantisation": "uint8",
+        "resize": facts.get("resize", "none"),
+        "features": {name: facts.get(name) for name in names},
+    }
 
 
 def extract(extractor: Extractor, images: np.ndarray) -> Extracted:
@@ -102,14 +108,16 @@ def evidence(
 def halves(real: Extracted, seed: int) -> tuple[Extracted, Extracted]:
     """Returns two random halves of real images; the second is larger by one if need be."""
     order = np.random.default_rng(seed).permutation(len(real.features))
-    first, second = (
-        Extracted(real.features[rows], real.classes[rows])
-        for rows in (order[: len(order) // 2], order[len(order) // 2 :])
-    )
-    return first, second
+    middle = len(order) // 2
+    return choose(real, order[:middle]), choose(real, order[middle:])
 
 
-def _space(task: EvaluationTask, extractor: Extractor) -> FeatureSpace:
+def choose(extracted: Extracted, rows: np.ndarray) -> Extracted:
+    """Returns some rows."""
+    return Extracted(extracted.features[rows], extracted.classes[rows])
+
+
+def _space(task: Task, extractor: Extractor) -> FeatureSpace:
     number = min(task.settings.num_images, len(task.real.images))
     has_outliers = len(task.held_out.labels) > 0  # the extractor tells classes that train lacks
     return FeatureSpace(
@@ -120,25 +128,17 @@ def _space(task: EvaluationTask, extractor: Extractor) -> FeatureSpace:
     )
 
 
-def _generate(task: EvaluationTask, source: str, number: int, seed: int) -> np.ndarray:
-    given = task.given(task.model.generator(source).given, number)
-    return to_uint8(task.model.sample(number, seed, source, given))
-
-
-def _score_source(
-    task: EvaluationTask, scores: Scores, source: str, spaces: dict[str, FeatureSpace]
-) -> None:
+def _score_source(task: Task, scores: Scores, source: str, spaces: dict[str, FeatureSpace]) -> None:
     number, fields = len(spaces[""].real.features), task.model.generator(source).given
     asked_classes = task.given(fields, number).get("labels")
     repeats: dict[str, list[Samples]] = {name: [] for name in spaces}
     for repeat in range(task.settings.num_repeats):
         seed = seeds.derive(task.seed, "samples", source, str(repeat))
-        pictures = _generate(task, source, number, seed)
-        for name, space in spaces.items():
-            generated, dice = space.extractor.extract(pictures), seeds.derive(seed, "metrics")
-            repeats[name].append(
-                evidence(space.real, generated, space.train, space.num_classes, dice, asked_classes)
-            )
+        pictures = to_uint8(generate(task, source, number, seed))
+        for name, (extractor, real, train, num_classes) in spaces.items():
+            generated, dice = extractor.extract(pictures), seeds.derive(seed, "metrics")
+            sample = evidence(real, generated, train, num_classes, dice, asked_classes)
+            repeats[name].append(sample)
         if repeat == 0:
             _show(task, scores, source, pictures, repeats[""][0])
     for name, space in spaces.items():
@@ -148,25 +148,18 @@ def _score_source(
             num_generated=number,
             num_repeats=len(repeats[name]),
             num_train=len(space.train.features),
-            features=facts_of(space.extractor),
-            **space_facts(space.extractor),
+            **facts_of(space.extractor),
         )
         scores.add_repeats(f"{source}{name}", repeats[name], protocol, "samples")
 
 
-def _show(
-    task: EvaluationTask, scores: Scores, source: str, pictures: np.ndarray, samples: Samples
-) -> None:
+def _show(task: Task, scores: Scores, source: str, pictures: np.ndarray, samples: Samples) -> None:
     """Keeps of one set what the page shows."""
     scores.pictures[f"{source}_samples"] = pictures[:NUM_PICTURES]
     pairs = memorisation.closest_pairs(samples, NUM_PAIRS)
     side_by_side = np.stack([pictures[pairs.generated], task.train.images[pairs.train]], axis=1)
     scores.pictures.setdefault("closest_pairs", side_by_side.reshape(-1, *pictures.shape[1:]))
     if samples.num_classes:
-        sets = {"real": samples.real_classes, source: samples.generated_classes}
-        scores.arrays.setdefault("class_histogram", {}).update(
-            {
-                name: np.bincount(classes, minlength=samples.num_classes)
-                for name, classes in sets.items()
-            }
-        )
+        histograms = scores.arrays.setdefault("class_histogram", {})
+        for name, classes in (("real", samples.real_classes), (source, samples.generated_classes)):
+            histograms[name] = np.bincount(classes, minlength=samples.num_classes)

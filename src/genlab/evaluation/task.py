@@ -26,7 +26,7 @@ from genlab.trained.model import TrainedModel
 
 
 @dataclass(frozen=True)
-class EvaluationTask:
+class Task:
     """One evaluation.
 
     Attributes:

@@ -63,3 +63,8 @@ class Score:
 
 def _interval(values: Any) -> Interval | None:
     return None if values is None else (values[0], values[1])
+
+
+def scores_from_json(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, Score]:
+    """Returns by name the scores of `scores.json: metrics`."""
+    return {name: Score.from_json(values) for name, values in metrics.items()}

@@ -1,12 +1,8 @@
 """Fréchet distance of each class: real and generated images that a classifier calls the same.
 
-A model that draws one class poorly, or always as the same picture, may hide it in the distance of
-all images. The formula is in `genlab.numerics.gaussians`. A class that the model has lost is not in
-the mean, so the number of classes stands beside it.
-
-A class often has fewer images than features. The formula works on its singular covariances, but the
-distance is too large by about a constant over the number of images: compare only numbers of equally
-many images, among models or with the floor.
+The distance of all images may hide a class that the model draws poorly. A lost class is not in the
+mean, so the number of classes stands beside it. A class often has fewer images than features: the
+bias is then large, so compare only numbers of equally many images.
 """
 
 import numpy as np
@@ -32,11 +28,7 @@ class Settings(Section):
 
 
 def compute(samples: Samples, settings: Settings) -> Values:
-    """Returns mean and largest over the classes with enough images, and how many these are.
-
-    Raises:
-        Unavailable: The images have no classes, or no class has enough images.
-    """
+    """Returns mean and largest over the classes with enough images, and how many these are."""
     samples.check_classes()
     distances = by_class(samples, settings.min_images)
     if not distances:

@@ -20,11 +20,7 @@ MEASURES = {
 
 
 def compute(samples: Samples) -> Values:
-    """Returns the smallest and the largest share and the distance.
-
-    Raises:
-        Unavailable: The images have no classes.
-    """
+    """Returns the smallest and the largest share and the distance."""
     samples.check_classes()
     real, generated = (
         np.bincount(classes, minlength=samples.num_classes) / len(classes)

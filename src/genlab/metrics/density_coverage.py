@@ -5,8 +5,6 @@ Around each real feature is a ball that reaches to its k-th nearest other real o
 mean number of balls that hold a generated feature, over k: 1 in expectation for equal
 distributions, and more where samples crowd at the densest places. Coverage is the share of the
 balls that hold a generated feature.
-
-Only real features make balls, so one strange sample does not win a region, as it may with recall.
 """
 
 import numpy as np
@@ -30,11 +28,7 @@ class Settings(Section):
 
 
 def compute(samples: Samples, settings: Settings) -> Values:
-    """Returns both.
-
-    Raises:
-        Unavailable: There are no more real images than neighbours, or no generated ones.
-    """
+    """Returns both."""
     real, generated = samples.real_features, samples.generated_features
     number = settings.num_neighbours
     if len(real) <= number or not len(generated):

@@ -2,10 +2,9 @@
 
 Heusel et al., "GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium",
 NeurIPS 2017; the formula is in `genlab.numerics.gaussians`. With N generated images it is too large
-by about a constant over N, and the constant differs between models. So it is also extrapolated to
-infinitely many: Chong and Forsyth, "Effectively Unbiased FID and Inception Score and Where to Find
-Them", CVPR 2020. A line over 1/N is fitted to the distances of subsets of several sizes N; its
-value at 0 is the result. The bias of the finite number of real images stays.
+by about a constant over N, which differs between models. So it is also extrapolated to infinitely
+many images by a line over 1/N through the distances of subsets: Chong and Forsyth, "Effectively
+Unbiased FID and Inception Score and Where to Find Them", CVPR 2020.
 
 *Departure from the paper.* Subsets are drawn without replacement from the given features, not
 generated from a quasi-random sequence of latents: this needs no model.
@@ -41,9 +40,6 @@ def compute(samples: Samples, settings: Settings) -> Values:
     """Returns the distance, at least 0, and the extrapolated one, which noise may take below 0.
 
     Fewer than 20 generated images have no subsets, and the second number is missing.
-
-    Raises:
-        Unavailable: There are fewer than two real or generated images.
     """
     generated = samples.generated_features
     if min(len(samples.real_features), len(generated)) < 2:

@@ -30,11 +30,7 @@ class Settings(Section):
 
 
 def compute(samples: Samples, settings: Settings) -> Values:
-    """Returns the mean of the estimates of random subsets, each without replacement.
-
-    Raises:
-        Unavailable: There are fewer than two real or generated images.
-    """
+    """Returns the mean of the estimates of random subsets, each without replacement."""
     real, generated = samples.real_features, samples.generated_features
     size = min(settings.subset_size, len(real), len(generated))
     if size < 2:

@@ -15,11 +15,7 @@ MEASURES = {
 
 
 def compute(samples: Samples) -> Values:
-    """Returns the share of the generated images whose predicted class is the asked one.
-
-    Raises:
-        Unavailable: No classes were asked for, or the images have no classes.
-    """
+    """Returns the share of the generated images whose predicted class is the asked one."""
     if samples.asked_classes is None:
         raise Unavailable("no classes were asked for")
     samples.check_classes()

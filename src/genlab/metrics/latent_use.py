@@ -2,8 +2,7 @@
 
 A dimension is active where the variance of its posterior means over the images is above 0.01
 (Burda, Grosse and Salakhutdinov, "Importance Weighted Autoencoders", ICLR 2016, section 5.2).
-Beside their number stands the KL of the dimension that says most: with few active ones and a large
-one, the latent carries a class, not a picture.
+Beside their number stands the KL of the dimension that says most.
 """
 
 import numpy as np
@@ -19,11 +18,7 @@ MEASURES = {
 
 
 def compute(bound: EvidenceBound) -> Values:
-    """Returns the number of active dimensions, and the largest mean KL of one dimension.
-
-    Raises:
-        Unavailable: There are fewer than two images.
-    """
+    """Returns the number of active dimensions, and the largest mean KL of one dimension."""
     if len(bound.means) < 2:
         raise Unavailable("a variance needs at least 2 images")
     variances = bound.means.var(axis=0, dtype=np.float64)

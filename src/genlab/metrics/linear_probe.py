@@ -18,11 +18,7 @@ MAX_STEPS = 10_000
 
 
 def compute(vectors: LabelledVectors) -> Values:
-    """Returns per test image whether the probe tells its class, 0 or 1: (n,).
-
-    Raises:
-        Unavailable: The train images have fewer than two classes.
-    """
+    """Returns per test image whether the probe tells its class, 0 or 1: (n,)."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler

@@ -35,13 +35,7 @@ NEAREST_SHARE = 0.01
 
 
 class ClosestPairs(NamedTuple):
-    """Generated images and their nearest train images, the closest pair first.
-
-    Attributes:
-        generated: Indices, int64 (n,).
-        train: Indices, int64 (n,).
-        distances: (n,).
-    """
+    """Indices of generated images and their nearest train images, closest first, and distances."""
 
     generated: np.ndarray
     train: np.ndarray
@@ -49,11 +43,7 @@ class ClosestPairs(NamedTuple):
 
 
 def compute(samples: Samples) -> Values:
-    """Returns the rank and the share.
-
-    Raises:
-        Unavailable: The train images are not known, or all held-out images are among them.
-    """
+    """Returns the rank and the share."""
     from sklearn.metrics import roc_auc_score
 
     train = _train_features(samples)
@@ -69,11 +59,7 @@ def compute(samples: Samples) -> Values:
 
 
 def closest_pairs(samples: Samples, num_pairs: int) -> ClosestPairs:
-    """Returns the generated images that are closest to a train image, for a look at them.
-
-    Raises:
-        Unavailable: The train images are not known.
-    """
+    """Returns the generated images that are closest to a train image, for a look at them."""
     distances, indices = neighbours.nearest(samples.generated_features, _train_features(samples))
     order = np.argsort(distances, kind="stable")[:num_pairs]
     return ClosestPairs(order, indices[order], distances[order])

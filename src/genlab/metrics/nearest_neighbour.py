@@ -25,11 +25,7 @@ class Settings(Section):
 
 
 def compute(vectors: LabelledVectors, settings: Settings) -> Values:
-    """Returns per test image whether the neighbours tell its class, 0 or 1: (n,).
-
-    Raises:
-        Unavailable: There are fewer train images than neighbours, or fewer than two classes.
-    """
+    """Returns per test image whether the neighbours tell its class, 0 or 1: (n,)."""
     from sklearn.neighbors import KNeighborsClassifier
 
     vectors.check_classes()

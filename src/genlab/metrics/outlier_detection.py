@@ -22,11 +22,7 @@ DETECTED_SHARE = 0.95
 
 
 def compute(scores: OutlierScores) -> Values:
-    """Returns the area, and the share of false alarms.
-
-    Raises:
-        Unavailable: There are no inliers or no outliers.
-    """
+    """Returns the area, and the share of false alarms."""
     from sklearn.metrics import roc_auc_score
 
     inliers, outliers = scores.inliers, scores.outliers

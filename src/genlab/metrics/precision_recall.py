@@ -27,11 +27,7 @@ class Settings(Section):
 
 
 def compute(samples: Samples, settings: Settings) -> Values:
-    """Returns both shares.
-
-    Raises:
-        Unavailable: A set has no more images than neighbours.
-    """
+    """Returns both shares."""
     real, generated = samples.real_features, samples.generated_features
     number = settings.num_neighbours
     if min(len(real), len(generated)) <= number:

@@ -1,13 +1,15 @@
 """Scores one trained model on the test split: numbers, their protocols, and pictures."""
 
+import json
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from genlab import evaluation, tracking
-from genlab.evaluation import EvaluationTask, Scores, results
+from genlab.evaluation import Task, Scores, results
 from genlab.features import classifier, inception
 from genlab.measurement import comparison
+from genlab.measurement.score import scores_from_json
 from genlab.networks import devices
 from genlab.runtime import progress
 from genlab.settings import seeds
@@ -44,9 +46,10 @@ def run(params: Params, paths: Paths) -> None:
     seed = seeds.derive(params.seed, "evaluate")
     progress.note(f"{model.name}: scoring on the test images")
     published = inception.from_params(params.evaluation.inception)
-    task = EvaluationTask(model, extractor, paths.images, params, seed, published)
+    task = Task(model, extractor, paths.images, params, seed, published)
     scores = evaluation.evaluate(task)
-    results.add_floor(scores, results.read_scores(paths.floor))
+    floor = json.loads((paths.floor / "scores.json").read_text())["metrics"]
+    results.add_floor(scores, scores_from_json(floor))
     results.write_scores(paths.scores, scores, results.facts_of(scores, model))
     results.write_pictures(paths.pictures, scores)
     _track(model, scores, paths)

@@ -15,7 +15,7 @@ from typing import Any
 import threadpoolctl
 
 from genlab import evaluation, tracking, training
-from genlab.evaluation import EvaluationTask
+from genlab.evaluation import Task
 from genlab.features import classifier
 from genlab.imaging.arrays import grid, write_png
 from genlab.networks import devices
@@ -201,7 +201,7 @@ def _measure(order: Order, job: Job, split: str, run: tracking.Run) -> dict[str,
     """Returns the scores on one split, and keeps pictures; shows samples of a model that has no prior, too."""
     trained, extractor = trained_model.load(job.folder / "result"), classifier.load(order.features)
     seed = seeds.derive(order.params.seed, "evaluate")
-    task = EvaluationTask(trained, extractor, order.images, order.params, seed, split=split)
+    task = Task(trained, extractor, order.images, order.params, seed, split=split)
     scores = evaluation.measure(task)
     if rebuilt := len(scores.pictures.get("reconstructions", ())):
         scores.pictures["originals"] = trained.as_seen(task.real.images[:rebuilt])
