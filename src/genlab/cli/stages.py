@@ -83,7 +83,7 @@ def evaluate(**places: Path) -> None:
     import_tensorflow()
     from genlab.stages import evaluate as stage
 
-    stage.run(load_params(), **places)
+    stage.run(load_params(), stage.Paths(**places))
 
 
 REPORT = {

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from genlab.contract.capabilities import Encodes, Generates, HasLikelihood, HasPosterior
 from genlab.measurement.evidence import (
     EvidenceBound,
-    ImportanceWeights,
+    LogLikelihoods,
     Measure,
     Reconstructions,
     Samples,
@@ -165,7 +165,7 @@ def _sources(model: Any) -> dict[type, str]:
     if isinstance(model, HasPosterior):
         found[EvidenceBound] = "reconstruction"
     if isinstance(model, HasLikelihood):
-        found[ImportanceWeights] = "likelihood"
+        found[LogLikelihoods] = "likelihood"
     return found
 
 
@@ -174,7 +174,7 @@ def _known(model: Any, entries: Mapping[str, Any]) -> dict[str, Term | None]:
     sources, found = _sources(model), dict[str, Term | None]()
     for name in entries:
         module = plugins.find("metrics", name, "params.yaml: evaluation.metrics")
-        if module.NEEDS not in (Samples, Reconstructions, EvidenceBound, ImportanceWeights):
+        if module.NEEDS not in (Samples, Reconstructions, EvidenceBound, LogLikelihoods):
             continue
         source = sources.get(module.NEEDS)
         for metric, measure in module.MEASURES.items():
