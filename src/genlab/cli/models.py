@@ -108,18 +108,19 @@ def _numbers(context: click.Context, option: click.Parameter, text: str) -> list
     type=FOLDER,
     default="reports/rate_distortion",
     show_default=True,
-    help="Table, figure, models.",
+    help="Table, protocol, models.",
 )
 def rate_distortion(
     model: str, kl_weights: list[float], steps: int | None, images: Path, features: Path, out: Path
 ) -> None:
-    """Train MODEL once for each weight of the KL, and draw distortion over rate."""
+    """Train MODEL once for each weight of the KL; the report draws distortion over rate."""
     import_tensorflow()
     from genlab.workflows import rate_distortion as study
 
-    for point in study.run(load_params(), model, kl_weights, steps, images, features, out):
+    folders = study.Folders(images, features, out)
+    for point in study.run(load_params(), model, kl_weights, steps, folders):
         click.echo("  ".join(f"{name} {value:.6g}" for name, value in point._asdict().items()))
-    click.echo(f"table and figure: {out}")
+    click.echo(f"table and protocol: {out}; make report draws the curve")
 
 
 @main.command()

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from genlab.measurement.score import Interval, Score
 from genlab.runtime.errors import InputError
 from genlab.settings.plugins import nearest
 
@@ -71,7 +72,7 @@ def objection(mine: Metric, theirs: Metric) -> str:
     )
     if gain <= 0:
         return f"it is worse by {_number(-gain)}" if gain else "it is the same"
-    if overlap(interval(mine), interval(theirs)):
+    if overlap(_interval(mine), _interval(theirs)):
         return f"it is better by {_number(gain)}, which lies within the intervals"
     return ""
 
@@ -107,8 +108,12 @@ def differing(protocols: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str,
     }
 
 
-def interval(metric: Metric) -> tuple[float, float]:
-    """Returns the 95 % interval of a metric; of one that has none its value, twice."""
+def interval(score: Score) -> Interval:
+    """Returns the 95 % interval of a score; of one that has none its value, twice."""
+    return score.interval or (score.value, score.value)
+
+
+def _interval(metric: Metric) -> Interval:
     low, high = metric.get("interval") or [metric["value"]] * 2
     return low, high
 

@@ -1,4 +1,4 @@
-"""The commands that make the same page again: revision, data set, profile, and what differs from the commit."""
+"""The commands that make the same page again: revision, data set, profile, changed settings."""
 
 import json
 import shlex
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from genlab.report.collect import Laboratory
+from genlab.report.laboratory import Laboratory, Model
 from genlab.runtime.errors import InputError
 from genlab.settings.overlays import read_yaml
 from genlab.tracking.provenance import changed_files, git
 
 PARAMS = "params.yaml"
-"""Its changes are told setting by setting."""
+"""Changes of this file are named setting by setting."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,8 @@ class Revision:
     Attributes:
         commit: The commit's hash; empty outside of a repository.
         is_clean: Whether the code is that commit's.
-        overrides: Settings in `params.yaml` that the commit has not, as DVC writes them: `models.vae.kl_weight=2`.
+        overrides: Settings in `params.yaml` that the commit has not, as DVC writes them:
+            `models.vae.kl_weight=2`.
     """
 
     commit: str = ""
@@ -33,7 +34,10 @@ class Revision:
     def sentence(self) -> str:
         """Returns from where the commands are to be run."""
         if not self.commit:
-            return "No git commit is known: with the code and the params.yaml that made this page, in its root:"
+            return (
+                "No git commit is known: with the code and the params.yaml that made this page, "
+                "in its root:"
+            )
         state = "" if self.is_clean else ", plus changes of the code that were not committed"
         return f"From commit {self.commit}{state}, in the repository's root:"
 
@@ -46,25 +50,31 @@ def revision() -> Revision:
     return Revision(commit, changed_files(PARAMS) == "", _overrides())
 
 
-def commands(laboratory: Laboratory, found: Revision) -> list[str]:
+def commands(laboratory: Laboratory, revision: Revision) -> list[str]:
     """Returns the commands: the whole pipeline, then images of each model."""
     params = laboratory.params
     changes = [f"data.name={params.data.name}", f"profile={params.profile}", f"seed={params.seed}"]
-    named = {each.partition("=")[0] for each in changes}
-    changes += [each for each in found.overrides if each.partition("=")[0] not in named]
-    lines = [f"git checkout {found.commit}"] if found.commit and found.is_clean else []
-    lines.append("dvc exp run " + " ".join(f"-S {shlex.quote(each)}" for each in changes))
+    names = {change.partition("=")[0] for change in changes}
+    changes += [text for text in revision.overrides if text.partition("=")[0] not in names]
+    lines = [f"git checkout {revision.commit}"] if revision.commit and revision.is_clean else []
+    lines.append("dvc exp run " + " ".join(f"-S {shlex.quote(change)}" for change in changes))
     for model in laboratory.models:
-        name, source = (
-            shlex.quote(model.name),
-            "prior" if "prior_samples" in model.pictures else "fitted",
-        )
-        lines.append(
-            f"genlab generate {name} --num-images 64 --seed {params.seed} --source {source} --out {name}-samples.npz"
-        )
+        lines.append(generate(model, params.seed))
         if model.encodes:
+            name = shlex.quote(model.name)
             lines.append(f"genlab reconstruct {name} --split test --out {name}-reconstructions.npz")
     return lines
+
+
+def generate(model: Model, seed: int) -> str:
+    """Returns the command that makes images with a model, of what it is given."""
+    name = shlex.quote(model.name)
+    if "inputs" in model.given:
+        return f"genlab translate {name} --inputs FOLDER --seed {seed} --out {name}-images.npz"
+    source = f" --source {model.sources[0]}" if model.sources else ""
+    labels = " --labels balanced" if "labels" in model.given else ""
+    options = f"--num-images 64 --seed {seed}{source}{labels}"
+    return f"genlab generate {name} {options} --out {name}-samples.npz"
 
 
 def _overrides() -> tuple[str, ...]:
