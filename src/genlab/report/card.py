@@ -4,15 +4,15 @@ After Mitchell et al., "Model Cards for Model Reporting", FAT* 2019.
 """
 
 import ast
+import importlib.util
 from pathlib import Path
 
-import genlab
 from genlab import pages
 from genlab.report import ranking, reproduction, table, words
 from genlab.report.laboratory import Laboratory, Model
 from genlab.report.page import FOLDER
 from genlab.report.reproduction import Revision
-from genlab.runtime.errors import InputError
+from genlab.settings import plugins
 
 SAMPLES = {"prior": "draw images from its prior", "fitted": "draw images from the fitted density"}
 
@@ -48,11 +48,10 @@ def chapter_of(kind: str) -> tuple[str, str]:
 
     They are what the model is, and its papers.
     """
-    path = Path(genlab.__file__).parent / "models" / f"{kind}.py"
-    if not path.is_file():
-        what = f"{kind} must be a kind of model"
-        raise InputError(what, f"no file {path.name}", "See src/genlab/models")
-    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    plugins.check("models", kind, "settings.json: kind")
+    spec = importlib.util.find_spec(f"genlab.models.{kind}")
+    source = Path(str(spec and spec.origin)).read_text(encoding="utf-8")
+    text = ast.get_docstring(ast.parse(source)) or ""
     first, second = [" ".join(part.split()) for part in [*text.split("\n\n"), ""]][:2]
     return first, second
 

@@ -7,6 +7,7 @@ from genlab.pages import duration, significant
 from genlab.report.cells import Cell, Group, Row
 from genlab.report.laboratory import Model
 
+NO_LATENT = "no latent vector"
 NO_TIME = Cell(reason="no record of this training's time on this machine")
 TIMES: tuple[tuple[str, str, str, Callable[[Any], str]], ...] = (
     ("Training time", "", "train_seconds", duration),
@@ -24,7 +25,7 @@ def about_models(models: Sequence[Model], links: Mapping[str, str]) -> Group:
 
     rows = [
         row("Kind", lambda model: Cell(model.kind)),
-        row("Latent size", lambda model: _count(model.latent_dim), "dimensions"),
+        row("Latent size", lambda model: _count(model.latent_dim, NO_LATENT), "dimensions"),
         row("Parameters", lambda model: _count(model.num_parameters)),
         row("Training length", _length, "steps"),
         row("Weights kept", lambda model: Cell(_kept(model))),
@@ -50,8 +51,8 @@ def about_trainings(timings: Sequence[Mapping[str, Any]]) -> Group:
     return Group("Training", rows)
 
 
-def _count(value: object) -> Cell:
-    return Cell(f"{value:,}") if isinstance(value, int) else Cell(reason="not recorded")
+def _count(value: object, reason: str = "not recorded") -> Cell:
+    return Cell(f"{value:,}") if isinstance(value, int) else Cell(reason=reason)
 
 
 def _length(model: Model) -> Cell:

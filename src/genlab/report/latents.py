@@ -1,5 +1,6 @@
 """Figures of latents and classes: scatters, shares of classes, histograms, KL of each dimension."""
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -83,8 +84,8 @@ def class_shares(model: Model, names: list[str], accent: str) -> list[Figure]:
         return []
     real = counts.pop("real")
     data = [_bars("data (test)", real, {"color": "light-dark(#c6c5be, #55554f)"})]
-    for (source, count), pattern in zip(counts.items(), PATTERNS, strict=False):
-        style = {"color": accent, "pattern": {"shape": pattern, "fillmode": "replace", "size": 6}}
+    for (source, count), shape in zip(counts.items(), itertools.cycle(PATTERNS)):
+        style = {"color": accent, "pattern": {"shape": shape, "fillmode": "replace", "size": 6}}
         data.append(_bars(name_of_samples(source), count, style))
     places = list(range(len(real)))
     labels = [_class_name(place, names) for place in places]

@@ -13,7 +13,11 @@ from genlab.report.ranking import Ranking, rank
 PROBE, PROBE_BARS = "linear_probe_accuracy", {"latent_pca": "PCA", "pixels": "pixels"}
 SIMILARITY = "test/reconstruction/structural_similarity"
 INCEPTION, COLOUR = "_inception", 3
-SAMPLES = {"prior": "prior samples", "fitted": "fitted-density samples"}
+SAMPLES = {
+    "prior": "prior samples",
+    "fitted": "fitted-density samples",
+    "translation": "translations",
+}
 """Names of samples by their source; other samples have the name of their source."""
 
 
