@@ -13,7 +13,7 @@ from report_workspace import PRIOR, Page, row, score, write_json
 from test_pages import assert_as_stored
 
 from genlab import cli, tracking
-from genlab.report import comparison, reproduction
+from genlab.report import comparison, revision
 from genlab.runtime.errors import InputError
 from genlab.tracking import Fetched
 
@@ -119,18 +119,18 @@ def git(*arguments: str) -> None:
 
 
 def test_revision_names_what_differs_from_the_commit(workplace: Path) -> None:
-    assert reproduction.revision() == reproduction.Revision()
+    assert revision.of_working_directory() == revision.Revision()
     params, vae = workplace / "params.yaml", "models: {{vae: {{kl_weight: {}, widths: [5]}}}}"
     params.write_text(f"seed: 0\n{vae.format(1.0)}\nold: 1\n")
     (workplace / "code.py").touch()
     git("init", "-q")
     git("add", ".")
     git("commit", "-qm", "first")
-    first = reproduction.revision()
+    first = revision.of_working_directory()
     assert (len(first.commit), first.is_clean, first.overrides) == (40, True, ())
     params.write_text(f"seed: 0\n{vae.format(2.0)}\nnew: true\n")
-    changed = reproduction.revision()
+    changed = revision.of_working_directory()
     overrides = ("models.vae.kl_weight=2.0", "+new=true", "~old")
     assert (changed.is_clean, changed.overrides) == (True, overrides)
     (workplace / "code.py").write_text("changed")
-    assert "plus changes of the code" in reproduction.revision().sentence()
+    assert "plus changes of the code" in revision.of_working_directory().sentence()

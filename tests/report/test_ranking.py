@@ -10,6 +10,7 @@ from genlab.measurement.score import Score
 from genlab.report import card, facts, words
 from genlab.report.laboratory import Laboratory, Model
 from genlab.report.ranking import rank
+from genlab.report.revision import Revision
 from genlab.runtime.errors import InputError
 
 
@@ -23,7 +24,7 @@ def models(*scores: dict[str, Any], metric: str = PRIOR) -> list[Model]:
 
 
 def summary(*compared: Model) -> dict[str, str]:
-    laboratory = Laboratory(None, {}, {}, {}, {}, [*compared], Path())  # type: ignore[arg-type]
+    laboratory = Laboratory(None, {}, {}, {}, {}, [*compared], Path(), Revision())  # type: ignore[arg-type]
     return {statement.topic: statement.text for statement in words.summary(laboratory)}
 
 
@@ -103,7 +104,7 @@ def test_summary_of_reconstructions() -> None:
 )
 def test_place_of_one_model(values: tuple[float, ...], place: str) -> None:
     compared = models(*map(distance, values))
-    laboratory = Laboratory(None, {}, {}, {}, {}, compared, Path())  # type: ignore[arg-type]
+    laboratory = Laboratory(None, {}, {}, {}, {}, compared, Path(), Revision())  # type: ignore[arg-type]
     assert words.about(laboratory, compared[0])[0].text.endswith(place)
 
 

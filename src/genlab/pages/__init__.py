@@ -5,6 +5,7 @@ import io
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import jinja2
 
@@ -30,6 +31,11 @@ def environment(folder: Path) -> jinja2.Environment:
     )
     environment.globals |= {"as_json": plotly.as_json, "readable": readable}
     return environment
+
+
+def render(folder: Path, name: str, **values: Any) -> str:
+    """Returns a template of a folder, filled with these values."""
+    return environment(folder).get_template(name).render(**values)
 
 
 @dataclass(frozen=True)

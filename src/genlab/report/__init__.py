@@ -3,6 +3,7 @@
 writing         writes all pages
 collect         reads and checks what the other stages wrote, for the models in `params.yaml`
 laboratory      what was read: models, their data, a rate-distortion curve
+revision        where the code stands
 
 page            the page of all models, and the page of one
 comparison      the page of any runs, from MLflow
@@ -11,7 +12,7 @@ card            a model as a model card, Markdown
 ranking         which values may stand in one row, and which is best
 table, facts    rows of numbers, made of cells
 words           the same in sentences
-reproduction    the commands that make the page again
+reproduction    the commands that make the page again, from the revision of the code
 
 pictures        grids and sheets of images
 strips          rows of pictures, one per model

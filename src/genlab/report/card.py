@@ -11,43 +11,35 @@ from genlab import pages
 from genlab.report import ranking, reproduction, table, words
 from genlab.report.laboratory import Laboratory, Model
 from genlab.report.page import FOLDER
-from genlab.report.reproduction import Revision
 from genlab.settings import plugins
 
 SAMPLES = {"prior": "draw images from its prior", "fitted": "draw images from the fitted density"}
 
 
-def render(laboratory: Laboratory, model: Model, revision: Revision) -> str:
+def render(laboratory: Laboratory, model: Model) -> str:
     """Returns the card of `model`, one of the laboratory's."""
     what, paper = chapter_of(model.kind)
-    scores = [
-        row for row in table.measured(model) if row[0].split("/")[1] not in ranking.REFERENCES
-    ]
-    return (
-        pages.environment(FOLDER)
-        .get_template("card.md.j2")
-        .render(
-            laboratory=laboratory,
-            dataset=laboratory.dataset,
-            shape=" × ".join(map(str, laboratory.dataset["image_shape"])),
-            model=model,
-            what=what,
-            paper=paper,
-            uses=_uses(model),
-            revision=revision,
-            scores=scores,
-            skipped=sorted(model.skipped.items()),
-            weaknesses=_weaknesses(laboratory, model),
-            command=reproduction.generate(model, seed=0),
-        )
+    measured = table.measured(model)
+    scores = [row for row in measured if row[0].split("/")[1] not in ranking.REFERENCES]
+    return pages.render(
+        FOLDER,
+        "card.md.j2",
+        laboratory=laboratory,
+        dataset=laboratory.dataset,
+        shape=laboratory.shape,
+        model=model,
+        what=what,
+        paper=paper,
+        uses=_uses(model),
+        scores=scores,
+        skipped=sorted(model.skipped.items()),
+        weaknesses=_weaknesses(laboratory, model),
+        command=reproduction.generate(model, seed=0),
     )
 
 
 def chapter_of(kind: str) -> tuple[str, str]:
-    """Returns the first two paragraphs of a model's chapter, without importing it.
-
-    They are what the model is, and its papers.
-    """
+    """Returns what a model is and its papers, from its chapter, without importing it."""
     plugins.check("models", kind, "settings.json: kind")
     spec = importlib.util.find_spec(f"genlab.models.{kind}")
     source = Path(str(spec and spec.origin)).read_text(encoding="utf-8")
@@ -70,7 +62,5 @@ def _weaknesses(laboratory: Laboratory, model: Model) -> list[str]:
     texts = [each.text for each in words.about(laboratory, model) if each.tone == "weak"]
     texts += [words.warning(laboratory)] if words.warning(laboratory) else []
     if model.settings.get("kept", {}).get("rule") == "best":
-        texts.append(
-            "The weights are those of the best validation, so validation numbers flatter it."
-        )
+        texts.append("Its weights are those of the best validation: validation flatters it.")
     return texts or ["None of the checks that the report makes was failed; see the scores."]

@@ -14,6 +14,7 @@ import numpy as np
 
 from genlab.imaging.arrays import read_description
 from genlab.measurement.score import Score
+from genlab.report import revision
 from genlab.report.laboratory import Arrays, Laboratory, Model, RateDistortion, Series
 from genlab.runtime.errors import InputError
 from genlab.runtime.files import DAMAGED
@@ -71,6 +72,7 @@ def read(params: Params, paths: Paths) -> Laboratory:
         features_metrics=_read_json(paths.features / "metrics.json", "features"),
         models=[_read_model(name, paths) for name in params.models],
         images=paths.images,
+        revision=revision.of_working_directory(),
         rate_distortion=_read_rate_distortion(paths.rate_distortion),
     )
 

@@ -36,18 +36,16 @@ def render(runs: Sequence[Fetched]) -> str:
     accents = {name: figures.accent(index) for index, name in enumerate(names)}
     columns = [{"name": name, "accent": accent} for name, accent in accents.items()]
     drawn = curves.curves(models, accents)
-    return (
-        pages.environment(FOLDER)
-        .get_template("comparison.html.j2")
-        .render(
-            runs=list(zip(columns, runs, strict=True)),
-            columns=columns,
-            everything=table.everything([*models.values()]),
-            differing=_differing(runs),
-            strips=_strips(dict(zip(names, runs, strict=True)), accents),
-            chapters=[{"accent": figures.SOFT, "curves": drawn}],
-            library=plotly.library() if drawn else "",
-        )
+    return pages.render(
+        FOLDER,
+        "comparison.html.j2",
+        runs=list(zip(columns, runs, strict=True)),
+        columns=columns,
+        everything=table.everything([*models.values()]),
+        differing=_differing(runs),
+        strips=_strips(dict(zip(names, runs, strict=True)), accents),
+        chapters=[{"accent": figures.SOFT, "curves": drawn}],
+        library=plotly.library() if drawn else "",
     )
 
 
@@ -67,13 +65,12 @@ def _model(name: str, run: Fetched) -> Model:
         expected = f"the scores of the run {name} must be of this version"
         raise InputError(expected, repr(error), "Score its model again: dvc repro") from None
     data = {"data": run.tags.get("genlab.data_hash", "unknown")}
+    for metric, score in scores.items():
+        scores[metric] = replace(score, protocol=score.protocol | data)
     return Model(
         name=name,
         settings={"kind": run.kind, "settings": run.params},
-        scores={
-            metric: replace(score, protocol=score.protocol | data)
-            for metric, score in scores.items()
-        },
+        scores=scores,
         skipped=skipped,
         history={column: _series(*points) for column, points in run.history.items()},
     )

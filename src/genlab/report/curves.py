@@ -81,7 +81,6 @@ def _trace(line: Line, accent: str, is_compared: bool, is_many: bool) -> dict[st
 
 
 def _in_words(line: Line) -> str:
-    """Returns a line's first and last value."""
     steps, values = line.series
     begin, end = (f"{values[at]:.4g} at step {steps[at]:,}" for at in (0, -1))
     return f"{line.model} {line.split} from {begin} to {end}"

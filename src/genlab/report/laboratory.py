@@ -9,6 +9,7 @@ import numpy as np
 
 from genlab.measurement.score import Score
 from genlab.report import figures
+from genlab.report.revision import Revision
 from genlab.settings.params import Params
 
 Series = tuple[np.ndarray, np.ndarray]
@@ -107,6 +108,7 @@ class Laboratory:
     features_metrics: dict[str, Any]
     models: list[Model]
     images: Path
+    revision: Revision
     rate_distortion: RateDistortion | None = None
 
     def accent(self, model: Model) -> str:
@@ -116,6 +118,11 @@ class Laboratory:
     def alone(self, model: Model) -> "Laboratory":
         """Returns the same with this model only."""
         return dataclasses.replace(self, models=[model])
+
+    @property
+    def shape(self) -> str:
+        """The images' shape in words."""
+        return " × ".join(map(str, self.dataset["image_shape"]))
 
     @property
     def num_real(self) -> int:

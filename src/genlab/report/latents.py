@@ -112,7 +112,6 @@ def dimensions(model: Model, accent: str) -> list[Figure]:
 
 
 def _kl_per_dimension(model: Model, accent: str) -> Figure:
-    """Returns the KL of each latent dimension on test images, the largest first."""
     kls = np.sort(model.arrays["kl_per_dimension"]["kl"])[::-1]
     bars: dict[str, Any] = {"type": "bar", "x": list(range(1, len(kls) + 1)), "y": short(kls)}
     bars |= {"marker": {"color": accent}, "hovertemplate": "%{y:.3g} nats<extra></extra>"}

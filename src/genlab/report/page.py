@@ -23,7 +23,6 @@ from genlab.report import (
 from genlab.report.cells import Group
 from genlab.report.figures import Figure
 from genlab.report.laboratory import Laboratory, Model
-from genlab.report.reproduction import Revision
 
 FOLDER = Path(__file__).parent
 
@@ -65,20 +64,19 @@ def chapter(laboratory: Laboratory, model: Model) -> Chapter:
     )
 
 
-def index(
-    laboratory: Laboratory, chapters: list[Chapter], revision: Revision, links: dict[str, str]
-) -> str:
+def index(laboratory: Laboratory, chapters: list[Chapter], links: dict[str, str]) -> str:
     """Returns the page of all models. Names and texts are escaped.
 
     Args:
         laboratory: What is shown.
         chapters: Of each model, in their order.
-        revision: Of the code.
         links: Addresses relative to the page, of each model's page and of `data_docs`, if any.
     """
     groups, curve = table.groups(laboratory, links), laboratory.rate_distortion
-    return _template("index").render(
-        **_facts(laboratory, chapters, revision, links),
+    return pages.render(
+        FOLDER,
+        "index.html.j2",
+        **_facts(laboratory, chapters, links),
         statements=words.summary(laboratory),
         groups=groups,
         everything=table.everything(laboratory.models),
@@ -88,14 +86,14 @@ def index(
     )
 
 
-def model_page(
-    laboratory: Laboratory, chapter: Chapter, revision: Revision, links: dict[str, str]
-) -> str:
+def model_page(laboratory: Laboratory, chapter: Chapter, links: dict[str, str]) -> str:
     """Returns the page of one model among all, with its latents in space and its traversals."""
     (model,) = [model for model in laboratory.models if model.name == chapter.name]
     alone, names = laboratory.alone(model), laboratory.dataset["class_names"]
-    return _template("model").render(
-        **_facts(alone, [chapter.without_plane()], revision, links),
+    return pages.render(
+        FOLDER,
+        "model.html.j2",
+        **_facts(alone, [chapter.without_plane()], links),
         model=model,
         statements=words.about(laboratory, model),
         groups=table.groups(alone, {}),
@@ -107,12 +105,8 @@ def model_page(
     )
 
 
-def _template(name: str) -> Any:
-    return pages.environment(FOLDER).get_template(f"{name}.html.j2")
-
-
 def _facts(
-    laboratory: Laboratory, chapters: list[Chapter], revision: Revision, links: dict[str, str]
+    laboratory: Laboratory, chapters: list[Chapter], links: dict[str, str]
 ) -> dict[str, Any]:
     """Returns what each page says of pictures, data, protocol and reproduction."""
     checks = laboratory.validation.get("checks", [])
@@ -120,7 +114,7 @@ def _facts(
     return {
         "laboratory": laboratory,
         "dataset": laboratory.dataset,
-        "shape": " × ".join(map(str, laboratory.dataset["image_shape"])),
+        "shape": laboratory.shape,
         "num_images": sum(laboratory.dataset["num_images"].values()),
         "class_counts": laboratory.validation.get("class_counts", {}),
         "checks": sorted(checks, key=lambda check: bool(check.get("success"))),
@@ -130,15 +124,14 @@ def _facts(
         "strips": strips.strips(laboratory),
         "warning": words.warning(laboratory),
         "protocols": table.protocols(laboratory.models),
-        "commands": reproduction.commands(laboratory, revision),
-        "revision": revision.sentence(),
+        "commands": reproduction.commands(laboratory),
+        "revision": laboratory.revision.sentence(),
         "links": links,
         "library": plotly.library(),
     }
 
 
 def _growth(laboratory: Laboratory, model: Model) -> list[tuple[str, list[Picture]]]:
-    """Returns the grids of each kind over the training."""
     number = sum(len(other.progress) for other in laboratory.models)
     budget = pictures.PROGRESS_BYTES / max(1, number)
     return [(kind, pictures.progress(grids, budget)) for kind, grids in model.progress.items()]

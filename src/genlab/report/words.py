@@ -107,7 +107,6 @@ def _lead(ranking: Ranking, what: str, describe: Callable[[Model], str]) -> str:
 
 
 def _sentence(parts: Sequence[str]) -> str:
-    """Returns parts as one sentence; nothing where there are none."""
     text = join(parts) if parts else ""
     return f"{text[:1].upper()}{text[1:]}." if text else ""
 

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from genlab.report import card, collect, page, plots, reproduction
+from genlab.report import card, collect, page, plots
 from genlab.report.collect import Paths
 from genlab.report.laboratory import Laboratory
 from genlab.runtime.files import replacing
@@ -21,19 +21,18 @@ def write_pages(params: Params, paths: Paths) -> Laboratory:
         InputError: A file of a listed model is missing or unreadable.
     """
     laboratory = collect.read(params, paths)
-    revision = reproduction.revision()
     chapters = [page.chapter(laboratory, model) for model in laboratory.models]
     targets = {name: paths.pages / f"{name}.html" for name in params.models}
     docs = paths.data_docs / "index.html"
     targets |= {"index": paths.out} | ({"data_docs": docs} if docs.is_file() else {})
-    text = page.index(laboratory, chapters, revision, _links(targets, paths.out.parent))
+    text = page.index(laboratory, chapters, _links(targets, paths.out.parent))
     links = _links(targets, paths.pages)
     with replacing(paths.pages) as building:
         building.mkdir()
         for model, chapter in zip(laboratory.models, chapters, strict=True):
-            html = page.model_page(laboratory, chapter, revision, links)
+            html = page.model_page(laboratory, chapter, links)
             _write(building / f"{model.name}.html", html)
-            _write(building / f"{model.name}.md", card.render(laboratory, model, revision))
+            _write(building / f"{model.name}.md", card.render(laboratory, model))
     plots.write(laboratory, paths.plots)
     paths.out.parent.mkdir(parents=True, exist_ok=True)
     _write(paths.out, text)
