@@ -1,17 +1,24 @@
 """Tiny models, data sets and trainings, for the tests of models, training and evaluation."""
 
 import json
+import math
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from genlab import training
+from genlab.contract.fields import Field, spec_to_json
+from genlab.contract.steps import Phase, Step
 from genlab.imaging import arrays
+from genlab.imaging.arrays import to_float
 from genlab.settings import params, plugins
 from genlab.settings.params import ModelSettings, Params, build_section
+from genlab.training.engine import Engine
+from genlab.training.feed import Examples, examples
 
 ROOT = Path(__file__).parents[2]
 TINY = {"latent_dim": 3, "batch_size": 4, "steps": 12, "monitor": None}
@@ -54,10 +61,43 @@ def tiny_settings(kind: str, **changes: Any) -> ModelSettings:
     return build_section(chapter.Settings, tiny_entry(kind, **changes), "tests")
 
 
+def tiny_spec(image_shape: tuple[int, int, int] = (8, 8, 1)) -> dict[str, Field]:
+    """Returns the fields of the data set that `write_dataset` writes."""
+    labels = Field((), "label", ("upper", "lower"))
+    return {"images": Field(image_shape, "image"), "labels": labels}
+
+
 def tiny_model(kind: str, image_shape: tuple[int, int, int] = (8, 8, 1), **changes: Any) -> Any:
     """Returns a model with random weights that depend on nothing but the settings."""
     keras.utils.set_random_seed(7)
-    return plugins.find("models", kind, "tests").build(tiny_settings(kind, **changes), image_shape)
+    chapter = plugins.find("models", kind, "tests")
+    return chapter.build(tiny_settings(kind, **changes), tiny_spec(image_shape))
+
+
+def tiny_examples(
+    images: np.ndarray, seed: int, phase: Phase, resident_bytes: float = math.inf
+) -> Examples:
+    """Returns a training's examples of one phase, images alone; streamed with `resident_bytes` of 0."""
+    spec = {"images": Field(images.shape[1:], "image")}
+    return examples({"images": images}, spec, seed, [phase], resident_bytes)
+
+
+def tiny_engine(model: Any, images: np.ndarray, seed: int, binarise: Any = "none") -> Engine:
+    """Returns the engine of a model on images that lie in memory; it takes any number of steps."""
+    settings = model.settings
+    batches_per_step = getattr(settings, "discriminator_steps", 1)
+    phase = Phase(10**6, settings.batch_size, batches_per_step)
+    made = tiny_examples(images, seed, phase)
+    return Engine(model, model.make_optimizers(), made, seed, binarise)
+
+
+def one_update(
+    model: Any, images: np.ndarray, seed: tuple[int, int] = (1, 2), **fields: Any
+) -> Any:
+    """Makes the first training step of a model on uint8 images, and returns its losses."""
+    step = Step(tf.constant(seed), tf.constant(0, tf.int64))
+    batch = {"images": tf.constant(to_float(images)), **fields}
+    return model.update(batch, step, model.make_optimizers())
 
 
 def random_images(
@@ -160,6 +200,7 @@ def write_trained_model(
         "kind": kind,
         "settings": model.settings.model_dump(mode="json"),
         "image_shape": list(image_shape),
+        "fields": spec_to_json(tiny_spec(image_shape)),
         "train_key": "0" * 32,
         "precision": "float32",
     }

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from genlab.cli.group import FOLDER, load_params, main, model_argument
+from genlab.cli.group import FOLDER, load_params, main, model_argument, path_option
 from genlab.runtime.errors import InputError
 from genlab.runtime.native_output import import_tensorflow
 
@@ -23,7 +23,12 @@ TOPIC = "With a trained model"
     help="Same seed, same images.",
 )
 @click.option(
-    "--source", type=click.Choice(["prior", "fitted"]), default="prior", show_default=True
+    "--source", type=click.Choice(["prior", "fitted"]), help="The model's first one if not given."
+)
+@click.option(
+    "--labels",
+    default="",
+    help="Of a conditional model: classes with commas, which take turns, or balanced.",
 )
 @click.option(
     "--models",
@@ -38,14 +43,51 @@ TOPIC = "With a trained model"
     required=True,
     help="An .npz (array `images`, uint8 NHWC), or a new folder for PNGs.",
 )
-def generate(model: str, num_images: int, seed: int, source: str, models: Path, out: Path) -> None:
+def generate(
+    model: str,
+    num_images: int,
+    seed: int,
+    source: str | None,
+    labels: str,
+    models: Path,
+    out: Path,
+) -> None:
     """Generate images with a trained MODEL: `vae`, or models:/vae@champion."""
     import_tensorflow()
     from genlab import tracking
     from genlab.workflows import generation
 
-    generation.generate(tracking.trained_folder(model, models), num_images, seed, source, out)
+    classes = tuple(filter(None, labels.split(",")))
+    order = generation.Order(num_images, seed, source, classes)
+    generation.generate(tracking.trained_folder(model, models), order, out)
     click.echo(f"{num_images} images: {out}")
+
+
+@main.command()
+@model_argument
+@path_option("--inputs", "A folder of PNG or JPEG files, of the shape that the model is given.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--models",
+    type=FOLDER,
+    default="models",
+    show_default=True,
+    help="Folder of all trained models.",
+)
+@click.option(
+    "--out",
+    type=FOLDER,
+    required=True,
+    help="An .npz (`images` and `inputs`, uint8 NHWC), or a new folder for PNGs.",
+)
+def translate(model: str, inputs: Path, seed: int, models: Path, out: Path) -> None:
+    """Translate pictures with a trained MODEL that is given inputs."""
+    import_tensorflow()
+    from genlab import tracking
+    from genlab.workflows import generation
+
+    generation.translate(tracking.trained_folder(model, models), inputs, seed, out)
+    click.echo(f"the translated pictures: {out}")
 
 
 @main.command()

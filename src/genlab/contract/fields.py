@@ -1,5 +1,6 @@
 """A data set is named fields, one array per field and split: `<split>_<field>.npy` on disk."""
 
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -68,6 +69,25 @@ def read_arrays(folder: Path, split: str, names: Iterable[str]) -> dict[str, np.
         InputError: The folder lacks one of the files.
     """
     return {name: _open(Path(folder) / f"{split}_{name}.npy") for name in names}
+
+
+def read_spec(folder: Path) -> dict[str, Field]:
+    """Returns the fields of a fetched data set.
+
+    Raises:
+        InputError: The folder describes no data set.
+    """
+    path = Path(folder) / "dataset.json"
+    if not path.is_file():
+        raise InputError(
+            f"{path} must describe a fetched data set", "no such file", "Run: dvc repro fetch"
+        )
+    description = json.loads(path.read_text())
+    if "fields" in description:
+        return spec_from_json(description["fields"])
+    spec = {"images": Field(tuple(description["image_shape"]), "image")}
+    names = tuple(description["class_names"])
+    return spec | ({"labels": Field((), "label", names)} if names else {})
 
 
 def _open(path: Path) -> np.ndarray:

@@ -16,9 +16,10 @@ import tensorflow as tf
 from keras import layers
 from pydantic import Field, PositiveInt
 
-from genlab.imaging.arrays import ImageShape
+from genlab.contract.fields import Spec
+from genlab.contract.steps import Batch, Losses, Optimizers, Step
 from genlab.networks import optimization, trunks
-from genlab.networks.trunks import Losses
+from genlab.networks.trunks import Shape
 from genlab.settings.params import AdamSettings
 
 
@@ -38,7 +39,7 @@ class Settings(AdamSettings):
 # Networks
 
 
-def build_encoder(settings: Settings, image_shape: ImageShape) -> keras.Model:
+def build_encoder(settings: Settings, image_shape: Shape) -> keras.Model:
     """Returns the network from images (n, height, width, channels) to latents (n, latent_dim)."""
     if settings.network == "dense":
         trunk = trunks.dense_encoder(image_shape, settings.widths)
@@ -48,7 +49,7 @@ def build_encoder(settings: Settings, image_shape: ImageShape) -> keras.Model:
     return keras.Model(trunk.input, latents, name="encoder")
 
 
-def build_decoder(settings: Settings, image_shape: ImageShape) -> keras.Model:
+def build_decoder(settings: Settings, image_shape: Shape) -> keras.Model:
     """Returns the network from latents (n, latent_dim) to logits (n, height, width, channels)."""
     if settings.network == "dense":
         return trunks.dense_decoder(settings.latent_dim, image_shape, settings.widths[::-1])
@@ -87,13 +88,14 @@ RECONSTRUCTION_LOSSES = {"l2": l2, "l1": l1, "bce": bce}
 
 
 class Autoencoder(keras.Model):
-    """Encoder and decoder. Images are float32 (n, height, width, channels) in [0, 1]."""
+    """Encoder and decoder."""
 
     loss_names = ("loss", "reconstruction_loss", "sparsity")
 
-    def __init__(self, settings: Settings, image_shape: ImageShape):
+    def __init__(self, settings: Settings, image_shape: Shape):
         super().__init__(name="autoencoder")
         self.settings = settings
+        self.latent_dim = settings.latent_dim
         self.encoder = build_encoder(settings, image_shape)
         self.decoder = build_decoder(settings, image_shape)
         self.built = True
@@ -103,28 +105,22 @@ class Autoencoder(keras.Model):
         return self.encoder(images)
 
     def decode(self, latents: tf.Tensor) -> tf.Tensor:
-        """Returns the images in [0, 1] of latents (n, latent_dim)."""
+        """Returns the images of latents (n, latent_dim)."""
         return tf.sigmoid(self.decoder(latents))
 
-    def reconstruct(self, images: tf.Tensor) -> tf.Tensor:
-        """Returns the images rebuilt from their latents, in [0, 1]."""
-        return self.decode(self.encode(images))
-
-    def compute_losses(self, images: tf.Tensor, seed: tf.Tensor) -> Losses:
-        """Returns the terms and their weighted sum, `loss`; nothing is drawn, so the seed is not used."""
+    def compute_losses(self, batch: Batch, seed: tf.Tensor) -> Losses:
+        """Returns the terms and their weighted sum, `loss`; nothing is drawn."""
         del seed
+        images = batch["images"]
         latents = self.encoder(images)
-        reconstruction_loss = RECONSTRUCTION_LOSSES[self.settings.reconstruction_loss](
-            images, self.decoder(latents)
-        )
+        reconstruct = RECONSTRUCTION_LOSSES[self.settings.reconstruction_loss]
+        reconstruction_loss = reconstruct(images, self.decoder(latents))
         penalty = sparsity(latents)
-        loss = (
-            self.settings.reconstruction_weight * reconstruction_loss
-            + self.settings.sparsity_weight * penalty
-        )
+        loss = self.settings.reconstruction_weight * reconstruction_loss
+        loss += self.settings.sparsity_weight * penalty
         return {"loss": loss, "reconstruction_loss": reconstruction_loss, "sparsity": penalty}
 
-    def make_optimizers(self) -> dict[str, keras.optimizers.Optimizer]:
+    def make_optimizers(self) -> Optimizers:
         """Returns Adam, built on all trainable variables."""
         optimizer = optimization.adam(
             self.settings, self.settings.learning_rate, self.settings.steps
@@ -132,17 +128,15 @@ class Autoencoder(keras.Model):
         optimizer.build(self.trainable_variables)
         return {"autoencoder": optimizer}
 
-    def update(
-        self, images: tf.Tensor, seed: tf.Tensor, optimizers: dict[str, keras.optimizers.Optimizer]
-    ) -> Losses:
+    def update(self, batch: Batch, step: Step, optimizers: Optimizers) -> Losses:
         """Makes one training step on a batch and returns its losses."""
         return optimization.descend(
-            lambda: self.compute_losses(images, seed),
+            lambda: self.compute_losses(batch, step.seed),
             self.trainable_variables,
             optimizers["autoencoder"],
         )
 
 
-def build(settings: Settings, image_shape: ImageShape) -> Autoencoder:
-    """Returns the model for images of `image_shape`, built, with random weights."""
-    return Autoencoder(settings, image_shape)
+def build(settings: Settings, spec: Spec) -> Autoencoder:
+    """Returns the model for the images of a data set, built, with random weights."""
+    return Autoencoder(settings, spec["images"].shape)

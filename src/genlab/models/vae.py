@@ -22,14 +22,14 @@ from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 import keras
-import numpy as np
 import tensorflow as tf
 from keras import layers
 from pydantic import Field, PositiveInt, model_validator
 
-from genlab.imaging.arrays import ImageShape
+from genlab.contract.fields import Spec
+from genlab.contract.steps import Batch, Losses, Optimizers, Step
 from genlab.networks import noise, optimization, trunks
-from genlab.networks.trunks import Losses
+from genlab.networks.trunks import Shape
 from genlab.numerics.posterior import ACTIVE_VARIANCE
 from genlab.settings.params import AdamSettings
 
@@ -73,7 +73,7 @@ class Settings(AdamSettings):
 # Networks
 
 
-def build_encoder(settings: Settings, image_shape: ImageShape) -> keras.Model:
+def build_encoder(settings: Settings, image_shape: Shape) -> keras.Model:
     """Returns the network from images to the posterior's mean and log-variance, each (n, latent_dim).
 
     The trunk is shared by both; neither head has an activation.
@@ -89,7 +89,7 @@ def build_encoder(settings: Settings, image_shape: ImageShape) -> keras.Model:
     return keras.Model(trunk.input, [mean, log_variance], name="encoder")
 
 
-def build_decoder(settings: Settings, image_shape: ImageShape) -> keras.Model:
+def build_decoder(settings: Settings, image_shape: Shape) -> keras.Model:
     """Returns the network from latents (n, latent_dim) to the likelihood's logits (n, height, width, channels)."""
     if settings.network == "dense":
         return trunks.dense_decoder(
@@ -174,13 +174,18 @@ def free_kl(kls: tf.Tensor, free_bits: float) -> tf.Tensor:
 
 
 class VAE(keras.Model):
-    """Encoder, decoder and prior. Images are float32 (n, height, width, channels) in [0, 1]."""
+    """Encoder, decoder and prior."""
 
     loss_names = ("loss", "reconstruction_loss", "kl", "negative_elbo")
+    given = ()
+    prior = "normal"
+    likelihood_mean = "probabilities"
 
-    def __init__(self, settings: Settings, image_shape: ImageShape):
+    def __init__(self, settings: Settings, image_shape: Shape):
         super().__init__(name="vae")
         self.settings = settings
+        self.latent_dim = settings.latent_dim
+        self.noise_shape = (settings.latent_dim,)
         self.encoder = build_encoder(settings, image_shape)
         self.decoder = build_decoder(settings, image_shape)
         self.built = True
@@ -202,19 +207,10 @@ class VAE(keras.Model):
         """Returns the likelihood's means, images in [0, 1], of latents (n, latent_dim)."""
         return tf.sigmoid(self.decoder(latents))
 
-    def reconstruct(self, images: tf.Tensor) -> tf.Tensor:
-        """Returns the images rebuilt from their posterior means, in [0, 1]."""
-        return self.decode(self.encode(images))
-
-    def draw_latents(self, num_images: int, seed: int) -> np.ndarray:
-        """Returns draws from the prior, float32 (num_images, latent_dim); the first ones whatever the number."""
-        return np.random.default_rng(seed).standard_normal(
-            (num_images, self.settings.latent_dim), np.float32
-        )
-
-    def sample(self, num_images: int, seed: int) -> tf.Tensor:
-        """Returns images in [0, 1] of draws from the prior."""
-        return self.decode(self.draw_latents(num_images, seed))
+    def generate(self, noise: tf.Tensor, given: Batch) -> tf.Tensor:
+        """Returns the images of draws from the prior (n, latent_dim)."""
+        del given
+        return self.decode(noise)
 
     def elbo_terms(self, images: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns -log p(images | latents), (n,) nats, at one posterior draw, and the KL, (n, latent_dim) nats."""
@@ -230,9 +226,7 @@ class VAE(keras.Model):
             bernoulli_loss(tf.repeat(images, num_draws, axis=0), logits), (-1, num_draws)
         )
 
-    def log_importance_weights(
-        self, images: tf.Tensor, num_samples: int, seed: tf.Tensor
-    ) -> tf.Tensor:
+    def log_likelihoods(self, images: tf.Tensor, num_samples: int, seed: tf.Tensor) -> tf.Tensor:
         """Returns log p(images, latents) - log q(latents | images) at draws from q: (n, num_samples) nats.
 
         The mean of their exponentials is an unbiased estimate of p(images) (Burda et al. 2016, section 2). Densities
@@ -241,9 +235,9 @@ class VAE(keras.Model):
         draws = draw(*self.posterior(images), num_samples, seed)
         return draws.log_ratios - self.reconstruction_losses(images, draws.latents)
 
-    def compute_losses(self, images: tf.Tensor, seed: tf.Tensor) -> Losses:
+    def compute_losses(self, batch: Batch, seed: tf.Tensor) -> Losses:
         """Returns the weighted `loss`, its terms and the unweighted negative ELBO: nats per image, batch means."""
-        return self._compute_losses(images, seed, self.settings.kl_weight)
+        return self._compute_losses(batch["images"], seed, self.settings.kl_weight)
 
     def _compute_losses(
         self, images: tf.Tensor, seed: tf.Tensor, kl_weight: tf.Tensor | float
@@ -286,9 +280,9 @@ class VAE(keras.Model):
         }
         return {"loss": importance_weighted_loss(draws.log_ratios - losses)} | terms
 
-    def latent_diagnostics(self, images: tf.Tensor) -> Losses:
+    def diagnostics(self, batch: Batch) -> Losses:
         """Returns the KL of each dimension, nats per image, and the number of active units (Burda et al. 2016)."""
-        mean, log_variance = self.posterior(images)
+        mean, log_variance = self.posterior(batch["images"])
         kls = tf.reduce_mean(kl_per_dimension(mean, log_variance), axis=0)
         digits = len(str(self.settings.latent_dim - 1))
         named = {
@@ -307,7 +301,7 @@ class VAE(keras.Model):
                 f"kl must be at least {LOWEST_KL} nats per image. Received: {losses['kl']}."
             )
 
-    def make_optimizers(self) -> dict[str, keras.optimizers.Optimizer]:
+    def make_optimizers(self) -> Optimizers:
         """Returns Adam, built on all trainable variables."""
         optimizer = optimization.adam(
             self.settings, self.settings.learning_rate, self.settings.steps
@@ -315,28 +309,23 @@ class VAE(keras.Model):
         optimizer.build(self.trainable_variables)
         return {"vae": optimizer}
 
-    def update(
-        self, images: tf.Tensor, seed: tf.Tensor, optimizers: dict[str, keras.optimizers.Optimizer]
-    ) -> Losses:
-        """Makes one training step on a batch and returns its losses; `loss` has the KL's weight of this step."""
-        optimizer = optimizers["vae"]
-        kl_weight = self.kl_weight(optimizer.iterations)
+    def update(self, batch: Batch, step: Step, optimizers: Optimizers) -> Losses:
+        """Makes one training step on a batch; `loss` has the KL's weight of this step."""
+        kl_weight = self.kl_weight(step.number)
         return optimization.descend(
-            lambda: self._compute_losses(images, seed, kl_weight),
+            lambda: self._compute_losses(batch["images"], step.seed, kl_weight),
             self.trainable_variables,
-            optimizer,
+            optimizers["vae"],
         )
 
-    def kl_weight(self, step: tf.Tensor) -> tf.Tensor | float:
-        """Returns the KL's weight in a step, counted from 0: it rises linearly (Bowman et al. 2016, section 3.1)."""
+    def kl_weight(self, number: tf.Tensor) -> tf.Tensor | float:
+        """Returns the KL's weight in a step; it rises linearly (Bowman et al. 2016, section 3.1)."""
         weight, warmup_steps = self.settings.kl_weight, self.settings.kl_warmup_steps
-        return (
-            weight * tf.minimum(tf.cast(step, tf.float32) / warmup_steps, 1.0)
-            if warmup_steps
-            else weight
-        )
+        if not warmup_steps:
+            return weight
+        return weight * tf.minimum(tf.cast(number, tf.float32) / warmup_steps, 1.0)
 
 
-def build(settings: Settings, image_shape: ImageShape) -> VAE:
-    """Returns the model for images of `image_shape`, built, with random weights."""
-    return VAE(settings, image_shape)
+def build(settings: Settings, spec: Spec) -> VAE:
+    """Returns the model for the images of a data set, built, with random weights."""
+    return VAE(settings, spec["images"].shape)

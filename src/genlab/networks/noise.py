@@ -23,6 +23,13 @@ def uniform(
     )
 
 
+def draw(num: Any, shape: Sequence[int], seed: tf.Tensor, prior: str) -> tf.Tensor:
+    """Returns draws from a prior, float32 (num, *shape): `normal`, or `uniform` on [-1, 1)."""
+    if prior == "uniform":
+        return uniform(num, shape, seed, -1.0, 1.0)
+    return normal(num, shape, seed)
+
+
 def other_seed(seed: tf.Tensor, number: int) -> tf.Tensor:
     """Returns a seed, int32 (2,), whose draws have nothing to do with those of `seed` or of another number."""
     return tf.random.experimental.stateless_fold_in(seed, number)

@@ -7,8 +7,8 @@ import keras
 import tensorflow as tf
 from keras.optimizers import schedules
 
+from genlab.contract.steps import Losses
 from genlab.networks import devices
-from genlab.networks.trunks import Losses
 from genlab.settings.params import AdamSettings
 
 FUSED_SIZE = 2**16
@@ -27,11 +27,14 @@ def descend(
     """
     with tf.GradientTape() as tape:
         losses = compute_losses()
-        objective = optimizer.scale_loss(
-            losses["loss"] / tf.distribute.get_strategy().num_replicas_in_sync
-        )
+        objective = share_of_loss(losses["loss"], optimizer)
     optimizer.apply(tape.gradient(objective, variables), variables)
     return losses
+
+
+def share_of_loss(loss: tf.Tensor, optimizer: keras.optimizers.Optimizer) -> tf.Tensor:
+    """Returns this device's share of the mean loss over the whole batch, scaled in float16."""
+    return optimizer.scale_loss(loss / tf.distribute.get_strategy().num_replicas_in_sync)
 
 
 class Adam(keras.optimizers.Adam):

@@ -11,17 +11,16 @@ import keras
 import tensorflow as tf
 from keras import layers
 
-from genlab.imaging.arrays import ImageShape
 from genlab.networks.convolution import Conv2D, Conv2DTranspose
 from genlab.networks.normalisation import BatchNormalization
 
-Losses = dict[str, Any]
+Shape = tuple[int, ...]
 LEAK = 0.2
 """Slope of the leaky ReLU below 0 (Radford et al. 2016)."""
 
 
 def dense_encoder(
-    image_shape: ImageShape, widths: Sequence[int], activation: str = "relu"
+    image_shape: Shape, widths: Sequence[int], activation: str = "relu"
 ) -> keras.Model:
     """Returns fully connected layers from images (n, height, width, channels) to (n, widths[-1])."""
     images = keras.Input(image_shape, name="images")
@@ -32,7 +31,7 @@ def dense_encoder(
 
 
 def dense_decoder(
-    latent_dim: int, image_shape: ImageShape, widths: Sequence[int], activation: str = "relu"
+    latent_dim: int, image_shape: Shape, widths: Sequence[int], activation: str = "relu"
 ) -> keras.Model:
     """Returns fully connected layers from latents (n, latent_dim) to logits of images (n, height, width, channels)."""
     latents = keras.Input((latent_dim,), name="latents")
@@ -43,9 +42,7 @@ def dense_decoder(
     return keras.Model(latents, as_float32(layers.Reshape(image_shape)(logits)), name="decoder")
 
 
-def convolutional_encoder(
-    image_shape: ImageShape, filters: Sequence[int], width: int
-) -> keras.Model:
+def convolutional_encoder(image_shape: Shape, filters: Sequence[int], width: int) -> keras.Model:
     """Returns convolutions that halve the image once per entry of `filters`, then one dense layer: (n, width)."""
     images = keras.Input(image_shape, name="images")
     hidden = images
@@ -56,7 +53,7 @@ def convolutional_encoder(
 
 
 def convolutional_decoder(
-    latent_dim: int, image_shape: ImageShape, filters: Sequence[int], batch_norm: bool = False
+    latent_dim: int, image_shape: Shape, filters: Sequence[int], batch_norm: bool = False
 ) -> keras.Model:
     """Returns a dense layer and transposed convolutions from latents (n, latent_dim) to logits of images.
 

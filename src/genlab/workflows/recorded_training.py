@@ -122,7 +122,7 @@ def _is_open(job: Job) -> bool:
 def _train(job: Job) -> None:
     """Trains, and records all of it; what a kill left undone is done when it is called again."""
     progress.note(
-        f"{job.name}: training, {job.settings.steps} steps of {job.settings.images_per_step} images"
+        f"{job.name}: training, {job.steps} steps of {job.phases[0].images_per_step} images"
     )
     model, loop = job.settings.model_dump(mode="json"), job.training.model_dump(mode="json")
     with tracking.training_run(
