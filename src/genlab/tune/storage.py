@@ -98,8 +98,9 @@ def storage_errors() -> Iterator[None]:
 
 def locked(storage: BaseStorage, name: str) -> AbstractContextManager[None]:
     """Keeps other machines away from a study during the block, where the database can."""
-    is_shared = isinstance(storage, RDBStorage)
-    return _lock_of(storage.engine, f"study {name}") if is_shared else nullcontext()
+    if isinstance(storage, RDBStorage):
+        return _lock_of(storage.engine, f"study {name}")
+    return nullcontext()
 
 
 def _journal(path: Path) -> BaseStorage:

@@ -52,7 +52,7 @@ def _in_state(trials: Sequence[FrozenTrial], state: TrialState) -> list[int]:
 
 
 class Study:
-    """One search. Several threads may call its methods.
+    """One search. Several threads may call its methods. `lost` are trials that a kill cut off.
 
     Optuna has no public way to continue a running trial or to send a heartbeat outside of
     `Study.optimize`. Both are done here by a trial's id, which the storage's public methods give.
@@ -67,9 +67,9 @@ class Study:
         self._search = search
         self._seed = seed
         self._lock = threading.RLock()
-        self._lost: list[int] = []
         self._running: set[int] = set()
         self._vouched: set[int] = set()
+        self.lost = [] if self.is_shared else _in_state(self.trials, TrialState.RUNNING)
 
     @property
     def is_shared(self) -> bool:
@@ -83,10 +83,7 @@ class Study:
             return self.optuna.get_trials(deepcopy=False)
 
     def ranking(self) -> list[FrozenTrial]:
-        """Returns the complete trials, best first by the first objective.
-
-        With several objectives only the trials on the Pareto front.
-        """
+        """Returns the complete trials, or the Pareto front, best first by the first objective."""
         directions = self.optuna.directions
         sign = 1 if directions[0] == optuna.study.StudyDirection.MINIMIZE else -1
         with self._lock:
@@ -95,7 +92,7 @@ class Study:
         return sorted(complete, key=lambda trial: (sign * trial.values[0], trial.number))
 
     def is_over(self, num_trials: int) -> bool:
-        """Whether no trial runs anywhere, and `num_trials` are over or a grid has no more points."""
+        """Whether no trial runs anywhere, and `num_trials` are over or a grid is at its end."""
         trials = self.trials
         if _in_state(trials, TrialState.RUNNING):
             return False
@@ -105,27 +102,15 @@ class Study:
         is_grid = self._search.sampler == sampling.GRID
         return is_grid and not _in_state(trials, TrialState.WAITING)
 
-    def find_lost(self) -> int:
-        """Finds the trials that a killed tuner left, which `ask` returns first; counts them."""
-        if not self.is_shared:
-            self._lost = _in_state(self.trials, TrialState.RUNNING)
-        return len(self._lost)
-
-    def fill_queue(self) -> None:
-        """Queues the present settings, then the points of a grid, where they are new."""
-        points = self.space.grid() if self._search.sampler == sampling.GRID else []
-        for point in (self.space.present, *points):
-            self.optuna.enqueue_trial(point, skip_if_exists=True)
-
     def ask(self, num_trials: int) -> Trial | None:
-        """Returns the next trial.
+        """Returns the next trial, lost ones first; None if there are no more to run.
 
-        None if `num_trials` are over or running, or if a grid has no more points.
+        That is if `num_trials` are over or running, or if a grid has no more points.
         """
         with self.alone():
             self._requeue_silent()
-            if self._lost:
-                number = self._lost.pop(0)
+            if self.lost:
+                number = self.lost.pop(0)
                 self.optuna.sampler = self._sampler(number)
                 return self._suggest(Trial(self.optuna, self._trial_id(number)), number)
             trials = self.trials
@@ -144,9 +129,8 @@ class Study:
     def _sampler(self, number: int, name: str = "") -> optuna.samplers.BaseSampler:
         """Returns the sampler for the trial that `number` trials precede.
 
-        On a shared study its seed differs from host to host, except in a quasi-random sequence,
-        where the storage keeps their place. With the name of a parameter the sampler is for that
-        one alone: a lost trial may have some of its parameters already.
+        Each parameter has its own, since a lost trial may have some of them already. Machines that
+        share a study draw differently, except in a quasi-random sequence, whose place is stored.
         """
         differs = self.is_shared and self._search.sampler != sampling.QMC
         seed = seeds.derive(self._seed, os.urandom(4).hex()) if differs else self._seed
@@ -178,9 +162,8 @@ class Study:
     def report(self, trial: Trial, step: int, value: float) -> bool:
         """Takes a value during training; returns whether the trial goes on.
 
-        A trial that continues after a kill reports the same steps again: the first answer holds,
-        and the pruner is not asked again. A trial that another machine has taken over ends.
-        Trials with several objectives are not pruned, and their values are not kept.
+        After a kill a trial reports the same steps again, and gets the same answers. A trial that
+        another machine has taken over ends. With several objectives nothing is kept or pruned.
         """
         if len(self.optuna.directions) > 1:
             return True
@@ -203,11 +186,7 @@ class Study:
         values: Sequence[float] | None,
         facts: Mapping[str, Any],
     ) -> None:
-        """Ends a trial and stores facts with it.
-
-        A complete trial has one value per objective. A trial that another machine has taken over,
-        because this one was silent for too long, is left to it.
-        """
+        """Ends a trial, unless another machine has taken it over since; stores facts with it."""
         with self._lock, suppress(UpdateFinishedTrialError):
             self._running.discard(self._trial_id(trial.number))
             for name, fact in facts.items():
@@ -222,7 +201,7 @@ class Study:
     def _requeue_silent(self) -> None:
         """Queues the trials of silent workers again.
 
-        A worker that was killed before its first heartbeat gets that heartbeat from here.
+        A worker that was killed before its first heartbeat gets that heartbeat here.
         """
         if not isinstance(self._storage, RDBStorage):
             return
@@ -267,19 +246,15 @@ def load(
 ) -> Study:
     """Returns the study called `name`; creates it if there is none.
 
-    Args:
-        storage: Where studies are kept.
-        name: The study's name.
-        space: What is searched.
-        directions: One per objective.
-        search: How to search.
-        identity: Everything that values depend on except the settings tried.
+    Its queue begins with the present settings, then the points of a grid.
 
     Raises:
-        InputError: The study of this name has another identity.
+        InputError: The study has another `identity`: that is everything that its values depend on,
+            except the settings tried.
     """
     steps = identity["steps"]
     make_pruner = sampling.PRUNERS[search.pruner]
+    points = space.grid() if search.sampler == sampling.GRID else []
     with locked(storage, name):
         study = optuna.create_study(
             storage=storage,
@@ -289,10 +264,9 @@ def load(
             load_if_exists=True,
         )
         _check_identity(study, identity)
-        seed = seeds.derive(identity["seed"], "tune", name)
-        loaded = Study(study, storage, space, search, seed)
-        loaded.fill_queue()
-    return loaded
+        for point in (space.present, *points):
+            study.enqueue_trial(point, skip_if_exists=True)
+    return Study(study, storage, space, search, seeds.derive(identity["seed"], "tune", name))
 
 
 def _check_identity(study: optuna.Study, identity: dict[str, Any]) -> None:
