@@ -91,6 +91,12 @@ def values(search: Mapping[str, Any] | None = None, **changes: Any) -> dict[str,
     return base | ours | changes
 
 
+def with_tune(model: str = "vae", **changes: Any) -> dict[str, Any]:
+    """Returns the section `tune` with other values for one model."""
+    section = values()["tune"]
+    return section | {model: section.get(model, section["vae"]) | changes}
+
+
 def environment(root: Path, **more: str) -> dict[str, str]:
     """Returns the environment of a process at `root`."""
     kept = {
