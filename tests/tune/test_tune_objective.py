@@ -120,5 +120,5 @@ def test_reconstruction_alone_may_not_choose_weights(wanted: Any, is_refused: bo
 def test_value_must_be_there_and_finite(value: float | None) -> None:
     name = "validation/prior/frechet_distance"
     scores = SCORES | {name: value} if value is not None else {}
-    with pytest.raises(Unmeasured, match="frechet_distance .* on the validation images"):
+    with pytest.raises(Unmeasured, match=r"frechet_distance .* on the validation images"):
         read({"mse": 1, "frechet_distance": 1})[0].of({"validation/reconstruction/mse": 1} | scores)
