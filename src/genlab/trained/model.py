@@ -180,14 +180,12 @@ class TrainedModel:
         """Returns the images along a path between two images, or two latents, both included.
 
         Args:
-            first: An image (height, width, channels) if the model has an encoder, or a latent
-                (latent_dim,).
+            first: An image (height, width, channels), or a latent (latent_dim,).
             last: The other end, of the same form.
             num_steps: Number of images, at least 2.
 
         Raises:
-            InputError: The ends have another shape, the model has no encoder, or there are too few
-                steps.
+            InputError: An end has another shape, or it is an image and there is no encoder.
         """
         if num_steps < 2:
             raise InputError("num_steps must be at least 2", str(num_steps), "See num_steps")
