@@ -64,7 +64,7 @@ def shuffled(positions: tf.Tensor, num_examples: int, seed: int) -> tf.Tensor:
     )
 
 
-class Order:
+class Shuffle:
     """The order of the examples: one for all aligned fields, one for each other field."""
 
     def __init__(self, arrays: Mapping[str, np.ndarray], spec: Spec, seed: int):
@@ -84,7 +84,7 @@ class Resident:
 
     steps_per_block: int | None = None
 
-    def __init__(self, arrays: Mapping[str, np.ndarray], order: Order):
+    def __init__(self, arrays: Mapping[str, np.ndarray], order: Shuffle):
         self._order = order
         self._block = {name: tf.constant(np.asarray(array)) for name, array in arrays.items()}
 
@@ -108,7 +108,7 @@ class Streamed:
     def __init__(
         self,
         arrays: Mapping[str, np.ndarray],
-        order: Order,
+        order: Shuffle,
         images_per_step: int,
         first_position: int = 0,
     ):
@@ -190,7 +190,7 @@ def examples(
         phases: The phases of the training.
         resident_bytes: Largest total size of the arrays on the device.
     """
-    order = Order(arrays, spec, seed)
+    order = Shuffle(arrays, spec, seed)
     source = Examples(spec, tuple(phases), ())
     if sum(array.nbytes for array in arrays.values()) <= resident_bytes:
         return replace(source, feeds=(Resident(arrays, order),) * len(phases))
