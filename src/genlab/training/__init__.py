@@ -1,4 +1,4 @@
-"""Fits any model: `fit` goes from images and settings to a folder that holds the trained model."""
+"""Fits any model: `fit` turns images and settings into the folder of a trained model."""
 
 from genlab.training.fit import Summary, fit
 from genlab.training.job import RECORDED, Job, prepare
