@@ -1,4 +1,4 @@
-"""Black-and-white images: what is drawn, that it depends on the place and the step alone, and who sees it."""
+"""Black-and-white images: what is drawn, by place and step alone, and who sees it."""
 
 import json
 from collections.abc import Iterator
@@ -12,7 +12,6 @@ import pytest
 import tensorflow as tf
 from fixtures_models import (
     Recorder,
-    contents,
     random_images,
     tiny_entry,
     tiny_params,
@@ -185,21 +184,6 @@ def test_option_is_part_of_the_key_and_of_the_model(
     generation.reconstruct(folders["dynamic"], data, "test", tmp_path / "a.npz")
     with np.load(tmp_path / "a.npz") as arrays:
         np.testing.assert_array_equal(arrays["images"], binarisation.fixed(pictures))
-
-
-def test_interrupted_training_goes_on_to_the_same_bytes(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found = []
-    for place, interrupted in (("whole", False), ("parts", True)):
-        monkeypatch.setenv("DVC_ROOT", str(tmp_path / place))
-        job = job_of(data, "dynamic", training_changes={"checkpoint_every_steps": 4})
-        if interrupted:
-            with pytest.raises(KeyboardInterrupt):
-                training.fit(job, Recorder(stop_at=12))
-        assert training.fit(job, Recorder()).first_step == (8 if interrupted else 0)
-        found.append(contents(job.folder / "result"))
-    assert found[0] == found[1]
 
 
 def test_validation_is_of_the_fixed_draws(data: Path) -> None:
