@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
+from genlab.contract.capabilities import HasPosterior
 from genlab.evaluation.scores import Scores
 from genlab.evaluation.task import Task
 from genlab.imaging.arrays import to_float
@@ -47,10 +48,10 @@ def evidence_bound(model: TrainedModel, images: np.ndarray, seed: int) -> Eviden
     Raises:
         Unavailable: The model has no posterior.
     """
-    if not hasattr(model.model, "elbo_terms"):
+    if not isinstance(model.model, HasPosterior):
         raise Unavailable(f"{model.settings['kind']} has no posterior")
     floats = to_float(model.as_seen(np.asarray(images)))
-    compiled = model.compiled("elbo_terms")
+    compiled = tf.function(model.model.elbo_terms, autograph=False)
     losses, kls = in_batches(
         lambda batch, start: compiled(tf.constant(batch), tf.constant([seed, start])),
         floats,

@@ -11,13 +11,14 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
+from genlab.contract.capabilities import HasEncoderNetwork
+from genlab.contract.steps import Losses
 from genlab.evaluation.representations import check_classes
 from genlab.evaluation.scores import Scores
 from genlab.evaluation.task import Task
 from genlab.imaging.arrays import Split, to_float
 from genlab.measurement.evidence import FewLabels, Unavailable
 from genlab.networks import devices, optimization
-from genlab.networks.trunks import Losses
 from genlab.settings import seeds
 from genlab.settings.params import FewLabelsSettings as Settings
 from genlab.trained.model import TrainedModel
@@ -54,7 +55,7 @@ def few_labels(
     Raises:
         Unavailable: The model has no encoder, or the images have no classes.
     """
-    if not hasattr(model.model, "encoder"):
+    if not isinstance(model.model, HasEncoderNetwork):
         raise Unavailable(f"{model.settings['kind']} has no encoder")
     check_classes(train, test)
     rows = choose(train.labels, settings.labels_per_class, seeds.derive(seed, "labelled"))

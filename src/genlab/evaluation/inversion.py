@@ -4,6 +4,7 @@ Zhu et al., "Generative Visual Manipulation on the Natural Image Manifold", ECCV
 at the draw from the prior whose image is nearest: from one common start it often ends in a poor minimum.
 """
 
+import functools
 from typing import Any
 
 import keras
@@ -11,25 +12,28 @@ import numpy as np
 import tensorflow as tf
 
 from genlab.settings.params import Inversion
+from genlab.trained.generators import PRIOR
+from genlab.trained.model import TrainedModel
 
 BATCH_SIZE = 256
 
 
-def invert(model: Any, images: np.ndarray, settings: Inversion, seed: int) -> np.ndarray:
+def invert(model: TrainedModel, images: np.ndarray, settings: Inversion, seed: int) -> np.ndarray:
     """Returns the nearest images that the search found, float32 NHWC in [0, 1].
 
     Args:
-        model: Offers `draw_latents(num_images, seed)` and `decode(latents)`, differentiable.
+        model: Generates from latent vectors, given nothing.
         images: float32 (n, height, width, channels) in [0, 1].
         settings: Number of starts; steps and learning rate of Adam on the squared error of each image.
         seed: Of the starts.
     """
-    candidates = model.draw_latents(settings.num_starts, seed)
-    decoded = np.concatenate([np.asarray(model.decode(batch)) for batch in _batches(candidates)])
+    decode = functools.partial(model.model.generate, given={})  # type: ignore[attr-defined]
+    candidates = model.draw_latents(settings.num_starts, seed, PRIOR)
+    decoded = np.concatenate([np.asarray(decode(batch)) for batch in _batches(candidates)])
     starts = candidates[nearest(images, decoded)]
     pairs = zip(_batches(images), _batches(starts), strict=True)
     return np.concatenate(
-        [_descend(model, targets, latents, settings) for targets, latents in pairs]
+        [_descend(decode, targets, latents, settings) for targets, latents in pairs]
     )
 
 
@@ -44,7 +48,7 @@ def _batches(values: np.ndarray) -> list[np.ndarray]:
 
 
 def _descend(
-    model: Any, targets: np.ndarray, starts: np.ndarray, settings: Inversion
+    decode: Any, targets: np.ndarray, starts: np.ndarray, settings: Inversion
 ) -> np.ndarray:
     latents = keras.Variable(starts, dtype="float32")
     optimizer = keras.optimizers.Adam(
@@ -55,9 +59,9 @@ def _descend(
     @tf.function(autograph=False)
     def descend() -> None:
         with tf.GradientTape() as tape:
-            error = tf.reduce_sum(tf.square(model.decode(latents.value) - tf.constant(targets)))
+            error = tf.reduce_sum(tf.square(decode(latents.value) - tf.constant(targets)))
         optimizer.apply([tape.gradient(error, latents.value)], [latents])
 
     for _ in range(settings.steps):
         descend()
-    return np.asarray(model.decode(latents.value))
+    return np.asarray(decode(latents.value))

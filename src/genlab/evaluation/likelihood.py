@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 from scipy.special import logsumexp
 
+from genlab.contract.capabilities import HasLikelihood
 from genlab.evaluation.evidence_bound import likelihood_of
 from genlab.evaluation.scores import Scores
 from genlab.evaluation.task import Task
@@ -60,11 +61,11 @@ def importance_weights(
     Raises:
         Unavailable: The model has no posterior.
     """
-    if not hasattr(model.model, "log_importance_weights"):
+    if not isinstance(model.model, HasLikelihood):
         raise Unavailable(f"{model.settings['kind']} has no posterior")
     floats = to_float(model.as_seen(np.asarray(images[: settings.num_images])))
     return ImportanceWeights(
-        estimate(model.model.log_importance_weights, floats, settings.num_samples, seed)
+        estimate(model.model.log_likelihoods, floats, settings.num_samples, seed)
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from genlab.contract.capabilities import HasPosterior
 from genlab.evaluation.evidence_bound import evidence_bound
 from genlab.evaluation.scores import Scores
 from genlab.evaluation.task import Task
@@ -70,7 +71,7 @@ def strangeness(model: TrainedModel, images: np.ndarray, seed: int) -> np.ndarra
     Raises:
         Unavailable: The model has no encoder.
     """
-    if hasattr(model.model, "elbo_terms"):
+    if isinstance(model.model, HasPosterior):
         bound = evidence_bound(model, images, seed)
         return bound.reconstruction_losses + bound.kls.sum(axis=1)
     if not model.can("reconstruct"):
@@ -83,7 +84,7 @@ def method(model: TrainedModel) -> str:
     """Returns what `strangeness` is for this model, in words."""
     return (
         "negative ELBO, 1 draw"
-        if hasattr(model.model, "elbo_terms")
+        if isinstance(model.model, HasPosterior)
         else "squared reconstruction error"
     )
 

@@ -38,7 +38,7 @@ def score(task: Task, scores: Scores) -> None:
             f"{task.kind} has no encoder; see reconstruction_subset",
         )
         rebuilt = invert(
-            task.model.model, subset, task.settings.inversion, seeds.derive(task.seed, "inversion")
+            task.model, subset, task.settings.inversion, seeds.derive(task.seed, "inversion")
         )
         method = f"latent optimised, {task.settings.inversion.steps} steps (inversion)"
     scores.add(
@@ -56,7 +56,7 @@ def _score_pca(task: Task, scores: Scores) -> None:
     train = to_float(task.model.as_seen(np.asarray(task.train.images))).reshape(
         len(task.train.images), -1
     )
-    components = task.model.latent_dim
+    components = task.model.latent_dim or 0
     if components >= min(train.shape):
         scores.skip(
             "pca", Reconstructions, f"{components} components are no fewer than {min(train.shape)}"

@@ -25,7 +25,7 @@ def score(task: Task, scores: Scores) -> None:
         (
             "latent_pca",
             lambda: pca(task.model, train, task.real, seed),
-            f"PCA, {task.model.latent_dim} components",
+            f"PCA, {(task.model.latent_dim or 0)} components",
         ),
         ("pixels", lambda: pixels(task.model, train, task.real), "pixels"),
     ):

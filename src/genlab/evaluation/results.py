@@ -42,7 +42,7 @@ def write_scores(folder: Path, result: Scores, trained: TrainedModel) -> None:
         "kind": trained.settings["kind"],
         "train_key": trained.settings["train_key"],
         "num_parameters": sum(
-            int(np.prod(weight.shape)) for weight in trained.model.trainable_weights
+            int(np.prod(weight.shape)) for weight in trained.model.trainable_variables
         ),
         "protocol": protocol_hash(result),
         "metrics": result.metrics,

@@ -47,7 +47,7 @@ def draw(task: Task, scores: Scores) -> None:
         "deviations": around.deviation[chosen],
         "middle": np.array(around.origin),
         "positions": ((starts - around.middle) / used)[:, chosen],
-        "latent_dim": np.array(task.model.latent_dim),
+        "latent_dim": np.array(task.model.latent_dim or 0),
     }
 
 
@@ -75,7 +75,7 @@ def _strengths(
         return scores.arrays["latents"]["latents"].var(
             axis=0, dtype=np.float64
         ), "variance of the test latents"
-    images = _walk(task, around.middle, around, np.arange(task.model.latent_dim), offsets)
+    images = _walk(task, around.middle, around, np.arange(task.model.latent_dim or 0), offsets)
     return images.astype(np.float64).var(axis=1).mean(
         axis=(1, 2, 3)
     ) / 255**2, "variance per pixel that it makes"

@@ -43,7 +43,7 @@ def prior_of(task: Task) -> str:
 
 def range_of(task: Task, latents: np.ndarray | None) -> Range:
     """Returns the range of the prior; without one, that of the latents (n, latent_dim) of test images."""
-    size, prior = task.model.latent_dim, prior_of(task)
+    size, prior = (task.model.latent_dim or 0), prior_of(task)
     if prior == "uniform":  # on [-1, 1]
         return Range(
             np.zeros(size, np.float32),

@@ -1,36 +1,39 @@
-"""Generative adversarial network: a generator learns from a discriminator that tells its images from real ones.
+"""Generative adversarial network: a generator learns to fool a discriminator.
 
-Goodfellow et al., "Generative Adversarial Nets", NeurIPS 2014; convolutions: Radford et al. (DCGAN), ICLR 2016.
+Goodfellow et al., "Generative Adversarial Nets", NeurIPS 2014; convolutions: Radford et al.
+(DCGAN), ICLR 2016.
 
     discriminator_loss = fake_or_real(discriminator(images), discriminator(generator(latents)))
                        + gradient_penalty_weight * gradient_penalty      (wasserstein_gp)
                        + r1_weight / 2 * |gradient of discriminator(images)|^2
     generator_loss     = fool(discriminator(generator(latents)))
 
-The losses, all on logits: `LOSSES`. Samples come from an exponential moving average of the generator. `augmentations`
-change all images at random before the discriminator, penalties included (as Karras et al. 2020 do, StyleGAN2-ADA).
-Departures from DCGAN: fully connected layers at the narrow end; sigmoid outputs, which the discriminator rescales to
-[-1, 1]; batch normalisation in the discriminator is a setting; the penalties. Spectral normalisation is Keras's layer,
-whose gradient does not pass through the norm (Miyato et al. 2018 let it).
+The losses act on logits and are in `networks/adversarial.py`. Samples come from an exponential
+moving average of the generator. `augmentations` change all images at random before the
+discriminator, penalties included (as in StyleGAN2-ADA, Karras et al. 2020).
+
+Departures from DCGAN: fully connected layers at the narrow end; sigmoid outputs, which the
+discriminator rescales to [-1, 1]; batch normalisation in the discriminator is a setting; the
+penalties. Spectral normalisation is Keras's layer: its gradient does not pass through the norm
+(in Miyato et al. 2018 it does).
 """
 
-from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import keras
-import numpy as np
 import tensorflow as tf
 from keras import layers
 from pydantic import Field, PositiveInt, model_validator
 
-from genlab.imaging.arrays import ImageShape
-from genlab.networks import augmentation, noise, optimization, trunks
+from genlab.contract.fields import Spec
+from genlab.contract.steps import Batch, Losses, Optimizers, Phase, Step
+from genlab.networks import adversarial, augmentation, noise, optimization, trunks
 from genlab.networks.convolution import Conv2D
-from genlab.networks.trunks import Losses
+from genlab.networks.trunks import Shape
 from genlab.settings.params import AdamSettings
 
 FASTEST_PRECISION = {("cpu_bfloat16", "convolutional"): "mixed_bfloat16"}
-"""What `precision: auto` is, by arithmetic and network; else float32. Measured: docs/decisions/0006."""
+"""What `precision: auto` means, by arithmetic and network; else float32: docs/decisions/0006."""
 
 
 class Settings(AdamSettings):
@@ -54,11 +57,6 @@ class Settings(AdamSettings):
     generator_learning_rate: float = Field(gt=0)
     discriminator_learning_rate: float = Field(gt=0)
 
-    @property
-    def images_per_step(self) -> int:
-        """Every discriminator step sees real images of its own."""
-        return self.batch_size * self.discriminator_steps
-
     @model_validator(mode="after")
     def _smoothing_needs_labels(self) -> "Settings":
         if self.label_smoothing and self.loss in ("wasserstein_gp", "hinge"):
@@ -71,8 +69,8 @@ class Settings(AdamSettings):
 # Networks
 
 
-def build_generator(settings: Settings, image_shape: ImageShape) -> keras.Model:
-    """Returns the network from latents (n, latent_dim) to logits of images (n, height, width, channels)."""
+def build_generator(settings: Settings, image_shape: Shape) -> keras.Model:
+    """Returns the network from latents (n, latent_dim) to logits (n, height, width, channels)."""
     if settings.network == "dense":
         return trunks.dense_decoder(settings.latent_dim, image_shape, settings.widths[::-1])
     return trunks.convolutional_decoder(
@@ -80,22 +78,19 @@ def build_generator(settings: Settings, image_shape: ImageShape) -> keras.Model:
     )
 
 
-def build_discriminator(settings: Settings, image_shape: ImageShape) -> keras.Model:
-    """Returns the network from images in [0, 1] to one logit each (n,): large where it thinks the image real."""
+def build_discriminator(settings: Settings, image_shape: Shape) -> keras.Model:
+    """Returns the network from images in [0, 1] to logits (n,): large means real."""
     images = keras.Input(image_shape, name="images")
     hidden = layers.Rescaling(2.0, offset=-1.0)(images)
     if settings.network == "dense":
         hidden = layers.Flatten()(hidden)
         stack = [layers.Dense(width) for width in settings.widths]
     else:
-        stack = [
-            Conv2D(count, 4, strides=2, padding="same") for count in settings.discriminator_filters
-        ]
+        filters = settings.discriminator_filters
+        stack = [Conv2D(count, 4, strides=2, padding="same") for count in filters]
     for index, layer in enumerate(stack):
-        hidden = _normalised(
-            layer, hidden, "none" if index == 0 else settings.discriminator_normalisation
-        )
-        hidden = layers.LeakyReLU(trunks.LEAK)(hidden)
+        normalisation = settings.discriminator_normalisation if index else "none"
+        hidden = layers.LeakyReLU(trunks.LEAK)(_normalised(layer, hidden, normalisation))
     logits = layers.Dense(1)(layers.Flatten()(hidden))
     return keras.Model(images, trunks.as_float32(layers.Reshape(())(logits)), name="discriminator")
 
@@ -103,112 +98,33 @@ def build_discriminator(settings: Settings, image_shape: ImageShape) -> keras.Mo
 def _normalised(layer: layers.Layer, hidden: tf.Tensor, normalisation: str) -> tf.Tensor:
     if normalisation == "spectral":
         return layers.SpectralNormalization(layer)(hidden)
-    return (
-        trunks.batch_normalisation()(layer(hidden)) if normalisation == "batch" else layer(hidden)
-    )
-
-
-# Loss terms, means over the batch. `real` and `fake` are the discriminator's logits (n,) of real and generated images.
-
-
-def cross_entropy_discriminator(
-    real: tf.Tensor, fake: tf.Tensor, label_smoothing: float
-) -> tf.Tensor:
-    """Returns -log sigmoid(real) - log(1 - sigmoid(fake)); one-sided smoothing (Salimans et al. 2016): () nats."""
-    return tf.reduce_mean(tf.nn.softplus(real) - (1 - label_smoothing) * real) + tf.reduce_mean(
-        tf.nn.softplus(fake)
-    )
-
-
-def non_saturating_generator(fake: tf.Tensor) -> tf.Tensor:
-    """Returns -log sigmoid(fake) (Goodfellow et al. 2014, section 3): () nats."""
-    return tf.reduce_mean(tf.nn.softplus(-fake))
-
-
-def minimax_generator(fake: tf.Tensor) -> tf.Tensor:
-    """Returns log(1 - sigmoid(fake)) (Goodfellow et al. 2014, equation 1): () nats."""
-    return -tf.reduce_mean(tf.nn.softplus(fake))
-
-
-def least_squares_discriminator(
-    real: tf.Tensor, fake: tf.Tensor, label_smoothing: float
-) -> tf.Tensor:
-    """Returns (real - 1)^2 / 2 + fake^2 / 2 (Mao et al. 2017, equation 9): ()."""
-    return 0.5 * (
-        tf.reduce_mean(tf.square(real - (1 - label_smoothing))) + tf.reduce_mean(tf.square(fake))
-    )
-
-
-def least_squares_generator(fake: tf.Tensor) -> tf.Tensor:
-    """Returns (fake - 1)^2 / 2 (Mao et al. 2017, equation 9): ()."""
-    return 0.5 * tf.reduce_mean(tf.square(fake - 1))
-
-
-def wasserstein_discriminator(
-    real: tf.Tensor, fake: tf.Tensor, label_smoothing: float
-) -> tf.Tensor:
-    """Returns fake - real, the critic's loss without its penalty (Gulrajani et al. 2017, equation 3): ()."""
-    del label_smoothing
-    return tf.reduce_mean(fake) - tf.reduce_mean(real)
-
-
-def hinge_discriminator(real: tf.Tensor, fake: tf.Tensor, label_smoothing: float) -> tf.Tensor:
-    """Returns max(0, 1 - real) + max(0, 1 + fake) (Miyato et al. 2018, equation 16): ()."""
-    del label_smoothing
-    return tf.reduce_mean(tf.nn.relu(1 - real)) + tf.reduce_mean(tf.nn.relu(1 + fake))
-
-
-def linear_generator(fake: tf.Tensor) -> tf.Tensor:
-    """Returns -fake (Gulrajani et al. 2017; Miyato et al. 2018, equation 17): ()."""
-    return -tf.reduce_mean(fake)
-
-
-class AdversarialLoss(NamedTuple):
-    """The two sides of one objective."""
-
-    discriminator: Callable[[tf.Tensor, tf.Tensor, float], tf.Tensor]
-    generator: Callable[[tf.Tensor], tf.Tensor]
+    outputs = layer(hidden)
+    return trunks.batch_normalisation()(outputs) if normalisation == "batch" else outputs
 
 
 MIXTURES, FAKES, REAL = 1, 2, 3
-"""Whose draws these are; the latents' are those of the seed itself."""
-
-LOSSES = {
-    "non_saturating": AdversarialLoss(cross_entropy_discriminator, non_saturating_generator),
-    "minimax": AdversarialLoss(cross_entropy_discriminator, minimax_generator),
-    "least_squares": AdversarialLoss(least_squares_discriminator, least_squares_generator),
-    "wasserstein_gp": AdversarialLoss(wasserstein_discriminator, linear_generator),
-    "hinge": AdversarialLoss(hinge_discriminator, linear_generator),
-}
+"""Purposes of draws beside the latents, which use the round's own seed."""
 
 
-def with_squared_gradients(
-    function: Callable[..., tf.Tensor], images: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns `function` of each image, and the squared norm of its gradient there, summed over pixels: (n,) each."""
-    with tf.GradientTape() as tape:
-        tape.watch(images)
-        outputs = function(images)
-    return outputs, tf.reduce_sum(tf.square(tape.gradient(outputs, images)), axis=(1, 2, 3))
+class Round(NamedTuple):
+    """One discriminator update: real images, its seed, int32 (2,), and its number, from 0."""
 
-
-def gradient_penalty(
-    function: Callable[..., tf.Tensor], images: tf.Tensor, fakes: tf.Tensor, seed: tf.Tensor
-) -> tf.Tensor:
-    """Returns (|gradient| - 1)^2 at points drawn uniformly between pairs (Gulrajani et al. 2017, algorithm 1): ()."""
-    share = noise.uniform(tf.shape(images)[0], (1, 1, 1), seed)
-    _, squares = with_squared_gradients(function, images + share * (fakes - images))
-    return tf.reduce_mean(tf.square(tf.sqrt(squares + 1e-12) - 1))
+    real: tf.Tensor
+    seed: tf.Tensor
+    number: tf.Tensor
 
 
 class GAN(keras.Model):
-    """Generator, its moving average and discriminator. Images are float32 (n, height, width, channels) in [0, 1]."""
+    """Generator, moving average of the generator, and discriminator."""
 
     loss_names = ("discriminator_loss", "generator_loss", "penalty", "real_logit", "fake_logit")
+    given = ()
 
-    def __init__(self, settings: Settings, image_shape: ImageShape):
+    def __init__(self, settings: Settings, image_shape: Shape):
         super().__init__(name="gan")
         self.settings = settings
+        self.prior = settings.prior
+        self.noise_shape = (settings.latent_dim,)
         self.generator = build_generator(settings, image_shape)
         self.average_generator = build_generator(settings, image_shape)
         self.average_generator.set_weights(self.generator.get_weights())
@@ -216,155 +132,128 @@ class GAN(keras.Model):
         self.discriminator = build_discriminator(settings, image_shape)
         self.built = True
 
-    def decode(self, latents: tf.Tensor) -> tf.Tensor:
-        """Returns the averaged generator's images in [0, 1] of latents (n, latent_dim)."""
-        return tf.sigmoid(self.average_generator(latents, training=False))
+    def generate(self, noise: tf.Tensor, given: Batch) -> tf.Tensor:
+        """Returns the images of latents (n, latent_dim), by the averaged generator."""
+        del given
+        return tf.sigmoid(self.average_generator(noise, training=False))
 
-    def draw_latents(self, num_images: int, seed: int) -> np.ndarray:
-        """Returns draws from the prior, float32 (num_images, latent_dim); the first ones whatever the number."""
-        generator, shape = np.random.default_rng(seed), (num_images, self.settings.latent_dim)
-        if self.settings.prior == "uniform":
-            return generator.random(shape, np.float32) * 2 - 1
-        return generator.standard_normal(shape, np.float32)
-
-    def sample(self, num_images: int, seed: int) -> tf.Tensor:
-        """Returns images in [0, 1] of draws from the prior."""
-        return self.decode(self.draw_latents(num_images, seed))
-
-    def make_optimizers(self) -> dict[str, keras.optimizers.Optimizer]:
+    def make_optimizers(self) -> Optimizers:
         """Returns one Adam for the generator and one for the discriminator, built."""
         settings = self.settings
         generator = optimization.adam(settings, settings.generator_learning_rate, settings.steps)
         generator.build(self.generator.trainable_variables)
-        discriminator_steps = settings.steps * settings.discriminator_steps
-        discriminator = optimization.adam(
-            settings, settings.discriminator_learning_rate, discriminator_steps
-        )
+        steps = settings.steps * settings.discriminator_steps
+        discriminator = optimization.adam(settings, settings.discriminator_learning_rate, steps)
         discriminator.build(self.discriminator.trainable_variables)
         return {"generator": generator, "discriminator": discriminator}
 
-    def update(
-        self, images: tf.Tensor, seed: tf.Tensor, optimizers: dict[str, keras.optimizers.Optimizer]
-    ) -> Losses:
-        """Makes the discriminator's steps and one generator step; the last fakes serve both.
+    def update(self, batch: Batch, step: Step, optimizers: Optimizers) -> Losses:
+        """Makes the discriminator's updates, then the generator's on the last update's fakes.
 
         Args:
-            images: Real images (discriminator_steps * batch, height, width, channels).
-            seed: Of all that is drawn in this step, int32 (2,).
-            optimizers: As made by `make_optimizers`.
+            batch: Real images (discriminator_steps * n, height, width, channels).
+            step: The seed of all draws; the number tells when R1 is due.
+            optimizers: The result of `make_optimizers`.
 
         Returns:
-            The generator's loss, and the discriminator's losses as means over its steps.
+            The generator's loss, and the discriminator's losses as means over its updates.
         """
-        rounds = self.settings.discriminator_steps
-        *early, last = tf.split(images, rounds)
-        *early_seeds, last_seed = tf.unstack(tf.random.experimental.stateless_split(seed, rounds))
-        losses = []
-        for real, round_seed in zip(early, early_seeds, strict=True):
-            fakes = self._fakes(tf.shape(real)[0], round_seed)
-            losses.append(
-                self._update_discriminator(real, fakes, round_seed, optimizers["discriminator"])
-            )
-        optimizer = optimizers["generator"]
+        *earlier, last = self._rounds(batch["images"], step)
+        optimizer = optimizers["discriminator"]
+        losses = [
+            self._update_discriminator(part, self._fakes(part), optimizer) for part in earlier
+        ]
         with tf.GradientTape() as tape:
-            fakes = self._fakes(tf.shape(last)[0], last_seed)
+            fakes = self._fakes(last)
             with tape.stop_recording():
-                losses.append(
-                    self._update_discriminator(last, fakes, last_seed, optimizers["discriminator"])
-                )
-            generator_loss = LOSSES[self.settings.loss].generator(self._discriminate(fakes))
-            objective = optimizer.scale_loss(
-                generator_loss / tf.distribute.get_strategy().num_replicas_in_sync
-            )
+                losses.append(self._update_discriminator(last, fakes, optimizer))
+            objective = adversarial.LOSSES[self.settings.loss]
+            generator_loss = objective.generator(self._discriminate(fakes))
+            loss = optimization.share_of_loss(generator_loss, optimizers["generator"])
         variables = self.generator.trainable_variables
-        optimizer.apply(tape.gradient(objective, variables), variables)
-        means = {
-            name: tf.reduce_mean([of_round[name] for of_round in losses]) for name in losses[0]
-        }
+        optimizers["generator"].apply(tape.gradient(loss, variables), variables)
+        means = {name: tf.reduce_mean([part[name] for part in losses]) for name in losses[0]}
         return means | {"generator_loss": generator_loss}
 
-    def _fakes(self, num_images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """Returns the generator's images as the discriminator sees them."""
-        return self._augment(
-            tf.sigmoid(self.generator(self._draw(num_images, seed), training=True)), seed, FAKES
-        )
+    def _rounds(self, images: tf.Tensor, step: Step) -> list[Round]:
+        num_rounds = self.settings.discriminator_steps
+        parts = tf.split(images, num_rounds)
+        seeds = tf.unstack(tf.random.experimental.stateless_split(step.seed, num_rounds))
+        numbers = [step.number * num_rounds + index for index in range(num_rounds)]
+        return [Round(*values) for values in zip(parts, seeds, numbers, strict=True)]
 
-    def _draw(self, num_images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        shape = (self.settings.latent_dim,)
-        if self.settings.prior == "uniform":
-            return noise.uniform(num_images, shape, seed, -1.0, 1.0)
-        return noise.normal(num_images, shape, seed)
+    def _fakes(self, part: Round) -> tf.Tensor:
+        """Returns the generator's images, augmented."""
+        latents = noise.draw(tf.shape(part.real)[0], self.noise_shape, part.seed, self.prior)
+        images = tf.sigmoid(self.generator(latents, training=True))
+        return self._augment(images, part.seed, FAKES)
 
-    def _augment(self, images: tf.Tensor, seed: tf.Tensor, whose: int) -> tf.Tensor:
-        return augmentation.augment(
-            images, self.settings.augmentations, noise.other_seed(seed, whose)
-        )
+    def _augment(self, images: tf.Tensor, seed: tf.Tensor, purpose: int) -> tf.Tensor:
+        own_seed = noise.other_seed(seed, purpose)
+        return augmentation.augment(images, self.settings.augmentations, own_seed)
 
     def _discriminate(self, images: tf.Tensor) -> tf.Tensor:
         return self.discriminator(images, training=True)
 
     def _update_discriminator(
-        self,
-        images: tf.Tensor,
-        fakes: tf.Tensor,
-        seed: tf.Tensor,
-        optimizer: keras.optimizers.Optimizer,
+        self, part: Round, fakes: tf.Tensor, optimizer: keras.optimizers.Optimizer
     ) -> Losses:
-        settings, images = self.settings, self._augment(images, seed, REAL)
+        settings = self.settings
+        images = self._augment(part.real, part.seed, REAL)
 
         def compute_losses() -> Losses:
-            real, penalty = self._judge(images, optimizer.iterations)
+            real, penalty = self._judge(images, part.number)
             fake = self._discriminate(fakes)
             if settings.loss == "wasserstein_gp":
-                excess = gradient_penalty(
-                    self._discriminate, images, fakes, noise.other_seed(seed, MIXTURES)
-                )
+                seed = noise.other_seed(part.seed, MIXTURES)
+                excess = adversarial.gradient_penalty(self._discriminate, images, fakes, seed)
                 penalty += settings.gradient_penalty_weight * excess
-            loss = LOSSES[settings.loss].discriminator(real, fake, settings.label_smoothing)
+            objective = adversarial.LOSSES[settings.loss]
+            loss = objective.discriminator(real, fake, settings.label_smoothing)
             means = {"real_logit": tf.reduce_mean(real), "fake_logit": tf.reduce_mean(fake)}
             return means | {"loss": loss + penalty, "discriminator_loss": loss, "penalty": penalty}
 
-        losses = optimization.descend(
-            compute_losses, self.discriminator.trainable_variables, optimizer
-        )
+        variables = self.discriminator.trainable_variables
+        losses = optimization.descend(compute_losses, variables, optimizer)
         losses.pop("loss")
         return losses
 
-    def _judge(self, images: tf.Tensor, iterations: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns the logits of real images and R1 (Mescheder et al. 2018, equation 9), weighted, from one pass.
+    def _judge(self, images: tf.Tensor, number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the logits of real images and R1 (Mescheder et al. 2018, equation 9), weighted.
 
-        R1 comes every `r1_every_steps`, as many times as strong. On several devices it is always computed: batch
-        normalisation cannot synchronise inside a branch.
+        R1 applies to every `r1_every_steps`-th update, multiplied by that number. On several
+        devices it is always computed: batch normalisation cannot synchronise inside a branch.
         """
-        settings, nothing = self.settings, tf.constant(0.0)
+        settings = self.settings
+        nothing = tf.constant(0.0)
 
         def with_penalty() -> tuple[tf.Tensor, tf.Tensor]:
-            logits, squares = with_squared_gradients(self._discriminate, images)
-            return logits, settings.r1_weight / 2 * settings.r1_every_steps * tf.reduce_mean(
-                squares
-            )
+            logits, squares = adversarial.with_squared_gradients(self._discriminate, images)
+            weight = settings.r1_weight / 2 * settings.r1_every_steps
+            return logits, weight * tf.reduce_mean(squares)
 
         if not settings.r1_weight:
             return self._discriminate(images), nothing
-        due = iterations % settings.r1_every_steps == 0
+        is_due = number % settings.r1_every_steps == 0
         if tf.distribute.get_strategy().num_replicas_in_sync > 1:
             logits, penalty = with_penalty()
-            return logits, tf.where(due, penalty, nothing)
-        return tf.cond(due, with_penalty, lambda: (self._discriminate(images), nothing))
+            return logits, tf.where(is_due, penalty, nothing)
+        return tf.cond(is_due, with_penalty, lambda: (self._discriminate(images), nothing))
 
-    def average_weights(self, step: tf.Tensor) -> None:
-        """Moves the averaged generator towards the present one; the first steps count less (Adam's kind of warm-up).
-
-        Called once per step, outside of the replicas.
-        """
-        count = tf.cast(step, tf.float32)
+    def average_weights(self, number: tf.Tensor) -> None:
+        """Moves the average towards the generator; it forgets the first steps faster."""
+        count = tf.cast(number, tf.float32)
         decay = tf.minimum(self.settings.average_decay, (1 + count) / (10 + count))
-        for average, present in zip(
-            self.average_generator.variables, self.generator.variables, strict=True
-        ):
-            average.assign(decay * average + (1 - decay) * present)
+        pairs = zip(self.average_generator.variables, self.generator.variables, strict=True)
+        for average, current in pairs:
+            average.assign(decay * average + (1 - decay) * current)
 
 
-def build(settings: Settings, image_shape: ImageShape) -> GAN:
-    """Returns the model for images of `image_shape`, built, with random weights."""
-    return GAN(settings, image_shape)
+def phases(settings: Settings) -> tuple[Phase, ...]:
+    """Returns one phase with one batch for each update of the discriminator."""
+    return (Phase(settings.steps, settings.batch_size, settings.discriminator_steps),)
+
+
+def build(settings: Settings, spec: Spec) -> GAN:
+    """Returns the model for a data set's images, built, with random weights."""
+    return GAN(settings, spec["images"].shape)

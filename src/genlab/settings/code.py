@@ -16,39 +16,43 @@ WITHOUT_EFFECT = ("runtime", "__init__.py")
 """What changes no result: errors, files, progress, signals, and the package's public names."""
 
 
-def files(*modules: str) -> list[Path]:
+def files(*modules: str | Path) -> list[Path]:
     """Returns the sources of `modules` and of all that they import from this package, sorted.
 
     Args:
-        modules: Dotted names below `genlab`: `"training"`, `"models.vae"`. A package stands for all
-            of its modules.
+        modules: Dotted names below `genlab`, `"training"` or `"models.vae"`, or files. A package
+            stands for all of its modules.
     """
-    return sorted(_closure(frozenset(modules)))
+    return sorted(_closure(modules))
 
 
-def digest(*modules: str) -> str:
+def digest(*modules: str | Path) -> str:
     """Returns the SHA-256 of the names and contents of `files(*modules)`."""
     sha256 = hashlib.sha256()
     for path in files(*modules):
-        sha256.update(path.relative_to(PACKAGE).as_posix().encode())
-        sha256.update(hashlib.sha256(path.read_bytes()).digest())
+        name = path.relative_to(PACKAGE).as_posix() if PACKAGE in path.parents else path.name
+        sha256.update(name.encode() + hashlib.sha256(path.read_bytes()).digest())
     return sha256.hexdigest()
 
 
-def _closure(modules: Iterable[str]) -> set[Path]:
+def _closure(modules: Iterable[str | Path]) -> set[Path]:
     reached: set[Path] = set()
     waiting = [path for module in modules for path in _members(module)]
     while waiting:
         path = waiting.pop()
-        if path not in reached and path.relative_to(PACKAGE).parts[0] not in WITHOUT_EFFECT:
+        if path not in reached and not _is_without_effect(path):
             reached.add(path)
             waiting += _imported(path, path.stat().st_mtime_ns)
     return reached
 
 
-def _members(module: str) -> Iterator[Path]:
+def _is_without_effect(path: Path) -> bool:
+    return PACKAGE in path.parents and path.relative_to(PACKAGE).parts[0] in WITHOUT_EFFECT
+
+
+def _members(module: str | Path) -> Iterator[Path]:
     """Yields the files of a module, or of all modules of a package."""
-    path = PACKAGE.joinpath(*module.split("."))
+    path = module if isinstance(module, Path) else PACKAGE.joinpath(*module.split("."))
     if path.is_dir():
         yield from path.rglob("*.py")
     else:

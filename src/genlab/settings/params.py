@@ -179,7 +179,7 @@ class Tune(Section):
 
     steps: int = Field(ge=1)
     objective: str | dict[str, float] | list[str | dict[str, float]]
-    prune_by: Literal["loss", "reconstruction_loss", "negative_elbo", "frechet_distance"] | None
+    prune_by: str | None
     space: dict[str, dict[str, Any]] = Field(min_length=1)
 
 
@@ -189,14 +189,9 @@ class ModelSettings(Section):
     kind: str
     steps: int = Field(ge=1)
     batch_size: int = Field(ge=1)
-    monitor: Literal["loss", "reconstruction_loss", "negative_elbo", "frechet_distance"] | None
+    monitor: str | None
     keep: Literal["last", "best"]
     patience: int = Field(ge=0)
-
-    @property
-    def images_per_step(self) -> int:
-        """Training images that one step takes."""
-        return self.batch_size
 
     @model_validator(mode="after")
     def _choice_needs_a_metric(self) -> "ModelSettings":

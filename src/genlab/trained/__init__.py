@@ -6,8 +6,8 @@ DEFAULTS: dict[str, Any] = {
     "verb": "sample",
     "num_images": 64,
     "seed": 0,
-    "source": "prior",
+    "source": "",
     "num_steps": 8,
     "format": "array",
 }
-"""The parameters of a request; see `requests`."""
+"""The parameters of a request; see `requests`. No source means the model's first one."""

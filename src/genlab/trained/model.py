@@ -2,25 +2,28 @@
 
 import csv
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from genlab.contract.capabilities import Encodes, Generates
+from genlab.contract.fields import Field, spec_from_json
+from genlab.contract.steps import Model
 from genlab.imaging import binarisation
 from genlab.imaging.arrays import to_float
 from genlab.imaging.pictures import Pictures, read_png
 from genlab.networks import devices
-from genlab.numerics import density, interpolation
+from genlab.numerics import interpolation
 from genlab.numerics.batches import in_batches
+from genlab.numerics.density import GaussianMixture
 from genlab.runtime.errors import InputError
 from genlab.settings import plugins
 from genlab.settings.params import build_section
+from genlab.trained.generators import BATCH_SIZE, PRIOR, Generator, generators
 
-BATCH_SIZE = 100
-"""Every batch is filled up to this size: equal shapes give equal bits, whatever the number of images."""
 WEIGHTS = "model.weights.h5"
 Function = Callable[..., Any]
 
@@ -28,34 +31,43 @@ Function = Callable[..., Any]
 class TrainedModel:
     """Samples, reconstructs, encodes and decodes in batches.
 
-    Images are taken as uint8 or as floats in [0, 1], (n, height, width, channels), and returned as float32 in [0, 1]
-    that a notebook shows as a grid. What a model cannot do raises an InputError that says why.
+    Images are taken as uint8 or as floats in [0, 1], (n, height, width, channels), and returned as
+    float32 in [0, 1] that a notebook shows as a grid. What a model cannot do raises an InputError
+    that says why.
     """
 
     def __init__(
         self,
-        model: Any,
+        model: Model,
         settings: dict[str, Any],
-        mixture: density.GaussianMixture | None,
+        mixture: GaussianMixture | None,
         folder: Path = Path(),
     ):
         self.model = model
         self.settings = settings
         self.folder = folder
-        self._mixture: Any = mixture
+        self.spec = spec_of(settings)
+        self._generators = generators(model, self.spec, mixture)
         self._compiled: dict[str, Function] = {}
 
     def __repr__(self) -> str:
-        can = [
-            "sample",
-            *(verb for verb in ("encode", "reconstruct") if self.can(verb)),
-            "decode",
-            "interpolate",
-        ]
+        verbs = [verb for verb in ("encode", "reconstruct", "decode") if self.can(verb)]
+        verbs = ["sample", *verbs, *(["interpolate"] if self.latent_dim else [])]
+        size = f"latent_dim {self.latent_dim}, " if self.latent_dim else ""
         return (
-            f"<{self.settings['name']} (kind {self.settings['kind']}): images {self.image_shape}, latent_dim "
-            f"{self.latent_dim}, sources {', '.join(self.sources()) or 'none'}; {', '.join(can)}>"
+            f"<{self.name} (kind {self.kind}): images {self.image_shape}, {size}"
+            f"sources {', '.join(self.sources()) or 'none'}; {', '.join(verbs)}>"
         )
+
+    @property
+    def name(self) -> str:
+        """The model's name in `params.yaml: models`."""
+        return str(self.settings["name"])
+
+    @property
+    def kind(self) -> str:
+        """The model's chapter: `vae`."""
+        return str(self.settings["kind"])
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -64,40 +76,100 @@ class TrainedModel:
         return height, width, channels
 
     @property
-    def latent_dim(self) -> int:
-        """Size of a latent."""
-        return int(self.settings["settings"]["latent_dim"])
+    def takes(self) -> tuple[str, ...]:
+        """The fields that it was trained on."""
+        return tuple(self.settings.get("takes", ["images"]))
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """The fields that its samples are given."""
+        return self.model.given if isinstance(self.model, Generates) else ()
+
+    @property
+    def latent_dim(self) -> int | None:
+        """Size of a latent; None where there is no latent vector."""
+        if isinstance(self.model, Encodes):
+            return self.model.latent_dim
+        if isinstance(self.model, Generates) and len(self.model.noise_shape) == 1:
+            return self.model.noise_shape[0]
+        return None
 
     def as_seen(self, images: np.ndarray) -> np.ndarray:
-        """Returns uint8 images as the model is scored on them: drawn black and white where it was trained on such."""
+        """Returns uint8 images as the model is scored on them: binarised where it was trained so."""
         return binarisation.as_seen(images, self.settings.get("binarisation", "none"))
 
-    def sources(self) -> list[str]:
-        """Returns what the model can sample from: `prior`, `fitted`, or both."""
-        has = {"prior": hasattr(self.model, "draw_latents"), "fitted": self._mixture is not None}
-        return [source for source, there in has.items() if there]
+    def generators(self) -> dict[str, Generator]:
+        """Returns what makes images, by source: `prior`, `fitted` or `translation`."""
+        return self._generators
 
-    def draw_latents(self, num_images: int, seed: int, source: str) -> np.ndarray:
-        """Returns latents, float32 (num_images, latent_dim), from the prior or the fitted density.
+    def sources(self) -> list[str]:
+        """Returns what the model can sample from."""
+        return list(self._generators)
+
+    def generator(self, source: str) -> Generator:
+        """Returns one source of images.
 
         Raises:
             InputError: The model has no such source.
         """
-        if source not in self.sources():
+        if source not in self._generators:
             raise InputError(
-                f"source must be one of {', '.join(self.sources())} for {self.settings['name']} (kind {self.settings['kind']})",
-                f"{source!r}",
+                f"source must be one of {', '.join(self.sources()) or 'none'} for {self.name} "
+                f"(kind {self.kind})",
+                repr(source),
                 "See source",
             )
-        return (self.model if source == "prior" else self._mixture).draw_latents(num_images, seed)
+        return self._generators[source]
 
-    def sample(self, num_images: int, seed: int, source: str = "prior") -> Pictures:
-        """Returns `num_images` images; same seed, same images, and the first ones do not depend on the number."""
-        return self.decode(self.draw_latents(num_images, seed, source))
+    def draw_latents(self, num_images: int, seed: int, source: str) -> np.ndarray:
+        """Returns noise, float32 (num_images, ...), from the prior or the fitted density.
+
+        Raises:
+            InputError: The model has no such source.
+        """
+        return self.generator(source).draw(num_images, seed)
+
+    def sample(
+        self,
+        num_images: int,
+        seed: int = 0,
+        source: str | None = None,
+        given: Mapping[str, Any] | None = None,
+        **fields: Any,
+    ) -> Pictures:
+        """Returns `num_images` images; the first ones do not depend on the number.
+
+        Args:
+            num_images: At least 1.
+            seed: Same seed, same images.
+            source: `prior`, `fitted` or `translation`; the model's first one when not given.
+            given: By field what the images are given: a value for all, or one per image.
+            fields: The same as keywords: `labels=3`.
+
+        Raises:
+            InputError: The model has no such source, or a field is missing or wrong.
+        """
+        generator = self.generator(source or next(iter(self._generators), PRIOR))
+        return Pictures(generator.sample(num_images, seed, {**(given or {}), **fields}))
 
     def can(self, verb: str) -> bool:
-        """Returns whether the model can `encode` or `reconstruct`."""
-        return hasattr(self.model, verb)
+        """Returns whether the model can `encode`, `reconstruct` or `decode`."""
+        return verb in self._functions()
+
+    def _functions(self) -> dict[str, Function]:
+        """Returns what maps one array to another, by verb."""
+        model = self.model
+        if isinstance(model, Encodes):
+            encodes = model
+            return {
+                "encode": encodes.encode,
+                "decode": encodes.decode,
+                "reconstruct": lambda images: encodes.decode(encodes.encode(images)),
+            }
+        if isinstance(model, Generates) and self.latent_dim and not model.given:
+            generates = model
+            return {"decode": lambda latents: generates.generate(latents, {})}
+        return {}
 
     def reconstruct(self, images: np.ndarray) -> Pictures:
         """Returns the images rebuilt from their latents."""
@@ -110,7 +182,7 @@ class TrainedModel:
     def decode(self, latents: np.ndarray) -> Pictures:
         """Returns the images of latents (n, latent_dim)."""
         latents = np.asarray(latents, np.float32)
-        if latents.ndim != 2 or latents.shape[1] != self.latent_dim:
+        if self.can("decode") and (latents.ndim != 2 or latents.shape[1] != self.latent_dim):
             raise InputError(
                 f"latents must have the shape (n, {self.latent_dim})",
                 str(latents.shape),
@@ -132,19 +204,14 @@ class TrainedModel:
             InputError: The ends have another shape, the model has no encoder, or there are too few steps.
         """
         if num_steps < 2:
-            raise InputError(
-                "num_steps must be at least 2",
-                str(num_steps),
-                "See num_steps",
-            )
+            raise InputError("num_steps must be at least 2", str(num_steps), "See num_steps")
         latents = [self._as_latent(np.asarray(end)) for end in (first, last)]
         return self.decode(self.path(*latents, num_steps)).in_columns(num_steps)
 
     @property
     def path(self) -> Function:
         """How latents are interpolated: on an arc under a normal prior, else on a straight line."""
-        has_prior = hasattr(self.model, "draw_latents")
-        is_normal = has_prior and self.settings["settings"].get("prior", "normal") == "normal"
+        is_normal = isinstance(self.model, Generates) and self.model.prior == "normal"
         return interpolation.spherical if is_normal else interpolation.linear
 
     def _as_latent(self, end: np.ndarray) -> np.ndarray:
@@ -215,23 +282,35 @@ class TrainedModel:
             )
         return images.astype(np.float32)
 
-    def compiled(self, name: str) -> Function:
-        """Returns one of the model's own functions, compiled once."""
-        if name not in self._compiled:
-            self._compiled[name] = tf.function(getattr(self.model, name), autograph=False)
-        return self._compiled[name]
-
     def _map(self, verb: str, values: np.ndarray) -> np.ndarray:
         """Applies one of the model's functions batch by batch, compiled once."""
+        function = self.compiled(verb)
+        (outputs,) = in_batches(lambda batch, _: [function(tf.constant(batch))], values, BATCH_SIZE)
+        return outputs
+
+    def compiled(self, verb: str) -> Function:
+        """Returns what `encode`, `decode` or `reconstruct` computes, compiled once.
+
+        Raises:
+            InputError: The model cannot do it.
+        """
         if not self.can(verb):
+            needs = "latent vectors" if verb == "decode" else "an encoder"
             raise InputError(
-                f"{verb} must be asked of a model with an encoder",
-                f"{self.settings['name']} (kind {self.settings['kind']})",
+                f"{verb} must be asked of a model with {needs}",
+                f"{self.name} (kind {self.kind})",
                 "See params.yaml: models",
             )
-        function = self.compiled(verb)
-        (found,) = in_batches(lambda batch, _: [function(tf.constant(batch))], values, BATCH_SIZE)
-        return found
+        if verb not in self._compiled:
+            self._compiled[verb] = tf.function(self._functions()[verb], autograph=False)
+        return self._compiled[verb]
+
+
+def spec_of(settings: Mapping[str, Any]) -> dict[str, Field]:
+    """Returns the fields of the data set that a model was trained on, from its `settings.json`."""
+    if "fields" in settings:
+        return spec_from_json(settings["fields"])
+    return {"images": Field(tuple(settings["image_shape"]), "image")}  # of genlab 0.1
 
 
 def load(folder: Path | str, precision: str | None = None) -> TrainedModel:
@@ -271,11 +350,8 @@ def _rebuild(folder: Path, settings: dict[str, Any], precision: str) -> TrainedM
     chapter = plugins.find("models", settings["kind"], f"{folder}/settings.json: kind")
     own = build_section(chapter.Settings, settings["settings"], f"{folder}/settings.json: settings")
     with devices.new_layers_in(precision):
-        model = chapter.build(own, tuple(settings["image_shape"]))
+        model = chapter.build(own, spec_of(settings))
     model.load_weights(folder / WEIGHTS)
-    mixture = (
-        density.GaussianMixture.read(folder / "density.npz")
-        if (folder / "density.npz").is_file()
-        else None
-    )
+    path = folder / "density.npz"
+    mixture = GaussianMixture.read(path) if path.is_file() else None
     return TrainedModel(model, settings, mixture, folder)

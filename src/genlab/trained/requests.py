@@ -2,13 +2,14 @@
 
 | verb | rows of the table | parameters |
 | --- | --- | --- |
-| sample | none | num_images, seed, source |
+| sample | none; or one per image, with a column for each field that the model is given | num_images, seed, source |
 | reconstruct, encode | one per image, column `images` | |
 | decode | one per latent, column `latents` | |
 | interpolate | two, column `images` or `latents` | num_steps |
 
-An image is nested lists (height, width, channels), whole numbers for grey values 0 to 255 or floats in [0, 1], or a PNG
-in base64. Images are answered as float32 in [0, 1], or with `format: png` as PNGs in base64.
+An image is nested lists (height, width, channels), whole numbers for grey values 0 to 255 or floats
+in [0, 1], or a PNG in base64. A label is a number or a class name. Images are answered as float32 in
+[0, 1], or with `format: png` as PNGs in base64.
 """
 
 import base64
@@ -22,6 +23,7 @@ import numpy as np
 from genlab.imaging.arrays import to_uint8
 from genlab.runtime.errors import InputError
 from genlab.trained import DEFAULTS
+from genlab.trained.givens import labels_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,20 +51,35 @@ def answer(model: "TrainedModel", table: "pd.DataFrame", params: Mapping[str, An
     for name, known in (("verb", tuple(VERBS)), ("format", FORMATS)):
         if values[name] not in known:
             raise _wrong(name, f"one of {', '.join(known)}", repr(values[name]))
-    found = np.asarray(VERBS[values["verb"]](model, table, values))
-    return (
-        [_to_png(image) for image in found]
-        if values["format"] == "png" and found.ndim == 4
-        else found
-    )
+    result = np.asarray(VERBS[values["verb"]](model, table, values))
+    if values["format"] == "png" and result.ndim == 4:
+        return [_to_png(image) for image in result]
+    return result
 
 
 def _sample(model: "TrainedModel", table: "pd.DataFrame", values: Mapping[str, Any]) -> np.ndarray:
-    number, seed = int(values["num_images"]), int(values["seed"])
+    source = values["source"] or next(iter(model.sources()), "")
+    given = {name: _given(model, table, name) for name in model.generator(source).given}
+    number = len(table) if given else int(values["num_images"])
     _check_number("num_images", number, 1)
+    seed = int(values["seed"])
     if seed < 0:
         raise _wrong("seed", "at least 0", str(seed))
-    return model.sample(number, seed, values["source"])
+    return model.sample(number, seed, source, given)
+
+
+def _given(model: "TrainedModel", table: "pd.DataFrame", name: str) -> np.ndarray:
+    """Returns the column of one field that images are given."""
+    field = model.spec[name]
+    if field.kind == "image":
+        return to_uint8_images(_images(table, field.shape, name))
+    cells = _column(table, name)
+    return labels_of(field, cells) if field.kind == "label" else _stacked(cells, name)
+
+
+def to_uint8_images(images: np.ndarray) -> np.ndarray:
+    """Returns images in grey values, from floats in [0, 1] or as they are."""
+    return images if images.dtype == np.uint8 else to_uint8(images)
 
 
 def _reconstruct(
@@ -101,12 +118,14 @@ VERBS: dict[str, Callable[..., np.ndarray]] = {
 }
 
 
-def _images(table: "pd.DataFrame", image_shape: tuple[int, int, int]) -> np.ndarray:
-    """Returns the column `images`: uint8, or float32 where they are not given in grey values."""
-    cells = _column(table, "images")
+def _images(
+    table: "pd.DataFrame", image_shape: tuple[int, ...], column: str = "images"
+) -> np.ndarray:
+    """Returns a column of images: uint8, or float32 if they are not given in grey values."""
+    cells = _column(table, column)
     if all(isinstance(cell, str) for cell in cells):
         return np.stack([_from_png(cell, image_shape) for cell in cells])
-    images = _stacked(cells, "images")
+    images = _stacked(cells, column)
     if images.dtype.kind not in "iu":
         return images.astype(np.float32)
     if images.min() < 0 or images.max() > 255:
@@ -142,7 +161,7 @@ def _stacked(cells: list[Any], name: str) -> np.ndarray:
     return values
 
 
-def _from_png(text: str, image_shape: tuple[int, int, int]) -> np.ndarray:
+def _from_png(text: str, image_shape: tuple[int, ...]) -> np.ndarray:
     """Returns the image of a PNG in base64, uint8 (height, width, channels)."""
     from PIL import Image, UnidentifiedImageError
 

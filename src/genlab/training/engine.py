@@ -1,120 +1,139 @@
 """The compiled training loop: many steps per call, every draw a function of the step.
 
-The order of the images is a function of (seed, epoch) and every random draw one of (seed, step), so that a run that is
-resumed at a step goes on exactly as one that was never stopped, and it does not matter how many steps a call makes.
+The order of the examples is a function of (seed, epoch) and every random draw one of (seed, step).
+So a run that is resumed at a step goes on exactly as one that was never stopped, and it does not
+matter how many steps a call makes.
 """
 
-from typing import Any
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import tensorflow as tf
 
+from genlab.contract.batches import as_batch
+from genlab.contract.capabilities import AveragesWeights, Grows
+from genlab.contract.steps import Batch, Losses, Model, Optimizers, Phase, Step
 from genlab.imaging import binarisation
 from genlab.imaging.binarisation import Binarisation
-from genlab.networks.trunks import Losses
 from genlab.settings import seeds
-from genlab.training.feed import Feed
+from genlab.training.feed import Block, Examples
 
 NO_STEP = -1
 
 
-def as_floats(images: tf.Tensor) -> tf.Tensor:
-    """Returns uint8 images as float32 in [0, 1]."""
-    return tf.cast(images, tf.float32) / 255.0
+class Span(NamedTuple):
+    """Steps that lie in one block: from `step` up to `stop`, in the block with this number; int32 ()."""
+
+    step: tf.Tensor
+    stop: tf.Tensor
+    block: tf.Tensor
 
 
 class Engine:
-    """Runs steps of one model on the images of one feed."""
+    """Runs the steps of one model."""
 
     def __init__(
         self,
-        model: Any,
-        optimizers: dict[str, Any],
-        feed: Feed,
+        model: Model,
+        optimizers: Optimizers,
+        examples: Examples,
         seed: int,
         binarise: Binarisation = "none",
     ):
         """Takes a model and optimizers that were built in the current strategy."""
         self.model = model
         self.optimizers = optimizers
-        self.feed = feed
+        self.examples = examples
         self.seed = seed
         self.binarise = binarise
         self.strategy = tf.distribute.get_strategy()
 
     def run(
-        self, first_step: int, num_steps: int, sums: dict[str, float]
+        self, first_step: int, num_steps: int, sums: Mapping[str, float]
     ) -> tuple[dict[str, float], int]:
-        """Makes the steps first_step .. first_step + num_steps - 1, counted from 0.
+        """Makes the steps first_step .. first_step + num_steps - 1, counted from 0, of one phase.
+
+        At the first step of a phase the model grows.
 
         Args:
             first_step: Steps made before.
-            num_steps: At least 1.
-            sums: Of each loss over the steps before, to which those of these steps are added, in float32; {} for none.
+            num_steps: At least 1; the last of them is in the phase of the first.
+            sums: Of each loss over the steps before, to which those of these steps are added, in
+                float32; {} for none.
 
         Returns:
             The sums, and the first of these steps whose losses were not finite, or NO_STEP.
         """
+        phase = self.examples.phase_of(first_step)
+        start = self.examples.first_step(phase)
+        if first_step == start and isinstance(self.model, Grows):
+            self.model.begin(phase, self.optimizers)
+        feed = self.examples.feeds[phase]
         totals = {name: tf.constant(sums.get(name, 0.0)) for name in self.model.loss_names}
         bad, step, end = tf.constant(NO_STEP), first_step, first_step + num_steps
+        size = feed.steps_per_block or end - start
         while step < end:
-            size = self.feed.steps_per_block or end
-            number = step // size
-            stop, block = min(end, (number + 1) * size), self.feed.block(number)
-            bounds = (tf.constant(value) for value in (step, stop, number * size))
-            totals, bad = self._run(*bounds, block, totals, bad)
+            number = (step - start) // size
+            stop = min(end, start + (number + 1) * size)
+            span = Span(tf.constant(step), tf.constant(stop), tf.constant(number))
+            totals, bad = self._run(phase, span, feed.block(number), totals, bad)
             step = stop
         return {name: float(total) for name, total in totals.items()}, int(bad)
 
     @tf.function(autograph=False)  # AutoGraph leans on what Python 3.15 removes
     def _run(
-        self,
-        step: tf.Tensor,
-        stop: tf.Tensor,
-        first_of_block: tf.Tensor,
-        block: tf.Tensor,
-        sums: Losses,
-        bad: tf.Tensor,
+        self, phase: int, span: Span, block: Block, sums: Losses, bad: tf.Tensor
     ) -> tuple[Losses, tf.Tensor]:
         def goes_on(step: tf.Tensor, sums: Losses, bad: tf.Tensor) -> tf.Tensor:
             del sums, bad
-            return step < stop
+            return step < span.stop
 
         def advance(
             step: tf.Tensor, sums: Losses, bad: tf.Tensor
         ) -> tuple[tf.Tensor, Losses, tf.Tensor]:
-            losses = self._step(step, first_of_block, block)
+            losses = self._step(phase, step, span.block, block)
             finite = tf.reduce_all(tf.math.is_finite(tf.stack(list(losses.values()))))
             bad = tf.where(finite | (bad != NO_STEP), bad, step)
             return step + 1, {name: sums[name] + losses[name] for name in sums}, bad
 
-        _, sums, bad = tf.while_loop(goes_on, advance, (step, sums, bad))
+        _, sums, bad = tf.while_loop(goes_on, advance, (span.step, sums, bad))
         return sums, bad
 
-    def _step(self, step: tf.Tensor, first_of_block: tf.Tensor, block: tf.Tensor) -> Losses:
-        losses = self.strategy.run(self._replica_step, (step, first_of_block, block))
-        if hasattr(self.model, "average_weights"):
+    def _step(self, phase: int, step: tf.Tensor, number: tf.Tensor, block: Block) -> Losses:
+        losses = self.strategy.run(self._replica_step, (phase, step, number, block))
+        if isinstance(self.model, AveragesWeights):
             self.model.average_weights(step)
         return {
             name: self.strategy.reduce("MEAN", losses[name], axis=None)
             for name in self.model.loss_names
         }
 
-    def _replica_step(self, step: tf.Tensor, first_of_block: tf.Tensor, block: tf.Tensor) -> Losses:
-        size = tf.constant(self.model.settings.images_per_step, tf.int64)
-        places = self._share()
-        positions = tf.cast(step, tf.int64) * size + places
-        rows = self.feed.rows(positions, tf.cast(first_of_block, tf.int64) * size)
-        batch = as_floats(tf.gather(block, rows))
+    def _replica_step(self, index: int, step: tf.Tensor, number: tf.Tensor, block: Block) -> Losses:
+        phase = self.examples.phases[index]
+        places = self._share(phase)
+        steps_before = tf.cast(step - self.examples.first_step(index), tf.int64)
+        positions = self.examples.first_position(index) + steps_before * phase.images_per_step
+        positions += places
+        feed = self.examples.feeds[index]
+        fields = feed.take(block, positions, tf.cast(number, tf.int64))
+        batch = as_batch(fields, self.examples.spec)
         if self.binarise == "dynamic":
-            seed = tf.stack([tf.constant(seeds.derive(self.seed, "binarisation")), step])
-            batch = binarisation.draw(batch, places, self.model.settings.images_per_step, seed)
-        return self.model.update(batch, tf.stack([tf.constant(self.seed), step]), self.optimizers)
+            batch = self._binarised(batch, places, phase, step)
+        seed = tf.stack([tf.constant(self.seed), step])
+        return self.model.update(batch, Step(seed, tf.cast(step, tf.int64), index), self.optimizers)
 
-    def _share(self) -> tf.Tensor:
-        """Returns this replica's places in the images of one step: its part of each batch, int64 (n,)."""
-        settings = self.model.settings
-        share = settings.batch_size // self.strategy.num_replicas_in_sync
-        replica = tf.cast(tf.distribute.get_replica_context().replica_id_in_sync_group, tf.int64)
-        starts = tf.range(0, settings.images_per_step, settings.batch_size, dtype=tf.int64)
+    def _binarised(
+        self, batch: Batch, places: tf.Tensor, phase: Phase, step: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        seed = tf.stack([tf.constant(seeds.derive(self.seed, "binarisation")), step])
+        images = binarisation.draw(batch["images"], places, phase.images_per_step, seed)
+        return {**batch, "images": images}
+
+    def _share(self, phase: Phase) -> tf.Tensor:
+        """Returns this replica's places in the examples of one step, int64 (n,): its part of each batch."""
+        share = phase.batch_size // self.strategy.num_replicas_in_sync
+        context = tf.distribute.get_replica_context()
+        replica = tf.cast(context.replica_id_in_sync_group, tf.int64)
+        starts = tf.range(0, phase.images_per_step, phase.batch_size, dtype=tf.int64)
         places = starts[:, tf.newaxis] + replica * share + tf.range(share, dtype=tf.int64)
         return tf.reshape(places, [-1])

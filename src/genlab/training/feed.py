@@ -1,103 +1,205 @@
-"""Where steps take their images from: all of them on the device, or blocks streamed from the memory map.
+"""Where steps take their examples from: fields on the device, or blocks streamed from the disk.
 
-Both give a step the same images: training is bit-identical, whichever is used.
+Both give a step the same examples: a training has the same bits, whichever is used. Positions count
+the examples of a training from 0 and go on over its phases; the example at a position is a function
+of (seed, position).
 """
 
+import math
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
 
+from genlab.contract.fields import Spec
+from genlab.contract.steps import Phase
+from genlab.settings import seeds
+
 BLOCK_BYTES = 2**24
+Block = dict[str, tf.Tensor]
+"""By field a tensor (rows, *shape), as it lies on the disk."""
 
 
 class Feed(Protocol):
-    """Hands out blocks of images, uint8 NHWC, and says which of their rows a step takes."""
+    """Hands out blocks of examples, and takes from them those of a step."""
 
     steps_per_block: int | None
     """None: one block serves every step."""
 
-    def block(self, number: int) -> tf.Tensor:
-        """Returns the block of the steps `number * steps_per_block` and later, before the next block's."""
+    def block(self, number: int) -> Block:
+        """Returns the block of the steps `number * steps_per_block` and later of the phase."""
 
-    def rows(self, positions: tf.Tensor, block_start: tf.Tensor) -> tf.Tensor:
-        """Returns the rows, in the block whose first image has the position `block_start`, of positions int64 (n,)."""
+    def take(self, block: Block, positions: tf.Tensor, number: tf.Tensor) -> Block:
+        """Returns the examples at some positions.
+
+        Args:
+            block: What `block(number)` returned.
+            positions: int64 (n,), counted from 0 over the whole training.
+            number: Of the block, int64 ().
+        """
 
 
-def shuffled(positions: tf.Tensor, num_images: int, seed: int) -> tf.Tensor:
-    """Returns the index of the image at each position of an endless sequence of shuffled epochs.
+def shuffled(positions: tf.Tensor, num_examples: int, seed: int) -> tf.Tensor:
+    """Returns the index of the example at each position of an endless sequence of shuffled epochs.
 
     Args:
         positions: int64 (n,), counted over all epochs from 0.
-        num_images: Images in an epoch.
+        num_examples: Of an epoch.
         seed: Of the order; every epoch has its own permutation.
 
     Returns:
-        int64 (n,): every image once in each epoch. The permutations are computed, not stored (TensorFlow's
-        `RandomIndexShuffle`, a block cipher on the index).
+        int64 (n,): every example once in each epoch. The permutations are computed, not stored
+        (TensorFlow's `RandomIndexShuffle`, a block cipher on the index).
     """
-    epochs = positions // num_images
-    seeds = tf.stack(
-        [tf.fill(tf.shape(positions), tf.constant(seed, tf.int64)), epochs, tf.zeros_like(epochs)],
-        axis=1,
-    )
+    epochs = positions // num_examples
+    constant = tf.fill(tf.shape(positions), tf.constant(seed, tf.int64))
     return tf.raw_ops.RandomIndexShuffle(
-        index=positions % num_images,
-        seed=seeds,
-        max_index=tf.constant(num_images - 1, tf.int64),
+        index=positions % num_examples,
+        seed=tf.stack([constant, epochs, tf.zeros_like(epochs)], axis=1),
+        max_index=tf.constant(num_examples - 1, tf.int64),
         rounds=4,
     )
 
 
+class Order:
+    """The order of the examples: one for all aligned fields, one for each of the others."""
+
+    def __init__(self, arrays: Mapping[str, np.ndarray], spec: Spec, seed: int):
+        self._sizes = {name: len(array) for name, array in arrays.items()}
+        self._seeds = {
+            name: seed if spec[name].aligned else seeds.derive(seed, "order", name)
+            for name in arrays
+        }
+
+    def rows(self, name: str, positions: tf.Tensor) -> tf.Tensor:
+        """Returns the rows of a field at some positions, int64 (n,)."""
+        return shuffled(positions, self._sizes[name], self._seeds[name])
+
+
 class Resident:
-    """All images lie on the device; each step gathers its own."""
+    """All examples lie on the device; each step gathers its own."""
 
     steps_per_block: int | None = None
 
-    def __init__(self, images: np.ndarray, seed: int):
-        self._images, self._seed = tf.constant(np.asarray(images)), seed
+    def __init__(self, arrays: Mapping[str, np.ndarray], order: Order):
+        self._order = order
+        self._block = {name: tf.constant(np.asarray(array)) for name, array in arrays.items()}
 
-    def block(self, number: int) -> tf.Tensor:
-        """Returns all images."""
+    def block(self, number: int) -> Block:
+        """Returns all examples."""
         del number
-        return self._images
+        return self._block
 
-    def rows(self, positions: tf.Tensor, block_start: tf.Tensor) -> tf.Tensor:
-        """Returns the shuffled indices."""
-        del block_start
-        return shuffled(positions, len(self._images), self._seed)
+    def take(self, block: Block, positions: tf.Tensor, number: tf.Tensor) -> Block:
+        """Returns the shuffled examples."""
+        del number
+        return {
+            name: tf.gather(values, self._order.rows(name, positions))
+            for name, values in block.items()
+        }
 
 
 class Streamed:
     """A thread reads the next block, in shuffled order, while the device works on this one."""
 
-    def __init__(self, images: np.ndarray, seed: int, images_per_step: int):
-        self._images, self._seed, self._images_per_step = images, seed, images_per_step
-        self.steps_per_block = max(1, BLOCK_BYTES // (images_per_step * images[0].nbytes))
+    def __init__(
+        self,
+        arrays: Mapping[str, np.ndarray],
+        order: Order,
+        images_per_step: int,
+        first_position: int = 0,
+    ):
+        self._arrays, self._order, self._first = arrays, order, first_position
+        bytes_per_example = sum(array[0].nbytes for array in arrays.values())
+        self.steps_per_block = max(1, BLOCK_BYTES // (images_per_step * bytes_per_example))
+        self._size = self.steps_per_block * images_per_step
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="feed")
-        self._read: dict[int, Future[tf.Tensor]] = {}
+        self._blocks: dict[int, Future[Block]] = {}
 
-    def block(self, number: int) -> tf.Tensor:
+    def block(self, number: int) -> Block:
         """Returns a block, and has the next one read."""
-        self._read = {
-            wanted: self._read.get(wanted) or self._reader.submit(self._gather, wanted)
+        self._blocks = {
+            wanted: self._blocks.get(wanted) or self._reader.submit(self._read, wanted)
             for wanted in (number, number + 1)
         }
-        return self._read[number].result()
+        return self._blocks[number].result()
 
-    def _gather(self, number: int) -> tf.Tensor:
-        size = self.steps_per_block * self._images_per_step
-        positions = tf.range(number * size, (number + 1) * size, dtype=tf.int64)
-        return tf.constant(self._images[shuffled(positions, len(self._images), self._seed).numpy()])
+    def _read(self, number: int) -> Block:
+        start = self._first + number * self._size
+        positions = tf.range(start, start + self._size, dtype=tf.int64)
+        return {
+            name: tf.constant(array[self._order.rows(name, positions).numpy()])
+            for name, array in self._arrays.items()
+        }
 
-    def rows(self, positions: tf.Tensor, block_start: tf.Tensor) -> tf.Tensor:
-        """Returns the places in the block: its images are in order."""
-        return positions - block_start
+    def take(self, block: Block, positions: tf.Tensor, number: tf.Tensor) -> Block:
+        """Returns the examples; those of a block are in order."""
+        rows = positions - self._first - number * self._size
+        return {name: tf.gather(values, rows) for name, values in block.items()}
 
 
-def feed(images: np.ndarray, seed: int, images_per_step: int, resident_bytes: float) -> Feed:
-    """Returns a feed that holds the images on the device where they have at most `resident_bytes`."""
-    if images.nbytes <= resident_bytes:
-        return Resident(images, seed)
-    return Streamed(images, seed, images_per_step)
+@dataclass(frozen=True)
+class Examples:
+    """All examples that a training takes, phase by phase.
+
+    Attributes:
+        spec: The fields.
+        phases: Of the training.
+        feeds: One per phase.
+    """
+
+    spec: Spec
+    phases: tuple[Phase, ...]
+    feeds: tuple[Feed, ...]
+
+    def first_step(self, phase: int) -> int:
+        """Returns the number of steps before a phase."""
+        return sum(earlier.steps for earlier in self.phases[:phase])
+
+    def first_position(self, phase: int) -> int:
+        """Returns the number of examples that the phases before a phase take."""
+        return sum(earlier.steps * earlier.images_per_step for earlier in self.phases[:phase])
+
+    def position(self, step: int) -> int:
+        """Returns the number of examples that the steps before `step` take."""
+        phase = self.phase_of(step)
+        steps = step - self.first_step(phase)
+        return self.first_position(phase) + steps * self.phases[phase].images_per_step
+
+    def phase_of(self, step: int) -> int:
+        """Returns the index of the phase that a step is in."""
+        return max(i for i in range(len(self.phases)) if self.first_step(i) <= step)
+
+    def end_of_phase(self, step: int) -> int:
+        """Returns the first step after the phase that a step is in."""
+        return self.first_step(self.phase_of(step) + 1)
+
+
+def examples(
+    arrays: Mapping[str, np.ndarray],
+    spec: Spec,
+    seed: int,
+    phases: Sequence[Phase],
+    resident_bytes: float = math.inf,
+) -> Examples:
+    """Returns the examples of a training, on the device where they have at most `resident_bytes`.
+
+    Args:
+        arrays: By field an array (n, *shape), in memory or memory-mapped.
+        spec: The same fields.
+        seed: Of the order.
+        phases: Of the training.
+        resident_bytes: Of all arrays together.
+    """
+    order = Order(arrays, spec, seed)
+    made = Examples(spec, tuple(phases), ())
+    if sum(array.nbytes for array in arrays.values()) <= resident_bytes:
+        return replace(made, feeds=(Resident(arrays, order),) * len(phases))
+    streams = [
+        Streamed(arrays, order, phase.images_per_step, made.first_position(index))
+        for index, phase in enumerate(phases)
+    ]
+    return replace(made, feeds=tuple(streams))

@@ -5,19 +5,20 @@ import math
 import sys
 import time
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import keras
 import tensorflow as tf
 from tqdm import tqdm
 
-from genlab.imaging import arrays
+from genlab.contract.capabilities import ChecksLosses
+from genlab.contract.fields import read_arrays
+from genlab.contract.steps import Model
 from genlab.networks import devices
 from genlab.runtime.errors import InputError
 from genlab.runtime.files import replacing
 from genlab.training import result
 from genlab.training.engine import NO_STEP, Engine
-from genlab.training.feed import feed
+from genlab.training.feed import examples
 from genlab.training.job import Job
 from genlab.training.observer import Observer, Recorder, tell_again
 from genlab.training.state import State
@@ -62,12 +63,11 @@ def fit(job: Job, recorder: Recorder) -> Summary:
     keras.utils.set_random_seed(job.seed)
     _check_shares(job, strategy.num_replicas_in_sync)
     with strategy.scope():
-        model = job.chapter.build(job.settings, job.image_shape)
+        model: Model = job.chapter.build(job.settings, job.spec)
         optimizers = model.make_optimizers()
-        train = arrays.read_split(job.data, "train").images
-        source = feed(
-            train, job.seed, job.settings.images_per_step, job.training.resident_megabytes * 2**20
-        )
+        fields = read_arrays(job.data, "train", job.takes)
+        resident_bytes = job.training.resident_megabytes * 2**20
+        source = examples(fields, job.spec, job.seed, job.phases, resident_bytes)
         engine = Engine(model, optimizers, source, job.seed, job.binarisation)
         state = State(job, model, optimizers)
         _check_agreement(job, state.step, strategy)
@@ -84,12 +84,13 @@ def fit(job: Job, recorder: Recorder) -> Summary:
 
 
 def _check_shares(job: Job, num_devices: int) -> None:
-    if job.settings.batch_size % num_devices:
-        raise InputError(
-            f"batch_size must be a multiple of the {num_devices} devices",
-            f"batch_size={job.settings.batch_size}",
-            f"See params.yaml: models.{job.name}.batch_size",
-        )
+    for phase in job.phases:
+        if phase.batch_size % num_devices:
+            raise InputError(
+                f"batch_size must be a multiple of the {num_devices} devices",
+                f"batch_size={phase.batch_size}",
+                f"See params.yaml: models.{job.name}.batch_size",
+            )
 
 
 def _check_agreement(job: Job, step: int, strategy: tf.distribute.Strategy) -> None:
@@ -107,14 +108,16 @@ def _check_agreement(job: Job, step: int, strategy: tf.distribute.Strategy) -> N
 
 
 def _run(engine: Engine, state: State, observer: Observer) -> Summary:
-    job, first_step, started, first_call = state.job, state.step, time.monotonic(), 0.0
+    job, first_step, examples = state.job, state.step, engine.examples
+    started, first_call = time.monotonic(), 0.0
     steps_per_call = 1
     with tqdm(
-        total=job.settings.steps, initial=first_step, desc=job.name, unit="step", mininterval=0.5
+        total=job.steps, initial=first_step, desc=job.name, unit="step", mininterval=0.5
     ) as bar:
         while not state.is_over:
             stop = observer.stop_after(state.step)
-            count = min(stop - state.step, steps_per_call, state.steps_to_checkpoint())
+            end = min(stop, examples.end_of_phase(state.step))
+            count = min(end - state.step, steps_per_call, state.steps_to_checkpoint())
             called = time.monotonic()
             state.sums, first_bad = engine.run(state.step, count, state.sums)
             seconds = time.monotonic() - called
@@ -126,16 +129,12 @@ def _run(engine: Engine, state: State, observer: Observer) -> Summary:
             bar.update(count)
             if state.step == stop:
                 row = _look(engine.model, state, observer)
-                rate = (
-                    (stop - first_step)
-                    * job.settings.images_per_step
-                    / (time.monotonic() - started)
-                )
+                num_images = examples.position(stop) - examples.position(first_step)
+                rate = num_images / (time.monotonic() - started)
                 bar.set_postfix_str(_postfix(row, rate), refresh=False)
             state.write_if_due()
-    seconds = state.seconds
-    rate = state.step * job.settings.images_per_step / seconds
-    return Summary(seconds, rate, devices.describe(), first_step, first_call)
+    rate = examples.position(state.step) / state.seconds
+    return Summary(state.seconds, rate, devices.describe(), first_step, first_call)
 
 
 def _pace(num_steps: int, seconds: float) -> int:
@@ -150,7 +149,7 @@ def _pace(num_steps: int, seconds: float) -> int:
     )
 
 
-def _look(model: Any, state: State, observer: Observer) -> dict[str, float]:
+def _look(model: Model, state: State, observer: Observer) -> dict[str, float]:
     """Adds a row to the record: the mean losses since the row before, and what is due at this step."""
     job, num_steps = state.job, state.step - (state.rows[-1]["step"] if state.rows else 0)
     row = {f"train/{name}": total / num_steps for name, total in state.sums.items()}
@@ -171,8 +170,8 @@ def _postfix(row: dict[str, float], images_per_second: float) -> str:
     return f"{' '.join(losses)} {images_per_second:.0f} images/s"
 
 
-def _check_losses(job: Job, model: Any, row: dict[str, float], step: int) -> None:
-    if hasattr(model, "check_losses"):
+def _check_losses(job: Job, model: Model, row: dict[str, float], step: int) -> None:
+    if isinstance(model, ChecksLosses):
         try:
             model.check_losses({name.removeprefix("train/"): value for name, value in row.items()})
         except FloatingPointError as error:

@@ -1,7 +1,8 @@
-"""What one training is: its settings, its images, and the key that is equal where its result is equal."""
+"""What one training is: its settings, its data, and the key that is equal where its result is equal."""
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -12,6 +13,8 @@ import numpy as np
 import sklearn
 import tensorflow as tf
 
+from genlab.contract.fields import Spec, read_spec, spec_to_json
+from genlab.contract.steps import Phase
 from genlab.features import classifier
 from genlab.imaging import arrays
 from genlab.imaging.binarisation import Binarisation
@@ -39,8 +42,10 @@ class Job:
     training: Training
     data: Path
     features: Path | None
-    """The feature extractor, where the model monitors a Fréchet distance."""
+    """The feature extractor, if the model monitors a Fréchet distance."""
     description: dict[str, Any]
+    spec: Spec
+    """The fields of the data set."""
     binarisation: Binarisation
     seed: int
     train_key: str
@@ -56,10 +61,31 @@ class Job:
         return self.folder / ("work" if devices.is_chief() else f"work-{devices.process_index()}")
 
     @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """Height, width and channels."""
-        height, width, channels = self.description["image_shape"]
-        return height, width, channels
+    def phases(self) -> tuple[Phase, ...]:
+        """The parts of the training."""
+        return phases_of(self.chapter, self.settings)
+
+    @property
+    def steps(self) -> int:
+        """Of all phases together."""
+        return sum(phase.steps for phase in self.phases)
+
+    @property
+    def takes(self) -> tuple[str, ...]:
+        """The fields that the model is trained on."""
+        return takes_of(self.chapter, self.settings)
+
+
+def phases_of(chapter: ModuleType, settings: ModelSettings) -> tuple[Phase, ...]:
+    """Returns the phases that a chapter asks for; one, with every model's settings, if it does not."""
+    ask = getattr(chapter, "phases", None)
+    return tuple(ask(settings)) if ask else (Phase(settings.steps, settings.batch_size),)
+
+
+def takes_of(chapter: ModuleType, settings: ModelSettings) -> tuple[str, ...]:
+    """Returns the fields that a chapter asks for; images alone, if it does not."""
+    ask = getattr(chapter, "takes", None)
+    return tuple(ask(settings)) if ask else ("images",)
 
 
 def folder_of(train_key: str) -> Path:
@@ -68,7 +94,7 @@ def folder_of(train_key: str) -> Path:
 
 
 def prepare(params: Params, name: str, data: Path, features: Path | None = None) -> Job:
-    """Returns the training of the model `name` on the fetched images in `data`.
+    """Returns the training of the model `name` on the fetched data set in `data`.
 
     Args:
         params: All parameters; `precision: auto` is resolved here.
@@ -77,79 +103,91 @@ def prepare(params: Params, name: str, data: Path, features: Path | None = None)
         features: The folder of the feature extractor; only `monitor: frechet_distance` needs it.
 
     Raises:
-        InputError: The model, one of its settings or the images are not usable; the message is one line.
+        InputError: The model or one of its settings is not usable, or the data set lacks a field or
+            images that the model needs.
     """
-    where = f"params.yaml: models.{name}"
     params.model(name)
-    chapter, settings = {other: _settings(params, other) for other in params.models}[
-        name
-    ]  # all: before hours pass
+    chapters = {other: _chapter(params, other) for other in params.models}  # all: before hours pass
+    chapter, settings = chapters[name]
     description = arrays.read_description(data)
-    available = description["num_images"]["train"]
-    if settings.images_per_step > available:
-        raise InputError(
-            f"batch_size must be at most the {available} training images",
-            f"{settings.images_per_step} images per step",
-            f"See {where}.batch_size",
-        )
-    if settings.monitor != FRECHET_DISTANCE:
-        features = None
-    elif features is None:
-        raise InputError(
-            "a feature extractor must be given to monitor a Fréchet distance",
-            "none",
-            f"See {where}.monitor, or pass --features",
-        )
-    training = params.training.model_copy(
-        update={"precision": _precision(params.training.precision, chapter, settings)}
-    )
+    spec = read_spec(data)
+    takes = takes_of(chapter, settings)
+    _check_fields(name, takes, spec, description["name"])
+    _check_size(name, phases_of(chapter, settings), description["num_images"]["train"])
+    features = _features(name, settings, features)
+    precision = _precision(params.training.precision, chapter, settings)
+    training = params.training.model_copy(update={"precision": precision})
     seed = seeds.derive(params.seed, "train", name)
-    seen = {"data": description["sha256"], "binarisation": params.data.binarisation}
-    key = _train_key(settings, training, seed, seen, features)
-    binarisation = params.data.binarisation
+    parts = {
+        "data": description["sha256"],
+        "fields": spec_to_json({field: spec[field] for field in takes}),
+        "binarisation": params.data.binarisation,
+        "settings": settings.model_dump(mode="json"),
+        "training": training.model_dump(mode="json", exclude=NO_EFFECT),
+        "seed": seed,
+        "features": classifier.read_settings(features)["weights_sha256"] if features else None,
+        "code": code.digest("training", Path(str(chapter.__file__))),
+        "packages": {package.__name__: package.__version__ for package in PACKAGES},
+        "devices": devices.count_and_kind(),
+    }
     return Job(
-        name,
-        chapter,
-        settings,
-        training,
-        Path(data),
-        features,
-        description,
-        binarisation,
-        seed,
-        key,
+        name=name,
+        chapter=chapter,
+        settings=settings,
+        training=training,
+        data=Path(data),
+        features=features,
+        description=description,
+        spec=spec,
+        binarisation=params.data.binarisation,
+        seed=seed,
+        train_key=hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32],
     )
 
 
-def _precision(wanted: str, chapter: ModuleType, settings: ModelSettings) -> str:
-    """Returns the precision; `auto` is what the chapter's table says for this model on this kind of device."""
-    if wanted == "auto":
-        measured = getattr(chapter, "FASTEST_PRECISION", {})
-        return measured.get((devices.arithmetic(), getattr(settings, "network", "")), "float32")
-    devices.check_precision(wanted)
-    return wanted
-
-
-def _settings(params: Params, name: str) -> tuple[ModuleType, ModelSettings]:
+def _chapter(params: Params, name: str) -> tuple[ModuleType, ModelSettings]:
     where, entry = f"params.yaml: models.{name}", params.model(name)
     chapter = plugins.find("models", str(entry.get("kind")), f"{where}.kind")
     return chapter, build_section(chapter.Settings, entry, where)
 
 
-def _train_key(
-    settings: ModelSettings,
-    training: Training,
-    seed: int,
-    seen: dict[str, str],
-    features: Path | None,
-) -> str:
-    parts = seen | {
-        "settings": settings.model_dump(mode="json"),
-        "training": training.model_dump(mode="json", exclude=NO_EFFECT),
-        "seed": seed,
-        "features": classifier.read_settings(features)["weights_sha256"] if features else None,
-        "code": code.digest("training", f"models.{settings.kind}"),
-        "packages": {package.__name__: package.__version__ for package in PACKAGES},
-        "devices": devices.count_and_kind(),
-    }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+def _check_fields(name: str, takes: Sequence[str], spec: Spec, dataset: str) -> None:
+    if any(field not in spec for field in takes):
+        raise InputError(
+            f"{name} must have the fields that it takes: {', '.join(takes)}",
+            f"{dataset} has {', '.join(spec)}",
+            f"See params.yaml: data.name, data.inputs, models.{name}",
+        )
+
+
+def _check_size(name: str, phases: Sequence[Phase], available: int) -> None:
+    largest = max(phase.images_per_step for phase in phases)
+    if largest > available:
+        raise InputError(
+            f"batch_size must be at most the {available} training images",
+            f"{largest} images per step",
+            f"See params.yaml: models.{name}.batch_size",
+        )
+
+
+def _features(name: str, settings: ModelSettings, features: Path | None) -> Path | None:
+    """Returns the feature extractor where it plays a part."""
+    if settings.monitor != FRECHET_DISTANCE:
+        return None
+    if features is None:
+        raise InputError(
+            "a feature extractor must be given to monitor a Fréchet distance",
+            "none",
+            f"See params.yaml: models.{name}.monitor, or pass --features",
+        )
+    return features
+
+
+def _precision(wanted: str, chapter: ModuleType, settings: ModelSettings) -> str:
+    """Returns the precision; `auto` is what the chapter's table says for this kind of device."""
+    if wanted == "auto":
+        measured = getattr(chapter, "FASTEST_PRECISION", {})
+        network = getattr(settings, "network", "")
+        return measured.get((devices.arithmetic(), network), "float32")
+    devices.check_precision(wanted)
+    return wanted

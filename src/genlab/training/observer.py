@@ -2,19 +2,23 @@
 
 import bisect
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
 
+from genlab.contract.batches import as_batch, empty_batch
+from genlab.contract.capabilities import Diagnosed, Encodes, Generates, HasPosterior, Validated
+from genlab.contract.fields import Spec, read_arrays
+from genlab.contract.steps import Batch, Losses, Model
 from genlab.features import classifier
 from genlab.imaging import arrays, binarisation
-from genlab.networks.trunks import Losses
 from genlab.numerics import gaussians
 from genlab.runtime.errors import InputError
 from genlab.settings import seeds
+from genlab.trained.generators import Generator, generators
 from genlab.training.job import FRECHET_DISTANCE, Job
 
 HISTOGRAM_EDGES = np.linspace(-8.0, 8.0, 81)
@@ -56,17 +60,32 @@ def tell_again(folder: Path, recorder: Recorder) -> None:
         recorder.log_image(path, key, int(step_text))
 
 
-def check_monitor(model: Any, metric: str | None, kind: str, where: str) -> None:
-    """Raises an InputError where a model of this kind has no such validation metric; none is always there."""
-    losses = model.loss_names if hasattr(model, "compute_losses") else ()
-    known = [*losses, *([FRECHET_DISTANCE] if hasattr(model, "sample") else [])]
+def check_monitor(
+    model: Model, spec: Spec, takes: Sequence[str], metric: str | None, where: str
+) -> None:
+    """Raises an InputError if the model has no such validation metric; None is always allowed."""
+    known = list(validated_names(model, spec, takes))
     if metric is not None and metric not in known:
         name = where.rpartition(".")[2]
-        raise InputError(
-            f"{name} must be one of {', '.join(known)} for a model of kind {kind}",
-            f"{metric!r}",
-            f"See {where}",
-        )
+        raise InputError(f"{name} must be one of {', '.join(known)}", repr(metric), f"See {where}")
+
+
+def validated_names(model: Model, spec: Spec, takes: Sequence[str]) -> list[str]:
+    """Returns the names of what a model is validated by; it is traced for them, not run."""
+    batch = empty_batch(spec, tuple(takes), 1)
+    traced = tf.function(lambda: validate(model, batch, 0), autograph=False)
+    names = list(traced.get_concrete_function().structured_outputs)
+    return [*names, *([FRECHET_DISTANCE] if isinstance(model, Generates) else [])]
+
+
+def validate(model: Model, batch: Batch, seed: int) -> Losses:
+    """Returns the losses and diagnostics of a model on a batch; {} where it has none."""
+    metrics: Losses = {}
+    if isinstance(model, Validated):
+        metrics |= model.compute_losses(batch, (seed, 0))
+    if isinstance(model, Diagnosed):
+        metrics |= model.diagnostics(batch)
+    return metrics
 
 
 def geometric_steps(steps: int, times: int) -> list[int]:
@@ -75,37 +94,41 @@ def geometric_steps(steps: int, times: int) -> list[int]:
 
 
 class Observer:
-    """Looks at a model at fixed steps; what it sees depends on the step alone, not on when the run was killed."""
+    """Looks at a model at fixed steps; what it records depends on the step alone."""
 
-    def __init__(self, job: Job, model: Any, recorder: Recorder):
-        """Raises an InputError where the model has no such metric as it is to monitor."""
+    def __init__(self, job: Job, model: Model, recorder: Recorder):
+        """Raises an InputError if the model has no such metric as it is to monitor."""
         self.job, self.model, self.recorder = job, model, recorder
-        training, steps = job.training, job.settings.steps
+        training, steps = job.training, job.steps
         self.picture_steps = set(geometric_steps(steps, training.num_picture_times))
         self.validation_steps = {*range(0, steps, training.validate_every_steps), steps}
         self.log_steps = {*range(0, steps, training.log_every_steps), steps}
         self.stops = sorted(self.picture_steps | self.validation_steps | self.log_steps)
-        validation = np.asarray(
-            arrays.read_split(job.data, "validation").images[: training.num_validation_images]
-        )
-        self.validation = arrays.to_float(binarisation.as_seen(validation, job.binarisation))
         self.seed = seeds.derive(job.seed, "validation")
+        self.fields = _validation_fields(job, model)
+        self.batch = _as_floats({name: self.fields[name] for name in job.takes}, job)
         where = f"params.yaml: models.{job.name}.monitor"
-        check_monitor(model, job.settings.monitor, job.settings.kind, where)
-        self._distance = FrechetMonitor(job.features, validation) if job.features else None
+        check_monitor(model, job.spec, job.takes, job.settings.monitor, where)
+        sources = generators(model, job.spec)
+        self.generator = next(iter(sources.values()), None)
+        self._distance = (
+            FrechetMonitor(job.features, self.fields, self.generator)
+            if job.features and self.generator
+            else None
+        )
 
     def stop_after(self, step: int) -> int:
         """Returns the first step, later than `step`, after which something is looked at."""
         return self.stops[bisect.bisect_right(self.stops, step)]
 
     def begin(self) -> None:
-        """Tells the recorder the pictures of the untrained model: MLflow's slider stands at step 0 first."""
+        """Tells the recorder the pictures of the untrained model."""
         self._tell_pictures(0)
 
     def look(
         self, step: int, train_row: dict[str, float], histograms: dict[str, list[Any]]
     ) -> dict[str, float]:
-        """Returns the validation metrics where they are due after `step`; tells the recorder of all that is new."""
+        """Returns the validation metrics where they are due; tells the recorder what is new."""
         row = self._validate() if step in self.validation_steps else {}
         if step in self.picture_steps:
             self._tell_pictures(step)
@@ -114,64 +137,79 @@ class Observer:
         return row
 
     def _validate(self) -> dict[str, float]:
-        metrics: dict[str, Any] = {}
-        if hasattr(self.model, "compute_losses"):
-            metrics |= self._validation_metrics()
+        metrics: dict[str, Any] = dict(self._validation_metrics())
         if self._distance:
-            metrics[FRECHET_DISTANCE] = self._distance.measure(self.model, self.seed)
+            metrics[FRECHET_DISTANCE] = self._distance.measure(self.seed)
         return {f"validation/{name}": float(value) for name, value in metrics.items()}
 
     @tf.function(autograph=False)
     def _validation_metrics(self) -> Losses:
-        floats, seed = tf.constant(self.validation), (self.seed, 0)
-        metrics = self.model.compute_losses(floats, seed)
-        if hasattr(self.model, "latent_diagnostics"):
-            metrics |= self.model.latent_diagnostics(floats)
-        return metrics
+        batch = {name: tf.constant(values) for name, values in self.batch.items()}
+        return validate(self.model, batch, self.seed)
 
     def _tell_pictures(self, step: int) -> None:
         for key, path in self._write_pictures(step):
             self.recorder.log_image(path, key, step)
 
     def _write_pictures(self, step: int) -> Iterator[tuple[str, Path]]:
-        """Writes grids of samples from fixed latents and of reconstructions of fixed validation images."""
-        number = self.job.training.num_pictures
-        if hasattr(self.model, "sample"):
-            yield "samples", self._write_grid("samples", step, self.model.sample(number, self.seed))
-        if hasattr(self.model, "reconstruct"):
-            rebuilt = self.model.reconstruct(self.validation[:number])
+        """Writes grids of samples from fixed noise and of rebuilt validation images."""
+        number = min(self.job.training.num_pictures, len(self.fields["images"]))
+        if self.generator:
+            given = {name: self.fields[name][:number] for name in self.generator.given}
+            num_samples = number if given else self.job.training.num_pictures
+            samples = self.generator.sample(num_samples, self.seed, given)
+            yield "samples", self._write_grid("samples", step, samples)
+        if isinstance(self.model, Encodes):
+            rebuilt = self.model.decode(self.model.encode(self.batch["images"][:number]))
             yield "reconstructions", self._write_grid("reconstructions", step, rebuilt)
 
-    def _write_grid(self, key: str, step: int, pictures: tf.Tensor) -> Path:
+    def _write_grid(self, key: str, step: int, pictures: Any) -> Path:
         path = self.job.work / "progress" / f"{key}_{step:06d}.png"
         arrays.write_png(path, arrays.grid(arrays.to_uint8(np.asarray(pictures))))
         return path
 
     def _add_histograms(self, step: int, histograms: dict[str, list[Any]]) -> None:
-        if not hasattr(self.model, "posterior"):
+        if not isinstance(self.model, HasPosterior):
             return
-        mean, log_variance = self.model.posterior(self.validation)
+        mean, log_variance = self.model.posterior(self.batch["images"])
         histograms["edges"] = HISTOGRAM_EDGES.tolist()
-        for name, values in (("step", None), ("mean", mean), ("log_variance", log_variance)):
-            rows = histograms.setdefault(name, [])
-            if values is None:
-                rows.append(step)
-            else:
-                clipped = np.clip(np.asarray(values), HISTOGRAM_EDGES[0], HISTOGRAM_EDGES[-1])
-                rows.append(np.histogram(clipped, HISTOGRAM_EDGES)[0].tolist())
+        histograms.setdefault("step", []).append(step)
+        for name, values in (("mean", mean), ("log_variance", log_variance)):
+            clipped = np.clip(np.asarray(values), HISTOGRAM_EDGES[0], HISTOGRAM_EDGES[-1])
+            counts = np.histogram(clipped, HISTOGRAM_EDGES)[0]
+            histograms.setdefault(name, []).append(counts.tolist())
+
+
+def _validation_fields(job: Job, model: Model) -> dict[str, np.ndarray]:
+    """Returns the first rows of the validation split: what the model takes, and what it is given."""
+    given = model.given if isinstance(model, Generates) else ()
+    names = dict.fromkeys(("images", *job.takes, *given))
+    opened = read_arrays(job.data, "validation", names)
+    return {
+        name: np.asarray(array[: job.training.num_validation_images])
+        for name, array in opened.items()
+    }
+
+
+def _as_floats(fields: Mapping[str, np.ndarray], job: Job) -> dict[str, np.ndarray]:
+    """Returns fields as the model takes them, its images binarised where it is trained so."""
+    images = binarisation.as_seen(fields["images"], job.binarisation)
+    batch = as_batch({**fields, "images": images}, job.spec)
+    return {name: values.numpy() for name, values in batch.items()}
 
 
 class FrechetMonitor:
-    """A cheap Fréchet distance: of as many samples as there are validation images, in the evaluation's features."""
+    """A cheap Fréchet distance: as many samples as validation images, in the evaluation's features."""
 
-    def __init__(self, features: Path, validation: np.ndarray):
+    def __init__(self, features: Path, fields: Mapping[str, np.ndarray], generator: Generator):
         self.extractor = classifier.load(features)
-        self.real = gaussians.moments(self.extractor.extract(validation).features)
-        self.num_images = len(validation)
+        self.generator = generator
+        self.given = {name: fields[name] for name in generator.given}
+        self.num_images = len(fields["images"])
+        self.real = gaussians.moments(self.extractor.extract(fields["images"]).features)
 
-    def measure(self, model: Any, seed: int) -> float:
-        """Returns the distance of samples from fixed latents to the validation images."""
-        samples = arrays.to_uint8(np.asarray(model.sample(self.num_images, seed)))
-        return gaussians.frechet_distance(
-            self.real, gaussians.moments(self.extractor.extract(samples).features)
-        )
+    def measure(self, seed: int) -> float:
+        """Returns the distance of samples from fixed noise to the validation images."""
+        samples = arrays.to_uint8(self.generator.sample(self.num_images, seed, self.given))
+        generated = gaussians.moments(self.extractor.extract(samples).features)
+        return gaussians.frechet_distance(self.real, generated)

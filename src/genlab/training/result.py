@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 
 import genlab
+from genlab.contract.capabilities import Encodes, HasPosterior
+from genlab.contract.fields import spec_to_json
+from genlab.contract.steps import Model
 from genlab.imaging import arrays, binarisation
 from genlab.networks import devices
 from genlab.numerics import density
@@ -19,7 +22,7 @@ from genlab.training.job import RECORDED, Job, folder_of
 from genlab.training.state import State
 
 
-def write(job: Job, model: Any, state: State) -> None:
+def write(job: Job, model: Model, state: State) -> None:
     """Writes weights, settings, history, pictures, histograms and the fitted density to `<job.folder>/result`."""
     kept = state.keep()
     with replacing(job.folder / "result") as building:
@@ -30,7 +33,7 @@ def write(job: Job, model: Any, state: State) -> None:
         if state.histograms:
             histograms = {name: np.array(rows) for name, rows in state.histograms.items()}
             arrays.write_npz(building / "histograms.npz", histograms)
-        if hasattr(model, "encode"):
+        if isinstance(model, Encodes):
             _fit_density(job, model).write(building / "density.npz")
         (building / "settings.json").write_text(
             json.dumps(_describe(job) | {"kept": kept}, indent=2) + "\n"
@@ -57,7 +60,9 @@ def _describe(job: Job) -> dict[str, Any]:
         "name": job.name,
         "kind": job.settings.kind,
         "settings": job.settings.model_dump(mode="json"),
-        "image_shape": list(job.image_shape),
+        "image_shape": job.description["image_shape"],
+        "fields": spec_to_json(job.spec),
+        "takes": list(job.takes),
         "dataset": job.description["name"],
         "binarisation": job.binarisation,
         "class_names": job.description["class_names"],
@@ -75,7 +80,7 @@ def _write_history(path: Path, rows: list[dict[str, float]]) -> None:
         writer.writerows(rows)
 
 
-def _fit_density(job: Job, model: Any) -> density.GaussianMixture:
+def _fit_density(job: Job, model: Encodes) -> density.GaussianMixture:
     """Fits the mixture to the latents of training images: to posterior draws where the model has posteriors."""
     seed = seeds.derive(job.seed, "density")
     train = arrays.read_split(job.data, "train").images
@@ -87,10 +92,10 @@ def _fit_density(job: Job, model: Any) -> density.GaussianMixture:
     return density.fit(latents, job.training.density_components, seed)
 
 
-def _latents(model: Any, floats: np.ndarray, seed: int) -> Iterator[np.ndarray]:
+def _latents(model: Encodes, floats: np.ndarray, seed: int) -> Iterator[np.ndarray]:
     for start in range(0, len(floats), 500):
         batch = floats[start : start + 500]
-        if hasattr(model, "draw_posterior"):
+        if isinstance(model, HasPosterior):
             yield model.draw_posterior(batch, (seed, start)).numpy()
         else:
             yield model.encode(batch).numpy()

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
+from genlab.contract.steps import Model, Optimizers
 from genlab.networks import devices
 from genlab.training import best, checkpoints
 from genlab.training.checkpoints import Checkpoint
@@ -17,7 +18,7 @@ from genlab.training.job import Job
 class State:
     """The variables of networks and optimizers, the step, and the record of what was seen."""
 
-    def __init__(self, job: Job, model: Any, optimizers: dict[str, Any]):
+    def __init__(self, job: Job, model: Model, optimizers: Optimizers):
         """Goes on from the newest checkpoint of `job`, if there is one."""
         self.job, self.model = job, model
         self.variables = [
@@ -61,7 +62,7 @@ class State:
             checkpoint.record["histograms"],
             checkpoint.record["seconds"],
         )
-        tqdm.write(f"{self.job.name}: going on from step {self.step} of {self.job.settings.steps}")
+        tqdm.write(f"{self.job.name}: going on from step {self.step} of {self.job.steps}")
 
     def add_row(self, row: dict[str, float]) -> None:
         """Adds what was seen at this step; keeps the weights where they are the best yet and that was asked for."""
@@ -76,12 +77,12 @@ class State:
     @property
     def is_over(self) -> bool:
         """Whether all steps were made, or no validation got better for as long as early stopping waits."""
-        return self.step >= self.job.settings.steps or best.is_past(self.rows, self.job.settings)
+        return self.step >= self.job.steps or best.is_past(self.rows, self.job.settings)
 
     def steps_to_checkpoint(self) -> int:
         """Returns in how many steps `checkpoint_every_steps` wants the next one."""
         every = self.job.training.checkpoint_every_steps
-        return every - self.step % every if every else self.job.settings.steps
+        return every - self.step % every if every else self.job.steps
 
     def write_if_due(self) -> None:
         """Writes a checkpoint at multiples of `checkpoint_every_steps`, and where the last is as old as is allowed."""

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from genlab.contract.capabilities import Encodes, Generates, HasLikelihood, HasPosterior
 from genlab.measurement.evidence import (
     EvidenceBound,
     ImportanceWeights,
@@ -154,16 +155,16 @@ def metrics(objectives: Sequence[Objective]) -> list[str]:
 def _sources(model: Any) -> dict[type, str]:
     """Returns where evidence of each kind comes from; kinds that the model cannot give are not there."""
     found: dict[type, str] = {}
-    if hasattr(model, "draw_latents"):
+    if isinstance(model, Generates):
         found[Samples] = "prior"
-    elif hasattr(model, "encode"):
+    elif isinstance(model, Encodes):
         found[Samples] = "fitted"
     found[Reconstructions] = (
-        "reconstruction" if hasattr(model, "encode") else "reconstruction_subset"
+        "reconstruction" if isinstance(model, Encodes) else "reconstruction_subset"
     )
-    if hasattr(model, "elbo_terms"):
+    if isinstance(model, HasPosterior):
         found[EvidenceBound] = "reconstruction"
-    if hasattr(model, "log_importance_weights"):
+    if isinstance(model, HasLikelihood):
         found[ImportanceWeights] = "likelihood"
     return found
 

@@ -185,12 +185,12 @@ def make(
     searched = space.read(tune.space, job.settings, f"{where}.space")
     if params.search.sampler == sampling.GRID:
         searched.grid()  # it may be none
-    model = job.chapter.build(job.settings, job.image_shape)
+    model = job.chapter.build(job.settings, job.spec)
     objectives = objective.read(
         tune.objective, model, job.settings.kind, params.evaluation.metrics, f"{where}.objective"
     )
     objective.check_honest(objectives, list(searched.distributions), f"{where}.objective")
-    training.check_monitor(model, tune.prune_by, job.settings.kind, f"{where}.prune_by")
+    training.check_monitor(model, job.spec, job.takes, tune.prune_by, f"{where}.prune_by")
     if len(objectives) > 1 and params.search.pruner != "none":
         raise InputError(
             "pruner must be none with several objectives",

@@ -156,17 +156,18 @@ def _train_and_measure(order: Order, connection: Connection) -> tuple[str, Any]:
     job = _prepare(order)
     connection.send(("begun", job.train_key))
     facts = job.settings.model_dump(mode="json") | {"seed": job.seed}
-    with tracking.training_run(
+    shown = tracking.Training(
         train_key=job.train_key,
         training_id=order.training_id,
         name=order.name,
         kind=job.settings.kind,
         params=facts,
-        dataset=tracking.Dataset.of(job.description),
+        data=job.description,
         tags=order.tags,
         experiment=order.experiment,
         run_name=order.run_name,
-    ) as run:
+    )
+    with tracking.training_run(shown) as run:
         begun = time.monotonic()
         try:
             summary = training.fit(job, _Recorder(order, run, connection))

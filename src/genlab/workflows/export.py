@@ -9,13 +9,15 @@ import importlib.util
 import json
 import logging
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
+from genlab.contract.batches import empty_batch
+from genlab.contract.capabilities import Encodes, Generates
 from genlab.runtime.errors import InputError
 from genlab.runtime.files import replacing
 from genlab.settings import seeds
@@ -28,24 +30,33 @@ TOLERANCE = 1e-5
 NUM_CHECKED = 16
 OPSET = 17
 ONNX_PACKAGES = ("onnx", "onnxruntime", "tf2onnx")
-Outputs = dict[str, np.ndarray]
+RANGES = {name: [0.0, 1.0] for name in ("images", "inputs", "reconstructions")}
+Inputs = Mapping[str, np.ndarray]
 
 
 class Function(NamedTuple):
-    """One function of a model: its name there, the shapes of what goes in and comes out, without the batch."""
+    """One function of a model: what it computes from its inputs, and what its output is called."""
 
     name: str
-    takes: str
-    gives: str
-    input_shape: tuple[int, ...]
+    compute: Callable[..., tf.Tensor]
+    inputs: tuple[tf.TensorSpec, ...]
+    output: str
     output_shape: tuple[int, ...]
+
+    def compiled(self) -> Any:
+        """Returns the function with named inputs and a named float32 output."""
+
+        def call(*values: tf.Tensor) -> dict[str, tf.Tensor]:
+            return {self.output: tf.cast(self.compute(*values), tf.float32)}
+
+        return tf.function(call, self.inputs, autograph=False)
 
 
 class Format(NamedTuple):
     """How functions are written into a folder, and how what was written is called; packages that it needs."""
 
-    write: Callable[[TrainedModel, list[Function], Path], None]
-    run: Callable[[Path, list[Function], Mapping[str, np.ndarray]], Outputs]
+    write: Callable[[list[Function], Path], None]
+    run: Callable[[Path, Function, Inputs], np.ndarray]
     packages: tuple[str, ...]
 
 
@@ -80,90 +91,79 @@ def export(folder: Path, name: str, out: Path) -> Path:
     functions = _functions(model)
     with replacing(out) as building:
         building.mkdir()
-        form.write(model, functions, building)
-        differences = _check(model, functions, form, building)
+        form.write(functions, building)
+        differences = _check(functions, form, building)
         manifest = _manifest(model, functions, name, building, differences)
         (building / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
     return out
 
 
-def _functions(model: TrainedModel) -> list[Function]:
-    images, latents = model.image_shape, (model.latent_dim,)
-    known = [
-        Function("encode", "images", "latents", images, latents),
-        Function("decode", "latents", "images", latents, images),
-        Function("reconstruct", "images", "reconstructions", images, images),
-    ]
-    return [function for function in known if model.can(function.name)]
+def _functions(trained: TrainedModel) -> list[Function]:
+    """Returns what a model can do, in the order of the manifest."""
+    model, shape = trained.model, trained.image_shape
+    images = tf.TensorSpec((None, *shape), tf.float32, name="images")
+    functions = []
+    if isinstance(model, Encodes):
+        latents = tf.TensorSpec((None, model.latent_dim), tf.float32, name="latents")
+        rebuild = trained.compiled("reconstruct")
+        functions += [
+            Function("encode", model.encode, (images,), "latents", (model.latent_dim,)),
+            Function("decode", model.decode, (latents,), "images", shape),
+            Function("reconstruct", rebuild, (images,), "reconstructions", shape),
+        ]
+    if isinstance(model, Generates):
+        zeros = empty_batch(trained.spec, model.given, 1)
+        given = [tf.TensorSpec((None, *v.shape[1:]), v.dtype, name) for name, v in zeros.items()]
+        noise = tf.TensorSpec((None, *model.noise_shape), tf.float32, name="noise")
+        functions.append(Function("generate", _generate(model), (noise, *given), "images", shape))
+    return functions
 
 
-def _signature(function: Function) -> list[tf.TensorSpec]:
-    return [tf.TensorSpec((None, *function.input_shape), tf.float32, name=function.takes)]
+def _generate(model: Generates) -> Callable[..., tf.Tensor]:
+    """Returns `generate` with one positional argument per field that it is given."""
+    names = model.given
+    return lambda noise, *given: model.generate(noise, dict(zip(names, given, strict=True)))
 
 
-def _named(model: TrainedModel, function: Function) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
-    """Returns the function with a name for its output."""
-    compute = getattr(model.model, function.name)
-    return lambda values: {function.gives: tf.cast(compute(values), tf.float32)}
-
-
-def _write_savedmodel(model: TrainedModel, functions: list[Function], folder: Path) -> None:
+def _write_savedmodel(functions: list[Function], folder: Path) -> None:
     signatures = {
-        function.name: tf.function(
-            _named(model, function), _signature(function), autograph=False
-        ).get_concrete_function()
-        for function in functions
+        function.name: function.compiled().get_concrete_function() for function in functions
     }
     holder = tf.Module()
-    holder.weights = [
-        list(signature.variables) for signature in signatures.values()
-    ]  # no discriminator's
+    # Only the weights that the functions need: not a discriminator's.
+    holder.weights = [list(signature.variables) for signature in signatures.values()]
     tf.saved_model.save(holder, str(folder), signatures)
 
 
-def _run_savedmodel(
-    folder: Path, functions: list[Function], inputs: Mapping[str, np.ndarray]
-) -> Outputs:
-    logging.getLogger("absl").setLevel(
-        logging.ERROR
-    )  # it warns of gradients, which nobody asks for
-    loaded = tf.saved_model.load(str(folder))
-    signatures = loaded.signatures
-    return {
-        function.name: signatures[function.name](tf.constant(inputs[function.takes]))[
-            function.gives
-        ].numpy()
-        for function in functions
-    }
+def _run_savedmodel(folder: Path, function: Function, inputs: Inputs) -> np.ndarray:
+    logging.getLogger("absl").setLevel(logging.ERROR)  # it warns of gradients that nobody needs
+    signature = tf.saved_model.load(str(folder)).signatures[function.name]
+    tensors = {name: tf.constant(values) for name, values in inputs.items()}
+    return signature(**tensors)[function.output].numpy()
 
 
-def _write_onnx(model: TrainedModel, functions: list[Function], folder: Path) -> None:
+def _write_onnx(functions: list[Function], folder: Path) -> None:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of tf2onnx and of Keras's patch of it for NumPy 2
+        warnings.simplefilter("ignore")  # tf2onnx's own
         import tf2onnx
-        from keras.src.export.tf2onnx_lib import patch_tf2onnx
 
-        patch_tf2onnx()
         for function in functions:
-            compiled = tf.function(_named(model, function), _signature(function), autograph=False)
-            path = str(folder / f"{function.name}.onnx")
             tf2onnx.convert.from_function(
-                compiled, _signature(function), opset=OPSET, output_path=path
+                function.compiled(),
+                list(function.inputs),
+                opset=OPSET,
+                output_path=str(folder / f"{function.name}.onnx"),
             )
 
 
-def _run_onnx(folder: Path, functions: list[Function], inputs: Mapping[str, np.ndarray]) -> Outputs:
+def _run_onnx(folder: Path, function: Function, inputs: Inputs) -> np.ndarray:
     import onnxruntime
 
-    found = {}
-    for function in functions:
-        session = onnxruntime.InferenceSession(
-            folder / f"{function.name}.onnx", providers=["CPUExecutionProvider"]
-        )
-        (found[function.name],) = session.run(
-            [function.gives], {function.takes: inputs[function.takes]}
-        )
-    return found
+    path = folder / f"{function.name}.onnx"
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    known = {node.name for node in session.get_inputs()}  # an input without effect is left out
+    (output,) = session.run([function.output], {k: v for k, v in inputs.items() if k in known})
+    return output
 
 
 FORMATS = {
@@ -172,19 +172,13 @@ FORMATS = {
 }
 
 
-def _check(
-    model: TrainedModel, functions: list[Function], form: Format, folder: Path
-) -> dict[str, float]:
-    """Returns by function the greatest difference of an output from the trained model's own, on a seeded batch."""
-    generator = np.random.default_rng(seeds.derive(0, "export"))
-    inputs = {
-        "images": generator.random((NUM_CHECKED, *model.image_shape), np.float32),
-        "latents": generator.standard_normal((NUM_CHECKED, model.latent_dim), np.float32),
-    }
-    written, differences = form.run(folder, functions, inputs), {}
+def _check(functions: list[Function], form: Format, folder: Path) -> dict[str, float]:
+    """Returns by function the largest difference from the trained model, on a seeded batch."""
+    differences = {}
     for function in functions:
-        own = np.asarray(getattr(model, function.name)(inputs[function.takes]))
-        difference = float(np.abs(written[function.name] - own).max())
+        inputs = {spec.name: _example(spec) for spec in function.inputs}
+        own = np.asarray(function.compiled()(*map(tf.constant, inputs.values()))[function.output])
+        difference = float(np.abs(form.run(folder, function, inputs) - own).max())
         if not difference <= TOLERANCE:
             raise InputError(
                 f"{function.name} must give what the trained model gives, within {TOLERANCE:g}",
@@ -195,6 +189,17 @@ def _check(
     return differences
 
 
+def _example(spec: tf.TensorSpec) -> np.ndarray:
+    """Returns a seeded batch of one input: zeros for labels, noise for latents, else values in [0, 1)."""
+    generator = np.random.default_rng(seeds.derive(0, "export"))
+    shape = (NUM_CHECKED, *spec.shape[1:])
+    if spec.dtype.is_integer:
+        return np.zeros(shape, spec.dtype.as_numpy_dtype)
+    if RANGES.get(spec.name):
+        return generator.random(shape, np.float32)
+    return generator.standard_normal(shape, np.float32)
+
+
 def _manifest(
     model: TrainedModel,
     functions: list[Function],
@@ -202,32 +207,20 @@ def _manifest(
     folder: Path,
     differences: Mapping[str, float],
 ) -> dict[str, Any]:
-    settings = model.settings
-    ranges = {"images": [0.0, 1.0], "reconstructions": [0.0, 1.0], "latents": None}
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {
-        "name": settings["name"],
-        "kind": settings["kind"],
-        "train_key": settings["train_key"],
-        "dataset": settings.get("dataset"),
+        "name": model.name,
+        "kind": model.kind,
+        "train_key": model.settings["train_key"],
+        "dataset": model.settings.get("dataset"),
         "format": name,
         "precision": "float32",
-        "latent_prior": _prior(model),
+        "latent_prior": model.model.prior if isinstance(model.model, Generates) else None,
         "functions": {
             function.name: {
                 "file": f"{function.name}.onnx" if name == "onnx" else ".",
-                "input": {
-                    "name": function.takes,
-                    "shape": [None, *function.input_shape],
-                    "dtype": "float32",
-                }
-                | {"range": ranges[function.takes]},
-                "output": {
-                    "name": function.gives,
-                    "shape": [None, *function.output_shape],
-                    "dtype": "float32",
-                }
-                | {"range": ranges[function.gives]},
+                "inputs": [_described(s.name, s.shape[1:], s.dtype.name) for s in function.inputs],
+                "output": _described(function.output, function.output_shape, "float32"),
                 "largest_difference": differences[function.name],
             }
             for function in functions
@@ -240,7 +233,5 @@ def _manifest(
     }
 
 
-def _prior(model: TrainedModel) -> str | None:
-    """Returns what latents are drawn from: `normal` (mean 0, variance 1), `uniform` (-1 to 1); None for no prior."""
-    has_prior = "prior" in model.sources()
-    return model.settings["settings"].get("prior", "normal") if has_prior else None
+def _described(name: str, shape: Iterable[int], dtype: str) -> dict[str, Any]:
+    return {"name": name, "shape": [None, *shape], "dtype": dtype, "range": RANGES.get(name)}

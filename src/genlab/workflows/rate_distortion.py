@@ -112,7 +112,8 @@ def _measure(
 ) -> Point:
     progress.note(f"rate-distortion: {WEIGHT} {weight:g}")
     folder = out / "models" / f"{weight:g}"
-    recorded_training.run(params, name, images, features, folder, out / "timings" / f"{weight:g}")
+    job = training.prepare(params, name, images, features)
+    recorded_training.run(job, folder, out / "timings" / f"{weight:g}")
     devices.configure("float32", params.training.deterministic)
     bound = evidence_bound(trained_model.load(folder), _test(images).images, _seed(params))
     rates, distortions = (

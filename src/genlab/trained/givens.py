@@ -1,0 +1,66 @@
+"""What images are given, as a user says it: checked, and as arrays."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from genlab.contract.fields import DTYPES, Field, Spec
+from genlab.runtime.errors import InputError
+from genlab.settings.plugins import nearest
+
+
+def given_arrays(
+    names: tuple[str, ...], spec: Spec, num_images: int, given: Mapping[str, Any]
+) -> dict[str, np.ndarray]:
+    """Returns what images are given as arrays (num_images, *shape), as they lie on the disk.
+
+    Args:
+        names: The fields that the model is given.
+        spec: Of the data set.
+        num_images: Rows.
+        given: By field a value for all images, or one per image. A label is a number or a class name.
+
+    Raises:
+        InputError: A field is missing, unknown or of another shape, or a class is unknown.
+    """
+    if set(given) != set(names):
+        raise InputError(
+            f"the model must be given {', '.join(names) or 'nothing'}",
+            ", ".join(given) or "nothing",
+            "See what is given",
+        )
+    return {name: _rows(name, spec[name], num_images, given[name]) for name in names}
+
+
+def _rows(name: str, field: Field, num_images: int, values: Any) -> np.ndarray:
+    array = labels_of(field, values) if field.kind == "label" else np.asarray(values)
+    if array.shape == field.shape:
+        array = np.broadcast_to(array, (num_images, *field.shape))
+    if array.shape != (num_images, *field.shape):
+        raise InputError(
+            f"{name} must have the shape {(num_images, *field.shape)}",
+            str(array.shape),
+            f"See {name}",
+        )
+    if field.kind == "image" and array.dtype != np.uint8:
+        raise InputError(f"{name} must be uint8", str(array.dtype), f"See {name}")
+    return array.astype(DTYPES[field.kind])
+
+
+def labels_of(field: Field, values: Any) -> np.ndarray:
+    """Returns labels, int64, of numbers or class names, one or many.
+
+    Raises:
+        InputError: There is no such class.
+    """
+    names = list(field.class_names)
+    numbers = []
+    for value in np.ravel(values):
+        text = str(value)
+        if text not in names and not (text.isdigit() and int(text) < len(names)):
+            raise InputError(
+                f"labels must be among {', '.join(names)}{nearest(text, names)}", text, "See labels"
+            )
+        numbers.append(names.index(text) if text in names else int(text))
+    return np.reshape(np.array(numbers, np.int64), np.shape(values))
