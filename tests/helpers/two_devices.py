@@ -7,7 +7,6 @@ import contextlib
 import json
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import keras
@@ -17,7 +16,6 @@ from fixtures_models import (
     Recorder,
     fixture_chapters,
     random_fields,
-    random_images,
     takes_of_model,
     tiny_engine,
     tiny_examples,

@@ -65,17 +65,17 @@ def test_more_images_per_step_than_there_are_is_refused(
 
 @pytest.mark.parametrize("changes", [{"keep": "best"}, {"patience": 1}])
 def test_nothing_to_go_by_is_refused(data: Path, changes: dict[str, Any]) -> None:
-    with pytest.raises(InputError, match="^monitor must name a validation metric with keep: best"):
+    with pytest.raises(InputError, match=r"^monitor must name a validation metric with keep: best"):
         tiny_job(data, "vae", monitor=None, **changes)
 
 
 def test_frechet_distance_without_extractor_is_refused(data: Path) -> None:
-    with pytest.raises(InputError, match="^a feature extractor must be given to monitor"):
+    with pytest.raises(InputError, match=r"^a feature extractor must be given to monitor"):
         tiny_job(data, "gan", monitor="frechet_distance")
 
 
 def test_unknown_names_are_refused(data: Path) -> None:
-    with pytest.raises(InputError, match="^model must be one of vae. Received: 'gan'"):
+    with pytest.raises(InputError, match=r"^model must be one of vae. Received: 'gan'"):
         training.prepare(tiny_params({"vae": tiny_entry("vae")}), "gan", data)
     entries = {"m": tiny_entry("vae"), "other": tiny_entry("vae") | {"kind": "flow"}}
     with pytest.raises(InputError, match=r"models.other.kind must be one of .* Received: 'flow'"):
@@ -87,7 +87,7 @@ def test_unknown_names_are_refused(data: Path) -> None:
 
 def test_float16_on_a_cpu_is_refused(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices, "kind", lambda: "cpu")
-    with pytest.raises(InputError, match="^precision must be float32 or mixed_bfloat16 on a CPU"):
+    with pytest.raises(InputError, match=r"^precision must be float32 or mixed_bfloat16 on a CPU"):
         tiny_job(data, "vae", {"precision": "mixed_float16"})
 
 
