@@ -9,9 +9,9 @@ from typing import Any, Protocol
 import numpy as np
 import tensorflow as tf
 
-from genlab.contract.batches import as_batch, empty_batch
+from genlab.contract.batches import as_batch
 from genlab.contract.capabilities import Diagnosed, Encodes, Generates, HasPosterior, Validated
-from genlab.contract.fields import Spec, read_arrays
+from genlab.contract.fields import read_arrays
 from genlab.contract.steps import Batch, Losses, Model
 from genlab.features import classifier
 from genlab.imaging import arrays, binarisation
@@ -55,21 +55,20 @@ def replay(folder: Path, recorder: Recorder) -> None:
         recorder.log_image(path, key, int(step_text))
 
 
-def check_monitor(
-    model: Model, spec: Spec, takes: Sequence[str], metric: str | None, where: str
-) -> None:
-    """Raises an InputError if the model has no such validation metric; None is always allowed."""
-    known = validated_names(model, spec, takes)
+def check_monitor(metric: str | None, known: Sequence[str], where: str) -> None:
+    """Raises an InputError if a model has no such validation metric; None is always allowed."""
     if metric is not None and metric not in known:
         name = where.rpartition(".")[2]
         raise InputError(f"{name} must be one of {', '.join(known)}", repr(metric), f"See {where}")
 
 
-def validated_names(model: Model, spec: Spec, takes: Sequence[str]) -> list[str]:
-    """Returns the names of a model's validation metrics; the model is traced, not run."""
-    batch = empty_batch(spec, tuple(takes), 1)
-    traced = tf.function(lambda: validate(model, batch, 0), autograph=False)
-    names = list(traced.get_concrete_function().structured_outputs)
+def validated_names(model: Model, batch: Batch) -> list[str]:
+    """Returns the names of a model's validation metrics; the model is traced on a batch, not run."""
+    return _names(model, tf.function(lambda: validate(model, batch, 0), autograph=False))
+
+
+def _names(model: Model, validation: Any) -> list[str]:
+    names = list(validation.get_concrete_function().structured_outputs)
     return [*names, *([FRECHET_DISTANCE] if isinstance(model, Generates) else [])]
 
 
@@ -105,7 +104,7 @@ class Observer:
         self.fields = _validation_fields(job, model)
         self.batch = _as_floats({name: self.fields[name] for name in job.takes}, job)
         where = f"params.yaml: models.{job.name}.monitor"
-        check_monitor(model, job.spec, job.takes, job.settings.monitor, where)
+        check_monitor(job.settings.monitor, _names(model, self._validation_metrics), where)
         self.generator = next(iter(generators(model, job.spec).values()), None)
         self._distance: FrechetMonitor | None = None
         if job.features and self.generator:
