@@ -53,7 +53,11 @@ def small_params() -> Params:
     small: dict[str, Any] = {
         "num_images": 16,
         "num_repeats": 2,
-        "metrics": base["metrics"] | {"class_frechet_distance": {"min_images": 2}},
+        "metrics": base["metrics"]
+        | {
+            "class_frechet_distance": {"min_images": 2},
+            "kernel_distance": {"num_subsets": 2, "subset_size": 8},
+        },
         "inversion": {"num_images": 6, "num_starts": 16, "steps": 3, "learning_rate": 0.1},
         "likelihood": {"num_images": 4, "num_samples": 3},
         "representations": {"num_train": 30},
