@@ -9,6 +9,7 @@ PROFILE ?=
 PORT ?= 5000
 PART ?=
 ROUNDS ?=
+COVERAGE ?=
 SUPPORTED := 3.13 3.12 3.11
 PYTHON ?= $(firstword $(foreach v,$(SUPPORTED),$(shell python$(v) -c 'print("python$(v)")' 2>/dev/null)) python3)
 
@@ -25,7 +26,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run tune test test-all lint format bench report docs ui sync lock clean
+.PHONY: help setup run tune test coverage test-all lint format bench report docs ui sync lock clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,7 +55,10 @@ tune: $(STAMP)  ## Search better settings of one model (MODEL=vae TRIALS=50); th
 	genlab tune $(MODEL) --trials $(TRIALS) $(if $(WORKERS),--workers $(WORKERS))
 
 test: $(STAMP) lint  ## Check the code, then run the tests that take under 10 minutes
-	pytest -m 'not slow' $(PARALLEL)
+	pytest -m 'not slow' $(PARALLEL) $(if $(COVERAGE),--cov --cov-report=term)
+
+coverage: COVERAGE := 1
+coverage: test  ## The same, and print the lines of src that no test runs; fails under 92 %
 
 test-all: $(STAMP) lint  ## Run all tests
 	pytest $(PARALLEL)
@@ -78,16 +82,18 @@ report: $(STAMP)  ## Write reports/index.html anew (after dvc checkout or dvc ex
 ui: $(STAMP)  ## Open the MLflow UI on this machine (PORT=5000)
 	genlab ui --port $(PORT)
 
-docs: $(STAMP)  ## Write the generated pages of docs/ anew from params.yaml, dvc.yaml and the code
+docs: $(STAMP)  ## Write the generated pages of docs/, then build all documents and the API reference into site/
 	PYTHONPATH=src python docs/build.py
+	NO_MKDOCS_2_WARNING=1 mkdocs build
+	@echo 'The documents: site/index.html (open it in a browser)'
 
 sync: $(STAMP)  ## Send to MLflow what could not be sent while it was out of reach
 	genlab sync
 
 lock:  ## Renew both lock files from pyproject.toml (needs uv)
-	uv pip compile --quiet pyproject.toml --extra cpu --extra dev --extra onnx --universal --python-version 3.11 --generate-hashes --no-header -o requirements.lock
-	uv pip compile --quiet pyproject.toml --extra gpu --extra dev --extra onnx --universal --python-version 3.11 --generate-hashes --no-header -o requirements-gpu.lock
+	uv pip compile --quiet pyproject.toml --extra cpu --extra dev --extra docs --extra onnx --universal --python-version 3.11 --generate-hashes --no-header -o requirements.lock
+	uv pip compile --quiet pyproject.toml --extra gpu --extra dev --extra docs --extra onnx --universal --python-version 3.11 --generate-hashes --no-header -o requirements-gpu.lock
 
 clean:  ## Remove what runs have made; keeps .venv, downloads, mlflow.db and what is not yet sent to MLflow
 	rm -rf .genlab/training data/images data/features data/validation.json models/* reports/[!s]* reports/scores/*/scores.json
-	rm -rf .pytest_cache .mypy_cache .ruff_cache .dvc/cache .dvc/tmp
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* site .dvc/cache .dvc/tmp

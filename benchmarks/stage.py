@@ -136,14 +136,13 @@ def train_once(
 ) -> tuple[dict[str, Any], list[Row]]:
     """Runs the stage; returns what it says of itself, and each logged step with its time."""
     params = workloads.parameters(task.model, changes, batch_size=task.batch_size, steps=steps)
-    train.run(
-        params,
-        task.model,
-        task.data,
-        root / "no-features",
-        root / "models" / task.model,
-        root / "timings",
+    places = train.Places(
+        images=task.data,
+        features=root / "no-features",
+        out=root / "models" / task.model,
+        timings=root / "timings",
     )
+    train.run(params, task.model, places)
     facts = json.loads((root / "timings" / f"{task.model}.json").read_text())
     return facts, logged_steps(root, facts["train_key"])
 

@@ -1,25 +1,35 @@
-"""Which source's numbers stand for a model: `prior` in `test/prior/frechet_distance`."""
+"""Where each kind of evidence comes from, by what a model can do."""
 
 from genlab.contract.capabilities import Encodes, Generates, HasLikelihood, HasPosterior
 from genlab.contract.steps import Model
 from genlab.measurement.evidence import (
     Evidence,
     EvidenceBound,
-    ImportanceWeights,
+    LogLikelihoods,
     Reconstructions,
     Samples,
 )
+from genlab.trained.generators import FITTED, PRIOR, TRANSLATION
 
 
-def main_sources(model: Model) -> dict[type[Evidence], str]:
-    """Returns the source of each kind of evidence that the model gives."""
-    sources: dict[type[Evidence], str] = {Reconstructions: "reconstruction_subset"}
-    if isinstance(model, Encodes):
-        sources |= {Samples: "fitted", Reconstructions: "reconstruction"}
+def sources(model: Model) -> dict[type[Evidence], str]:
+    """Returns by kind of evidence the source that gives it, for a trained or an untrained model.
+
+    Kinds that the model cannot give are missing; so are those that need other models or labels.
+    """
+    given: dict[type[Evidence], str] = {}
     if isinstance(model, Generates):
-        sources[Samples] = "prior"
+        is_translator = "inputs" in model.given
+        given[Samples] = TRANSLATION if is_translator else PRIOR
+        if is_translator:
+            given[Reconstructions] = TRANSLATION
+        elif len(model.noise_shape) == 1 and not model.given:
+            given[Reconstructions] = "reconstruction_subset"  # by inversion
+    if isinstance(model, Encodes):
+        given.setdefault(Samples, FITTED)
+        given[Reconstructions] = "reconstruction"
     if isinstance(model, HasPosterior):
-        sources[EvidenceBound] = "reconstruction"
+        given[EvidenceBound] = "reconstruction"
     if isinstance(model, HasLikelihood):
-        sources[ImportanceWeights] = "likelihood"
-    return sources
+        given[LogLikelihoods] = "likelihood"
+    return given

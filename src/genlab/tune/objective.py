@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from genlab.contract.steps import Model
-from genlab.evaluation.sources import main_sources
+from genlab.evaluation.sources import sources as sources_of
 from genlab.measurement.evidence import Measure, Reconstructions
 from genlab.runtime.errors import InputError
 from genlab.settings import plugins
@@ -147,7 +147,7 @@ def metrics(objectives: Sequence[Objective]) -> list[str]:
 
 def _known(model: Model, entries: Mapping[str, Any]) -> dict[str, Term]:
     """Returns the terms that the model can give, of weight 1, by the metric's name."""
-    sources = main_sources(model)
+    sources = sources_of(model)
     clock = Measure("s", "lower", "the clock")
     terms = {TRAIN_SECONDS: Term(TRAIN_SECONDS, TRAIN_SECONDS, 1.0, clock, False)}
     for name in entries:

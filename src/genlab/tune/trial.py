@@ -146,17 +146,18 @@ def _prepare(order: Order) -> Job:
 def _train_and_measure(order: Order, connection: Connection) -> tuple[Any, ...]:
     job = _prepare(order)
     connection.send(("begun", job.train_key))
-    with tracking.training_run(
+    shown = tracking.Training(
         train_key=job.train_key,
         training_id=order.training_id,
         name=order.name,
         kind=job.settings.kind,
         params=job.settings.model_dump(mode="json") | {"seed": job.seed},
-        dataset=tracking.Dataset.of(job.description),
+        data=job.description,
         tags=order.tags,
         experiment=order.experiment,
         run_name=order.run_name,
-    ) as run:
+    )
+    with tracking.training_run(shown) as run:
         begun = time.monotonic()
         try:
             summary = training.fit(job, _Recorder(order, run, connection))
