@@ -1,4 +1,4 @@
-"""The shape of the code: rooms, imports, names, and that DVC watches all that a stage runs through."""
+"""The shape of the code: rooms, imports, names, and what DVC watches for each stage."""
 
 import ast
 import functools

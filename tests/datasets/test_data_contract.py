@@ -1,4 +1,4 @@
-"""What every file in `datasets/` offers, and what each of them reads: known bytes, counts, splits."""
+"""What every file in `datasets/` offers, and what it reads: known bytes, counts, splits."""
 
 import gzip
 import io

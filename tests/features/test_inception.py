@@ -65,7 +65,7 @@ def test_one_colour_is_scaled_around_128(extractor: inception.InceptionExtractor
 
 
 def test_resize_takes_pixels_where_tensorflow_1_did() -> None:
-    """Of two pixels, pixel i is at i * 2 / 299: below 1 up to 149, past the last one from 150 on."""
+    """Of two pixels, pixel i is at i * 2 / 299: below 1 up to 149, past the last from 150 on."""
     images = np.array([0, 100], np.uint8).reshape(1, 1, 2, 1)
     resized = np.asarray(inception.resize(tf.constant(images)))
     assert resized.shape == (1, 299, 299, 1)

@@ -1,4 +1,4 @@
-"""Pinned feature extractors: what is shipped, which is taken, how one is made, whether they agree."""
+"""Pinned feature extractors: what is shipped, which is taken, how one is made, if they agree."""
 
 import json
 import shutil

@@ -221,22 +221,3 @@ def test_a_write_that_fails_leaves_nothing(params: Params, monkeypatch: pytest.M
     with pytest.raises(OSError, match="No space left"):
         fetch.run(params, Path("data/images"))
     assert list(Path("data").iterdir()) == []
-
-
-def test_real_mnist(
-    mnist_mirror: str, change_data: ChangeData, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("GENLAB_DATA_MIRROR", mnist_mirror)
-    parts = run(change_data(name="mnist"), "out")
-    counts = {split: len(part.labels) for split, part in parts.items()}
-    assert counts["train"] + counts["validation"] == 60_000
-    assert counts["test"] == 10_000
-    assert abs(counts["validation"] - 6000) < 4 * np.sqrt(60_000 * 0.1 * 0.9)
-    labels = np.concatenate([parts["train"].labels, parts["validation"].labels])
-    published = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
-    assert np.bincount(labels).tolist() == published
-    assert np.bincount(parts["test"].labels)[:3].tolist() == [980, 1135, 1032]
-    sets = [image_set(part) for part in parts.values()]
-    assert sum(map(len, sets)) == len(set.union(*sets)) == 70_000  # no image twice
-    total = sum(parts[split].images.sum(dtype=np.int64) for split in ("train", "validation"))
-    assert total / (60_000 * 784 * 255) == pytest.approx(0.1307, abs=5e-5)  # the usual value

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 NUM_EXAMPLES = 5  # of the rows that fail a check
 CRITICAL, WARNING = "critical", "warning"
+IN_SET, WITHIN = "ColumnValuesToBeInSet", "ColumnValuesToBeBetween"
 
 
 class Declared(NamedTuple):
@@ -42,6 +43,21 @@ class Declared(NamedTuple):
         return len(self.spec["labels"].class_names) if "labels" in self.spec else 0
 
 
+class Check(NamedTuple):
+    """One expectation, in words and as a class of Great Expectations.
+
+    `kind` is the class without `Expect`, `settings` are its own; `rows` selects rows by a column
+    and its value.
+    """
+
+    name: str
+    severity: str
+    expected: str
+    kind: str
+    settings: dict[str, Any]
+    rows: tuple[str, str] | None = None
+
+
 def check(
     tables: Mapping[str, "pd.DataFrame"], declared: Declared, limits: Validation, data_docs: Path
 ) -> list[dict[str, Any]]:
@@ -56,151 +72,103 @@ def check(
     Returns:
         One entry per check: `name`, `severity`, `success`, `expected` and `observed`, in words.
     """
+    suites = {
+        "images": list(_checks_of_images(declared, limits)),
+        "fields": [
+            check
+            for name, field in declared.spec.items()
+            if name not in ("images", "labels")
+            for check in _checks_of_field(name, field)
+        ],
+    }
     with _great_expectations() as gx:
-        suites = {"images": _Suite(gx), "fields": _Suite(gx)}
-        _expect_images(suites["images"], declared, limits)
-        for name, field in declared.spec.items():
-            if name not in ("images", "labels"):
-                _expect_field(suites["fields"], name, field)
         return _validate(gx, suites, tables, data_docs)
 
 
-@contextmanager
-def _great_expectations() -> Iterator[Any]:
-    """Imports Great Expectations without telemetry; what it does to Python's warnings is undone."""
-    os.environ["GX_ANALYTICS_ENABLED"] = "false"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            import great_expectations
-
-            yield great_expectations
-        finally:
-            logging.captureWarnings(False)  # several of its modules turn it on
-
-
-class _Suite:
-    """The expectations of one table; `meta` holds what `validation.json` says of each."""
-
-    def __init__(self, gx: Any) -> None:
-        self._kinds = gx.expectations
-        self.expectations: list[Any] = []
-
-    def add(self, name: str, severity: str, expected: str, kind: str, **settings: Any) -> None:
-        """Adds one expectation.
-
-        Args:
-            name: Of the check.
-            severity: `CRITICAL` or `WARNING`.
-            expected: In words.
-            kind: The class of Great Expectations, without `Expect`.
-            settings: Of that class; `within={"split": "test"}` selects the rows.
-        """
-        from great_expectations.expectations.row_conditions import Column
-
-        for column, value in settings.pop("within", {}).items():
-            settings["row_condition"] = Column(column) == value
-        meta = {"name": name, "expected": expected}
-        expectation = getattr(self._kinds, f"Expect{kind}")
-        self.expectations.append(expectation(severity=severity, meta=meta, **settings))
-
-
-def _expect_images(suite: _Suite, declared: Declared, limits: Validation) -> None:
+def _checks_of_images(declared: Declared, limits: Validation) -> Iterator[Check]:
     profile = declared.profile
     if declared.held_out:  # what is known is known of the whole data set
         profile = Profile(num_test=profile.num_test, may_share=profile.may_share)
-    _expect_counts(suite, profile)
-    _expect_values(suite, "x".join(map(str, declared.spec["images"].shape)))
-    _expect_profile(suite, profile, limits)
-    if declared.num_classes:
-        _expect_classes(suite, declared, limits)
-    else:
-        only = {"column": "label", "value_set": [-1]}
-        suite.add("labels", CRITICAL, "labels of -1 only", "ColumnValuesToBeInSet", **only)
-    _expect_apart(suite, profile)
-
-
-def _expect_counts(suite: _Suite, profile: Profile) -> None:
-    for split in SPLITS:
-        count = profile.num_test if split == "test" else None
-        expected = f"{count} images" if count else "at least 1 image"
-        limits = {"min_value": count or 1, "max_value": count, "within": {"split": split}}
-        suite.add(f"num_{split}_images", CRITICAL, expected, "TableRowCountToBeBetween", **limits)
-    if profile.num_images:
-        expected = f"{profile.num_images} images in all splits together"
-        kind = "TableRowCountToEqual"
-        suite.add("num_images", CRITICAL, expected, kind, value=profile.num_images)
-
-
-def _expect_values(suite: _Suite, shape: str) -> None:
-    for column, value, expected in (
-        ("shape", shape, f"images of {shape}"),
-        ("type", "uint8", "uint8 values"),
-    ):
-        kind = "ColumnValuesToBeInSet"
-        suite.add(column, CRITICAL, expected, kind, column=column, value_set=[value])
-    for column, limit in (("minimum", {"min_value": 0}), ("maximum", {"max_value": 255})):
-        text = f"a {column} grey value within 0 to 255"
-        kind = "ColumnValuesToBeBetween"
-        suite.add(f"{column}_range", CRITICAL, text, kind, column=column, **limit)
-    text = "a largest grey value of at least 128 (values of 0 to 1 are not stretched to 0 to 255)"
-    spread = {"column": "maximum", "min_value": 128}
-    suite.add("value_spread", WARNING, text, "ColumnMaxToBeBetween", **spread)
-    text = "images of more than one grey value"
-    varied = {"column": "deviation", "min_value": 0, "strict_min": True}
-    suite.add("no_constant_images", CRITICAL, text, "ColumnValuesToBeBetween", **varied)
-
-
-def _expect_profile(suite: _Suite, profile: Profile, limits: Validation) -> None:
+    yield from _counts(profile)
+    yield from _values("x".join(map(str, declared.spec["images"].shape)))
     for column, centre in (("mean", profile.mean), ("deviation", profile.deviation)):
         if centre is not None:
             low, high = (round(centre + sign * limits.max_mean_deviation, 6) for sign in (-1, 1))
-            bounds = {"column": column, "min_value": low, "max_value": high}
             text = f"a {column} of the grey values from {low:g} to {high:g}"
-            suite.add(f"profile_{column}", WARNING, text, "ColumnMeanToBeBetween", **bounds)
+            bounds = {"column": column, "min_value": low, "max_value": high}
+            yield Check(f"profile_{column}", WARNING, text, "ColumnMeanToBeBetween", bounds)
+    if declared.num_classes:
+        yield from _classes(declared, limits)
+    else:
+        only = {"column": "label", "value_set": [-1]}
+        yield Check("labels", CRITICAL, "labels of -1 only", IN_SET, only)
+    yield from _splits_apart(profile)
 
 
-def _expect_classes(suite: _Suite, declared: Declared, limits: Validation) -> None:
+def _counts(profile: Profile) -> Iterator[Check]:
+    for split in SPLITS:
+        count = profile.num_test if split == "test" else None
+        text = f"{count} images" if count else "at least 1 image"
+        bounds, kind = {"min_value": count or 1, "max_value": count}, "TableRowCountToBeBetween"
+        yield Check(f"num_{split}_images", CRITICAL, text, kind, bounds, ("split", split))
+    if profile.num_images:
+        text, number = f"{profile.num_images} images in all splits together", profile.num_images
+        yield Check("num_images", CRITICAL, text, "TableRowCountToEqual", {"value": number})
+
+
+def _values(shape: str) -> Iterator[Check]:
+    shapes = {"column": "shape", "value_set": [shape]}
+    yield Check("shape", CRITICAL, f"images of {shape}", IN_SET, shapes)
+    types = {"column": "type", "value_set": ["uint8"]}
+    yield Check("type", CRITICAL, "uint8 values", IN_SET, types)
+    for column, bound in (("minimum", {"min_value": 0}), ("maximum", {"max_value": 255})):
+        text = f"a {column} grey value within 0 to 255"
+        yield Check(f"{column}_range", CRITICAL, text, WITHIN, {"column": column, **bound})
+    text = "a largest grey value of at least 128 (values of 0 to 1 are not stretched to 0 to 255)"
+    bright = {"column": "maximum", "min_value": 128}
+    yield Check("value_spread", WARNING, text, "ColumnMaxToBeBetween", bright)
+    varied = {"column": "deviation", "min_value": 0, "strict_min": True}
+    text = "images of more than one grey value"
+    yield Check("no_constant_images", CRITICAL, text, WITHIN, varied)
+
+
+def _classes(declared: Declared, limits: Validation) -> Iterator[Check]:
     every = list(range(declared.num_classes))
     learned = [label for label in every if label not in declared.held_out]
     bounds = {"column": "label", "min_value": 0, "max_value": every[-1]}
-    text = f"labels from 0 to {every[-1]}"
-    suite.add("labels", CRITICAL, text, "ColumnValuesToBeBetween", **bounds)
+    yield Check("labels", CRITICAL, f"labels from 0 to {every[-1]}", WITHIN, bounds)
     for split in SPLITS:
-        values = every if split == "test" else learned
-        wanted = {"column": "label", "value_set": values, "within": {"split": split}}
+        rows = ("split", split)
+        wanted = {"column": "label", "value_set": every if split == "test" else learned}
         if declared.held_out and split != "test":
             text = f"no images of the classes that are held out in {split}"
-            suite.add(f"held_out_of_{split}", CRITICAL, text, "ColumnValuesToBeInSet", **wanted)
+            yield Check(f"held_out_of_{split}", CRITICAL, text, IN_SET, wanted, rows)
         severity = CRITICAL if split == "train" else WARNING
         text, kind = f"images of every class in {split}", "ColumnDistinctValuesToContainSet"
-        suite.add(f"classes_in_{split}", severity, text, kind, **wanted)
-    train = {"within": {"split": "train"}}
-    least = limits.min_images_per_class
-    size = {"column": "class_size", "min_value": least, **train}
+        yield Check(f"classes_in_{split}", severity, text, kind, wanted, rows)
+    least, most, train = limits.min_images_per_class, limits.max_class_imbalance, ("split", "train")
+    size, kind = {"column": "class_size", "min_value": least}, "ColumnMinToBeBetween"
     text = f"at least {least} images per class in train"
-    suite.add("images_per_class", CRITICAL, text, "ColumnMinToBeBetween", **size)
-    most = limits.max_class_imbalance
-    ratio = {"column": "class_ratio", "max_value": most, **train}
+    yield Check("images_per_class", CRITICAL, text, kind, size, train)
+    ratio, kind = {"column": "class_ratio", "max_value": most}, "ColumnMaxToBeBetween"
     text = f"at most {most:g} times as many train images in the largest class as in the smallest"
-    suite.add("class_balance", WARNING, text, "ColumnMaxToBeBetween", **ratio)
+    yield Check("class_balance", WARNING, text, kind, ratio, train)
 
 
-def _expect_apart(suite: _Suite, profile: Profile) -> None:
+def _splits_apart(profile: Profile) -> Iterator[Check]:
     new = {"column": "seen_before", "value_set": [False]}
     for split, earlier, severity in (
         ("test", "train or validation", WARNING if profile.may_share else CRITICAL),
         ("validation", "train", CRITICAL),
     ):
-        text, within = f"{split} images that are not in {earlier}", {"split": split}
-        kind = "ColumnValuesToBeInSet"
-        suite.add(f"{split}_apart", severity, text, kind, **new, within=within)
-    once = {"column": "sha256", "within": {"split": "train"}}
-    text = "train images that are there once"
-    suite.add("no_repeats_in_train", WARNING, text, "ColumnValuesToBeUnique", **once)
+        text = f"{split} images that are not in {earlier}"
+        yield Check(f"{split}_apart", severity, text, IN_SET, new, ("split", split))
+    text, once = "train images that are there once", {"column": "sha256"}
+    kind, train = "ColumnValuesToBeUnique", ("split", "train")
+    yield Check("no_repeats_in_train", WARNING, text, kind, once, train)
 
 
-def _expect_field(suite: _Suite, name: str, field: Field) -> None:
+def _checks_of_field(name: str, field: Field) -> Iterator[Check]:
     shape, dtype = "x".join(map(str, field.shape)) or "numbers", np.dtype(DTYPES[field.kind]).name
     allowed = {
         "image": "0 to 255",
@@ -217,21 +185,42 @@ def _expect_field(suite: _Suite, name: str, field: Field) -> None:
         ("type", dtype, f"{name} of {dtype}"),
         ("in_range", True, f"{name} within {allowed[field.kind]}"),
     ):
-        wanted = {"column": column, "value_set": [value], "within": {"index": name}}
-        suite.add(f"{name}_{column}", CRITICAL, text, "ColumnValuesToBeInSet", **wanted)
+        wanted = {"column": column, "value_set": [value]}
+        yield Check(f"{name}_{column}", CRITICAL, text, IN_SET, wanted, ("index", name))
+
+
+# Great Expectations
+
+
+@contextmanager
+def _great_expectations() -> Iterator[Any]:
+    """Imports Great Expectations without telemetry; what it does to Python's warnings is undone."""
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            import great_expectations
+
+            yield great_expectations
+        finally:
+            logging.captureWarnings(False)  # several of its modules turn it on
 
 
 def _validate(
-    gx: Any, suites: Mapping[str, _Suite], tables: Mapping[str, "pd.DataFrame"], data_docs: Path
+    gx: Any,
+    suites: Mapping[str, list[Check]],
+    tables: Mapping[str, "pd.DataFrame"],
+    data_docs: Path,
 ) -> list[dict[str, Any]]:
-    """Runs the suites, writes the Data Docs and returns one entry per expectation, in order."""
+    """Runs the suites, writes the Data Docs and returns one entry per check, in order."""
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
     source = context.data_sources.add_pandas("genlab")
-    checks = []
-    for name, added in suites.items():
-        if added.expectations:
-            suite = context.suites.add(gx.ExpectationSuite(name, expectations=added.expectations))
+    summaries = []
+    for name, checks in suites.items():
+        if checks:
+            expectations = [_expectation(gx, check) for check in checks]
+            suite = context.suites.add(gx.ExpectationSuite(name, expectations=expectations))
             batch = source.add_dataframe_asset(name).add_batch_definition_whole_dataframe("all")
             definition = gx.ValidationDefinition(name=name, data=batch, suite=suite)
             result = context.validation_definitions.add(definition).run(
@@ -242,11 +231,28 @@ def _validate(
                     "unexpected_index_column_names": ["split", "index"],
                 },
             )
-            names = [expectation.meta["name"] for expectation in added.expectations]
-            summaries = [_summarise(part, name) for part in result.results]
-            checks += sorted(summaries, key=lambda check: names.index(check["name"]))
+            observed = {
+                part.expectation_config.meta["name"]: (bool(part.success), _observe(part, name))
+                for part in result.results
+            }
+            for check in checks:
+                success, words = observed[check.name]
+                summary = {"name": check.name, "severity": check.severity, "success": success}
+                summaries.append(summary | {"expected": check.expected, "observed": words})
     _write_data_docs(context, data_docs)
-    return checks
+    return summaries
+
+
+def _expectation(gx: Any, check: Check) -> Any:
+    from great_expectations.expectations.row_conditions import Column
+
+    settings = dict(check.settings)
+    if check.rows:
+        column, value = check.rows
+        settings["row_condition"] = Column(column) == value
+    kind = getattr(gx.expectations, f"Expect{check.kind}")
+    meta = {"name": check.name, "expected": check.expected}
+    return kind(severity=check.severity, meta=meta, **settings)
 
 
 def _write_data_docs(context: Any, data_docs: Path) -> None:
@@ -263,17 +269,6 @@ def _write_data_docs(context: Any, data_docs: Path) -> None:
     }
     context.add_data_docs_site("images", site)
     context.build_data_docs(site_names=["images"])
-
-
-def _summarise(result: Any, rows: str) -> dict[str, Any]:
-    config = result.expectation_config
-    return {
-        "name": config.meta["name"],
-        "severity": str(config.severity.value),
-        "success": bool(result.success),
-        "expected": config.meta["expected"],
-        "observed": _observe(result, rows),
-    }
 
 
 def _observe(result: Any, rows: str) -> str:

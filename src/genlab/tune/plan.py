@@ -10,6 +10,7 @@ from typing import Any
 
 import genlab
 from genlab import tracking, training
+from genlab.contract.batches import empty_batch
 from genlab.features import classifier
 from genlab.imaging import arrays
 from genlab.runtime.errors import InputError
@@ -170,7 +171,8 @@ def make(params: Params, name: str, study_name: str | None, images: Path, featur
         tune.objective, model, job.settings.kind, params.evaluation.metrics, f"{where}.objective"
     )
     objective.check_honest(objectives, list(searched.distributions), f"{where}.objective")
-    training.check_monitor(model, job.spec, job.takes, tune.prune_by, f"{where}.prune_by")
+    known = training.validated_names(model, empty_batch(job.spec, job.takes, 1))
+    training.check_monitor(tune.prune_by, known, f"{where}.prune_by")
     if len(objectives) > 1 and params.search.pruner != "none":
         raise InputError(
             "pruner must be none with several objectives",
