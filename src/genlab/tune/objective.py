@@ -95,7 +95,7 @@ def read(
 
     Args:
         wanted: A metric's name, `{name: weight}`, or a list of these.
-        model: The built model: its capabilities decide where a metric is measured.
+        model: Its capabilities decide where a metric is measured.
         kind: Its chapter.
         entries: `params.yaml: evaluation.metrics`.
         where: For errors: `"params.yaml: tune.vae.objective"`.
