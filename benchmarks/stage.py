@@ -138,7 +138,7 @@ def train_once(
     """Runs the stage; returns its record, and each logged step with its time."""
     params = workloads.parameters(task.model, changes, batch_size=task.batch_size, steps=steps)
     out, timings = root / "models" / task.model, root / "timings"
-    train.run(params, task.model, train.Paths(task.data, root / "no-features", out, timings))
+    train.run(params, task.model, train.TrainPaths(task.data, root / "no-features", out, timings))
     facts = json.loads((timings / f"{task.model}.json").read_text())
     return facts, logged_steps(root, facts["train_key"])
 

@@ -16,7 +16,7 @@ from reference_sets import (
     make,
 )
 
-from genlab.measurement.evidence import Reconstructions, Samples
+from genlab.contract.evidence import Reconstructions, Samples
 from genlab.metrics import (
     density_coverage,
     frechet_distance,

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from genlab.imaging import arrays
-from genlab.report.collect import Paths
+from genlab.report.collect import ReportPaths
 from genlab.report.writing import write_pages
 from genlab.settings.params import Data, Evaluation, Features, Inversion, Params
 
@@ -133,14 +133,14 @@ def params_of(*names: str) -> Params:
 
 def places(root: Path) -> dict[str, Path]:
     """Returns everything under its own name, but for `index.html`."""
-    folders = {field.name: root / field.name for field in dataclasses.fields(Paths)}
+    folders = {field.name: root / field.name for field in dataclasses.fields(ReportPaths)}
     return folders | {"validation": root / "validation.json", "out": root / "index.html"}
 
 
 def render(root: Path, *names: str) -> str:
     """Returns the page of these models, or of all three; the others are written, too."""
     with contextlib.chdir(root):  # no repository, so no commit
-        write_pages(params_of(*(names or KINDS)), Paths(**places(root)))
+        write_pages(params_of(*(names or KINDS)), ReportPaths(**places(root)))
     return (root / "index.html").read_text(encoding="utf-8")
 
 

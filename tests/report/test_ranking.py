@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from report_workspace import MSE, PCA, PRIOR, SUBSET, distance, score
 
-from genlab.measurement.score import Score
+from genlab.contract.score import Score
 from genlab.report import card, words
 from genlab.report.laboratory import Laboratory, Model
 from genlab.report.ranking import rank

@@ -18,12 +18,12 @@ from sklearn.datasets import load_digits
 
 import genlab
 from genlab import scoring
+from genlab.contract.evidence import Samples
+from genlab.contract.score import Floor, Score
 from genlab.evaluation import Panel, samples
 from genlab.features import pinned
 from genlab.features.extractor import Extracted
 from genlab.imaging.arrays import digest
-from genlab.measurement.evidence import Samples
-from genlab.measurement.score import Floor, Score
 from genlab.numerics.gaussians import frechet_distance_of_features
 from genlab.runtime.errors import InputError
 from genlab.scoring import PictureScores, reading, table

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from fixtures_models import contents, random_images, tiny_entry, tiny_params, write_dataset
 
+from genlab.contract.score import Score, scores_from_json
 from genlab.features import pinned
-from genlab.measurement.score import Score, scores_from_json
 from genlab.numerics import gaussians
 from genlab.settings.params import Params
 from genlab.stages import floor

@@ -11,8 +11,8 @@ import tracking_workspace as lab
 from click.testing import CliRunner
 
 from genlab import cli, tracking
-from genlab.measurement import comparison
-from genlab.measurement.score import Floor, Score
+from genlab.contract import comparison
+from genlab.contract.score import Floor, Score
 from genlab.runtime.errors import InputError
 from genlab.tracking import packaging
 

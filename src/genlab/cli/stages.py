@@ -68,7 +68,7 @@ def train(model: str, no_wait: bool, **paths: Path) -> None:
     import_tensorflow()
     from genlab.stages import train as stage
 
-    stage.run(load_params(), model, stage.Paths(**paths), wait=not no_wait)
+    stage.run(load_params(), model, stage.TrainPaths(**paths), wait=not no_wait)
 
 
 @main.command()
@@ -83,7 +83,7 @@ def evaluate(**paths: Path) -> None:
     import_tensorflow()
     from genlab.stages import evaluate as stage
 
-    stage.run(load_params(), stage.Paths(**paths))
+    stage.run(load_params(), stage.EvaluationPaths(**paths))
 
 
 REPORT = {

@@ -9,7 +9,7 @@ from genlab.workflows import recorded_training
 
 
 @dataclass(frozen=True)
-class Paths:
+class TrainPaths:
     """Where the stage reads and writes.
 
     Attributes:
@@ -25,7 +25,7 @@ class Paths:
     timings: Path
 
 
-def run(params: Params, name: str, paths: Paths, wait: bool = True) -> None:
+def run(params: Params, name: str, paths: TrainPaths, wait: bool = True) -> None:
     """Trains the model `name`, an entry of `params.yaml: models`.
 
     Args:
