@@ -152,14 +152,7 @@ def _metric(name: str) -> Any:
 
 
 def make(params: Params, name: str, study_name: str | None, images: Path, features: Path) -> Plan:
-    """Returns the search for the model `name`.
-
-    Args:
-        params: All parameters.
-        name: A model in `params.yaml: models` that has an entry in `tune`.
-        study_name: By default `<model>-<data set>`.
-        images: The fetched data set.
-        features: The feature extractor's folder.
+    """Returns the search for the model `name`; the study's name is `<model>-<data set>` by default.
 
     Raises:
         InputError: The model's entry, `tune` or `search` is wrong, or the data set is another one.
