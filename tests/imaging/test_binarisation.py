@@ -178,7 +178,3 @@ def test_validation_is_of_the_fixed_draws(data: Path) -> None:
         model = job.chapter.build(job.settings, job.spec)
         batch = Observer(job, model, Recorder()).batch
         np.testing.assert_array_equal(batch["images"], to_float(expected))
-
-
-def test_model_of_before_the_option_sees_grey_values() -> None:
-    assert binarisation.as_seen(IMAGES, "none") is IMAGES

@@ -46,15 +46,16 @@ def test_nothing_is_changed_where_nothing_is_named() -> None:
 # Colour
 
 
-def test_grey_image_gets_brightness_and_contrast() -> None:
-    """Brightened by 0.1 it is 0.2, 0.4, 0.9; around its mean 0.5, distances -0.3, -0.1, 0.4 are doubled."""
-    image, brighter = grey([0.1, 0.3, 0.8]), factors(0.1)
-    coloured = augmentation.colour(image, brighter, factors(0.0), factors(2.0))
-    np.testing.assert_allclose(coloured, grey([-0.1, 0.3, 1.3]), atol=1e-6)
+def test_colour_of_each_grey_image() -> None:
+    """The first is brightened by 0.1; around its mean 0.5 distances -0.3, -0.1, 0.4 are doubled."""
+    images = tf.concat([grey([0.1, 0.3, 0.8]), grey([0.0, 0.0, 0.6])], axis=0)
+    coloured = augmentation.colour(images, factors(0.1, 0.0), factors(0.0, 1.0), factors(2.0, 0.0))
+    expected = [[-0.1, 0.3, 1.3], [0.2, 0.2, 0.2]]
+    np.testing.assert_allclose(coloured[:, 0, :, 0], expected, atol=1e-6)
 
 
 def test_colour_image_gets_saturation_as_well() -> None:
-    """Channel means 0.4 and 0.8; halved distances; around the image's mean 0.6 doubled; 0.2 darker."""
+    """Channel means 0.4 and 0.8; halved distances; around the mean 0.6 doubled; 0.2 darker."""
     images = tf.constant([[[[0.2, 0.4, 0.6], [1.0, 0.8, 0.6]]]])
     saturated = augmentation.colour(images, factors(0.0), factors(0.5), factors(1.0))
     np.testing.assert_allclose(saturated, [[[[0.3, 0.4, 0.5], [0.9, 0.8, 0.7]]]], atol=1e-6)
@@ -62,14 +63,7 @@ def test_colour_image_gets_saturation_as_well() -> None:
     np.testing.assert_allclose(everything, [[[[-0.2, 0.0, 0.2], [1.0, 0.8, 0.6]]]], atol=1e-6)
 
 
-def test_images_do_not_mix() -> None:
-    images = tf.concat([grey([0.1, 0.3, 0.8]), grey([0.0, 0.0, 0.6])], axis=0)
-    coloured = augmentation.colour(images, factors(0.1, 0.0), factors(1.0, 1.0), factors(2.0, 0.0))
-    expected = [[-0.1, 0.3, 1.3], [0.2, 0.2, 0.2]]
-    np.testing.assert_allclose(coloured[:, 0, :, 0], expected, atol=1e-6)
-
-
-# Translation
+# Translation and cutout
 
 IMAGE = grey([0.1, 0.2, 0.3], [0.4, 0.5, 0.6])
 MOVED = {
@@ -88,10 +82,12 @@ def test_translation_by_hand(down: int, right: int) -> None:
     np.testing.assert_allclose(moved, grey(*MOVED[down, right]))
 
 
-def test_each_image_is_moved_by_its_own_way_and_channels_stay_together() -> None:
+def test_each_image_is_changed_by_itself_and_channels_stay_together() -> None:
     images = tf.reshape(tf.range(2 * 1 * 2 * 3, dtype=tf.float32), (2, 1, 2, 3))
     moved = augmentation.translate(images, whole(0, 0), whole(1, -1))
     np.testing.assert_allclose(moved, [[[[0.5] * 3, [0, 1, 2]]], [[[9, 10, 11], [0.5] * 3]]])
+    cut = augmentation.cut_out(tf.ones((2, 2, 2, 1)), whole(0, 1), whole(1, 0))
+    np.testing.assert_array_equal(cut[..., 0], [[[1, 0.5], [1, 1]], [[1, 1], [0.5, 1]]])
 
 
 def test_gradient_of_a_translation_is_moved_back() -> None:
@@ -102,31 +98,21 @@ def test_gradient_of_a_translation_is_moved_back() -> None:
     np.testing.assert_allclose(tape.gradient(total, IMAGE), grey([0, 4, 5], [0, 0, 0]))
 
 
-# Cutout
-
-
 @pytest.mark.parametrize(
-    ("row", "column", "rows", "columns"),
+    ("centre", "rows", "columns"),
     [
-        (2, 3, (1, 3), (2, 4)),
-        (0, 0, (0, 1), (0, 1)),
-        (4, 5, (3, 4), (4, 5)),
-        (1, 4, (0, 2), (3, 5)),
+        ((2, 3), (1, 3), (2, 4)),
+        ((0, 0), (0, 1), (0, 1)),
+        ((4, 5), (3, 4), (4, 5)),
+        ((1, 4), (0, 2), (3, 5)),
     ],
 )
-def test_cutout_by_hand(
-    row: int, column: int, rows: tuple[int, int], columns: tuple[int, int]
-) -> None:
+def test_cutout_by_hand(centre: tuple[int, int], rows: Any, columns: Any) -> None:
     """An image of 4 x 5 loses a box of 2 x 2, which begins one row and column before its centre."""
     expected = np.ones((1, 4, 5, 3))
     expected[:, slice(*rows), slice(*columns)] = 0.5
-    cut = augmentation.cut_out(tf.ones((1, 4, 5, 3)), whole(row), whole(column))
+    cut = augmentation.cut_out(tf.ones((1, 4, 5, 3)), *map(whole, centre))
     np.testing.assert_array_equal(cut, expected)
-
-
-def test_each_image_has_a_box_of_its_own() -> None:
-    cut = augmentation.cut_out(tf.ones((2, 2, 2, 1)), whole(0, 1), whole(1, 0))
-    np.testing.assert_array_equal(cut[..., 0], [[[1, 0.5], [1, 1]], [[1, 1], [0.5, 1]]])
 
 
 # Draws

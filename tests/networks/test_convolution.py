@@ -10,17 +10,17 @@ from keras import layers
 
 from genlab.networks import convolution, devices
 
-SIZES = [(8, 8, 1), (6, 10, 3), (28, 28, 4)]
-
 
 def pair(kind: str, inputs: tf.Tensor, filters: int, **changes: Any) -> list[keras.layers.Layer]:
     """Returns Keras's layer and ours, with the same weights."""
     options = {"strides": 2, "padding": "same", "bias_initializer": "random_normal"} | changes
-    ones = [getattr(module, kind)(filters, 4, **options) for module in (layers, convolution)]
-    for layer in ones:
-        layer.build(inputs.shape)
-    ones[1].set_weights(ones[0].get_weights())
-    return ones
+    theirs, ours = (
+        getattr(module, kind)(filters, 4, **options) for module in (layers, convolution)
+    )
+    theirs.build(inputs.shape)
+    ours.build(inputs.shape)
+    ours.set_weights(theirs.get_weights())
+    return [theirs, ours]
 
 
 def count(function: Any, inputs: tf.Tensor, name: str) -> int:
@@ -29,7 +29,7 @@ def count(function: Any, inputs: tf.Tensor, name: str) -> int:
 
 
 def gradients(layer: keras.layers.Layer, inputs: tf.Tensor) -> list[tf.Tensor]:
-    """Returns outputs, gradients, and the gradients of the input gradient's norm (as R1 has them)."""
+    """Returns outputs, gradients, and those of the input gradient's norm, as R1 has them."""
     with tf.GradientTape() as outer:
         outer.watch(inputs)
         with tf.GradientTape() as inner:
@@ -38,33 +38,23 @@ def gradients(layer: keras.layers.Layer, inputs: tf.Tensor) -> list[tf.Tensor]:
             loss = tf.reduce_sum(tf.sin(outputs))
         to_inputs, *to_weights = inner.gradient(loss, [inputs, *layer.trainable_variables])
         norm = tf.reduce_sum(tf.square(to_inputs))
-    return [
-        outputs,
-        to_inputs,
-        *to_weights,
-        *outer.gradient(norm, [inputs, layer.trainable_variables[0]]),
-    ]
+    second = outer.gradient(norm, [inputs, layer.trainable_variables[0]])
+    return [outputs, to_inputs, *to_weights, *second]
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_convolution_is_that_of_keras(size: tuple[int, int, int]) -> None:
-    inputs = tf.random.stateless_normal((3, *size), (1, 2))
-    theirs, ours = pair("Conv2D", inputs, 5)
-    assert (count(theirs, inputs, "Conv2D"), count(ours, inputs, "Conv2D")) == (1, 0)
-    for one, other in zip(gradients(theirs, inputs), gradients(ours, inputs), strict=True):
-        np.testing.assert_allclose(one, other, rtol=2e-4, atol=2e-4)
-
-
-@pytest.mark.parametrize("size", SIZES)
-def test_transposed_convolution_is_that_of_keras(size: tuple[int, int, int]) -> None:
+@pytest.mark.parametrize("size", [(8, 8, 1), (6, 10, 3), (28, 28, 4)])
+@pytest.mark.parametrize(
+    ("kind", "operation"), [("Conv2D", "Conv2D"), ("Conv2DTranspose", "Conv2DBackpropInput")]
+)
+def test_layer_is_that_of_keras(kind: str, operation: str, size: tuple[int, int, int]) -> None:
     height, width, channels = size
-    inputs = tf.random.stateless_normal((3, height // 2, width // 2, 5), (1, 2))
-    theirs, ours = pair("Conv2DTranspose", inputs, channels, activation="tanh")
-    assert ours(inputs).shape == (3, *size)
-    assert (
-        count(theirs, inputs, "Conv2DBackpropInput"),
-        count(ours, inputs, "Conv2DBackpropInput"),
-    ) == (1, 0)
+    shape, filters, changes = (3, *size), 5, {}
+    if kind == "Conv2DTranspose":
+        shape, filters = (3, height // 2, width // 2, 5), channels
+        changes = {"activation": "tanh"}
+    inputs = tf.random.stateless_normal(shape, (1, 2))
+    theirs, ours = pair(kind, inputs, filters, **changes)
+    assert [count(layer, inputs, operation) for layer in (theirs, ours)] == [1, 0]
     for one, other in zip(gradients(theirs, inputs), gradients(ours, inputs), strict=True):
         np.testing.assert_allclose(one, other, rtol=2e-4, atol=2e-4)
 
@@ -96,10 +86,8 @@ def test_gpu_has_its_own_library(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_fold_is_the_adjoint_of_unfold() -> None:
     images = tf.random.stateless_normal((2, 6, 8, 3), (1, 2))
     patches = tf.random.stateless_normal((2, 3, 4, 48), (3, 4))
-    left, right = (
-        tf.reduce_sum(convolution.unfold(images) * patches),
-        tf.reduce_sum(images * convolution.fold(patches)),
-    )
+    left = tf.reduce_sum(convolution.unfold(images) * patches)
+    right = tf.reduce_sum(images * convolution.fold(patches))
     assert float(left) == pytest.approx(float(right), rel=1e-5)
 
 

@@ -42,16 +42,15 @@ def test_batches_come_back_in_their_order_and_number(load: Load) -> None:
 
 
 def test_model_says_what_it_can_do(load: Load) -> None:
-    verbs = {
-        "autoencoder": "latent_dim 3, sources fitted; sample, encode, reconstruct, decode, interpolate",
+    verbs = "sample, encode, reconstruct, decode, interpolate"
+    for kind, text in {
+        "autoencoder": f"latent_dim 3, sources fitted; {verbs}",
         "gan": "latent_dim 3, sources prior; sample, decode, interpolate",
         "conditional": "latent_dim 3, sources prior; sample",
         "flow": "sources prior; sample",
         "translator": "sources translation; sample",
-    }
-    for kind, text in verbs.items():
-        expected = f"<{kind} (kind {kind}): images (8, 6, 3), {text}>"
-        assert repr(load(kind)) == expected
+    }.items():
+        assert repr(load(kind)) == f"<{kind} (kind {kind}): images (8, 6, 3), {text}>"
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ from genlab.training.observer import geometric_steps
 KINDS = all_kinds()
 STEPS = 12
 
-pytestmark = pytest.mark.usefixtures("chapters")
+pytestmark = pytest.mark.usefixtures("chapters", "state")
 
 
 def given_to(
@@ -106,7 +106,7 @@ def picture(result: Path, name: str) -> np.ndarray:
         return np.asarray(opened).astype(int)
 
 
-def test_last_pictures_are_those_of_the_trained_model(finished: Finished, data: Path) -> None:
+def test_last_pictures_are_of_the_trained_model(finished: Finished, data: Path) -> None:
     result, _ = finished("autoencoder")
     images = to_float(read_split(data, "validation").images[:4])
     rebuilt = trained_model.load(result).reconstruct(images)
@@ -115,7 +115,7 @@ def test_last_pictures_are_those_of_the_trained_model(finished: Finished, data: 
 
 
 @pytest.mark.parametrize("kind", ["vae", *fixture_kinds()])
-def test_first_pictures_are_those_of_the_untrained_model(
+def test_first_pictures_are_of_the_untrained_model(
     finished: Finished, data: Path, kind: str
 ) -> None:
     """They are made of the same noise at every step, and of the first validation rows."""
@@ -135,7 +135,7 @@ def test_first_pictures_are_those_of_the_untrained_model(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_equal_runs_give_equal_bytes_also_streamed(
-    finished: Finished, data: Path, state: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+    finished: Finished, data: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     monkeypatch.setattr(feed, "BLOCK_BYTES", 5 * 4 * 64)
     job = tiny_job(data, kind, {"resident_megabytes": 0.0})
@@ -145,7 +145,7 @@ def test_equal_runs_give_equal_bytes_also_streamed(
     assert summary.images_per_second > 0
 
 
-def test_another_seed_gives_another_model(finished: Finished, data: Path, state: Path) -> None:
+def test_another_seed_gives_another_model(finished: Finished, data: Path) -> None:
     params = tiny_params({"vae": tiny_entry("vae")}).model_copy(update={"seed": 1})
     job = training.prepare(params, "vae", data)
     training.fit(job, Recorder())
@@ -172,9 +172,7 @@ def test_geometric_steps(steps: int, times: int, expected: list[int]) -> None:
     assert geometric_steps(steps, times) == expected
 
 
-def test_calls_end_where_a_phase_does(
-    data: Path, state: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_calls_end_where_a_phase_does(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[tuple[int, int]] = []
     run: Callable[..., tuple[dict[str, float], int]] = Engine.run
 
@@ -191,9 +189,7 @@ def test_calls_end_where_a_phase_does(
     assert summary.images_per_second * summary.train_seconds == pytest.approx(7 * 4 + 5 * 6)
 
 
-def test_unaligned_inputs_may_be_of_another_number(
-    data: Path, tmp_path: Path, state: Path
-) -> None:
+def test_unaligned_inputs_may_be_of_another_number(data: Path, tmp_path: Path) -> None:
     unpaired = shutil.copytree(data, tmp_path / "unpaired")
     description = json.loads((data / "dataset.json").read_text())
     description["fields"]["inputs"]["aligned"] = False
@@ -209,7 +205,7 @@ def test_unaligned_inputs_may_be_of_another_number(
 # Precision, failures
 
 
-def test_bfloat16_trains_and_is_loaded_as_it_was_trained(data: Path, state: Path) -> None:
+def test_bfloat16_trains_and_is_loaded_as_it_was_trained(data: Path) -> None:
     job = tiny_job(data, "vae", {"precision": "mixed_bfloat16"}, network="convolutional")
     recorder = Recorder()
     training.fit(job, recorder)
@@ -223,9 +219,7 @@ def test_bfloat16_trains_and_is_loaded_as_it_was_trained(data: Path, state: Path
 
 
 @pytest.mark.parametrize(("steps", "step"), [(12, 2), (1, 1)])
-def test_non_finite_loss_ends_the_training_and_names_the_step(
-    data: Path, state: Path, steps: int, step: int
-) -> None:
+def test_non_finite_loss_ends_the_training(data: Path, steps: int, step: int) -> None:
     """The first update destroys the weights: step 2 shows it, or the validation at the end."""
     absurd = {"learning_rate": 1e30, "learning_rate_schedule": "constant"}
     job = tiny_job(data, "vae", **absurd, steps=steps)
@@ -235,9 +229,7 @@ def test_non_finite_loss_ends_the_training_and_names_the_step(
     assert not (job.folder / "result").exists()
 
 
-def test_impossible_loss_ends_the_training(
-    data: Path, state: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_impossible_loss_ends_the_training(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     job = tiny_job(data, "vae", steps=1)
     monkeypatch.setattr(job.chapter, "kl_per_dimension", lambda mean, log_variance: 0 * mean - 1)
     expected = r"^vae: kl must be at least -0.001 nats .* Received: -3.0. Steps up to 1.$"
@@ -254,8 +246,8 @@ def test_impossible_loss_ends_the_training(
         ("translator", "los", "loss, frechet_distance"),
     ],
 )
-def test_metric_that_the_model_cannot_give_is_refused_before_the_first_step(
-    data: Path, state: Path, kind: str, monitor: str, known: str
+def test_unknown_monitor_is_refused_before_the_first_step(
+    data: Path, kind: str, monitor: str, known: str
 ) -> None:
     recorder = Recorder()
     with pytest.raises(InputError, match=f"^monitor must be one of {known}\\. ") as caught:
@@ -266,7 +258,7 @@ def test_metric_that_the_model_cannot_give_is_refused_before_the_first_step(
 
 
 @pytest.mark.parametrize("monitor", ["sparsity", "kl_of_dimension_1", "active_units"])
-def test_every_validated_number_can_be_monitored(data: Path, state: Path, monitor: str) -> None:
+def test_every_validated_number_can_be_monitored(data: Path, monitor: str) -> None:
     kind = "autoencoder" if monitor == "sparsity" else "vae"
     job = tiny_job(data, kind, {"validate_every_steps": 1}, monitor=monitor, keep="best", steps=3)
     recorder = Recorder()

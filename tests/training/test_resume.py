@@ -21,7 +21,7 @@ OFTEN = {"checkpoint_every_seconds": 1e-6}
 EVERY_STEP = {"checkpoint_every_steps": 1}
 STEPS = 12
 
-pytestmark = pytest.mark.usefixtures("chapters")
+pytestmark = pytest.mark.usefixtures("chapters", "state")
 
 
 def interrupt(job: training.Job, step: int) -> list[Path]:
@@ -54,7 +54,7 @@ VICTIM = """
     [kind if kind == "growing" else pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS],
 )
 def test_killed_training_goes_on_to_the_same_bytes(
-    finished: Finished, data: Path, state: Path, capsys: pytest.CaptureFixture[str], kind: str
+    finished: Finished, data: Path, capsys: pytest.CaptureFixture[str], kind: str
 ) -> None:
     command = [sys.executable, "-c", textwrap.dedent(VICTIM), str(data), kind]
     quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
@@ -96,7 +96,7 @@ def test_growing_model_goes_on_from_every_step_to_the_same_bytes(
 
 @pytest.mark.parametrize("damaged", [1, 2])
 def test_interrupted_training_goes_on_from_the_newest_whole_checkpoint(
-    finished: Finished, data: Path, state: Path, capsys: pytest.CaptureFixture[str], damaged: int
+    finished: Finished, data: Path, capsys: pytest.CaptureFixture[str], damaged: int
 ) -> None:
     job = tiny_job(data, "vae", OFTEN)
     for path in interrupt(job, STEPS)[2 - damaged :]:
@@ -110,7 +110,7 @@ def test_interrupted_training_goes_on_from_the_newest_whole_checkpoint(
 
 
 def test_checkpoints_by_steps_do_not_wait_after_one_by_time(
-    data: Path, state: Path, monkeypatch: pytest.MonkeyPatch
+    data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One by time after the sixth step does not put off those at the multiples of four."""
     written: list[int] = []
@@ -129,7 +129,7 @@ def test_checkpoints_by_steps_do_not_wait_after_one_by_time(
 
 
 def test_training_killed_while_it_wrote_its_result_writes_it_again(
-    finished: Finished, data: Path, state: Path, monkeypatch: pytest.MonkeyPatch
+    finished: Finished, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = tiny_job(data, "autoencoder", OFTEN)
     with monkeypatch.context() as patch:
@@ -143,9 +143,7 @@ def test_training_killed_while_it_wrote_its_result_writes_it_again(
     assert contents(job.folder / "result") == contents(finished("autoencoder")[0])
 
 
-def test_leftovers_of_a_training_without_checkpoint_do_not_get_into_the_result(
-    data: Path, state: Path
-) -> None:
+def test_leftovers_of_a_training_without_checkpoint_do_not_get_into_the_result(data: Path) -> None:
     job = tiny_job(data, "flow", steps=1)
     for folder in ("work", "building"):
         (job.folder / folder).mkdir(parents=True)
