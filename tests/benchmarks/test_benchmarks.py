@@ -28,8 +28,8 @@ from benchmarks import (
     workloads,
 )
 from benchmarks.runner import Plan
+from genlab.contract.evidence import Samples
 from genlab.imaging import arrays
-from genlab.measurement.evidence import Samples
 from genlab.settings import plugins
 
 PLAN = Plan(models=("vae",), precisions=("float32", "mixed_bfloat16"), rounds=2, seconds=1.0)

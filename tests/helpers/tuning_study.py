@@ -17,8 +17,8 @@ from optuna.distributions import (
 )
 from optuna.trial import TrialState
 
+from genlab.contract.evidence import Measure
 from genlab.imaging import arrays
-from genlab.measurement.evidence import Measure
 from genlab.runtime.native_output import import_tensorflow
 from genlab.settings.params import Params, Tune
 

@@ -11,6 +11,7 @@ import pytest
 from fixtures_models import (
     Finished,
     Recorder,
+    all_kinds,
     contents,
     fixture_kinds,
     tiny_entry,
@@ -25,14 +26,14 @@ from genlab import training
 from genlab.contract import capabilities
 from genlab.imaging.arrays import grid, read_split, to_float, to_uint8
 from genlab.runtime.errors import InputError
-from genlab.settings import plugins, seeds
+from genlab.settings import seeds
 from genlab.trained import model as trained_model
 from genlab.trained.generators import generators
 from genlab.training import feed
 from genlab.training.engine import Engine
 from genlab.training.observer import geometric_steps
 
-KINDS = [*plugins.names("models"), *fixture_kinds()]
+KINDS = all_kinds()
 STEPS = 12
 
 pytestmark = pytest.mark.usefixtures("chapters")

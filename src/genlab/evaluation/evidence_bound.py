@@ -4,9 +4,9 @@ import numpy as np
 import tensorflow as tf
 
 from genlab.contract.capabilities import HasPosterior
+from genlab.contract.evidence import EvidenceBound, Unavailable
 from genlab.evaluation.scores import Scores
 from genlab.evaluation.task import Task, seen
-from genlab.measurement.evidence import EvidenceBound, Unavailable
 from genlab.metrics import latent_use
 from genlab.numerics.batches import in_batches
 from genlab.trained.model import TrainedModel

@@ -13,12 +13,12 @@ import tensorflow as tf
 from keras import layers
 
 from genlab.contract.capabilities import HasEncoderNetwork
+from genlab.contract.evidence import FewLabelPredictions, Unavailable
 from genlab.contract.steps import Losses
 from genlab.evaluation.representations import check_classes
 from genlab.evaluation.scores import Scores
 from genlab.evaluation.task import Task, seen
 from genlab.imaging.arrays import Split
-from genlab.measurement.evidence import FewLabelPredictions, Unavailable
 from genlab.networks import devices, optimization
 from genlab.numerics.batches import in_batches
 from genlab.settings import seeds

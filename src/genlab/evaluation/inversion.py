@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from genlab.contract.capabilities import Generates
-from genlab.measurement.evidence import Unavailable
+from genlab.contract.evidence import Unavailable
 from genlab.settings.params import Inversion
 from genlab.trained.generators import PRIOR
 from genlab.trained.model import TrainedModel

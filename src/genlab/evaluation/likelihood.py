@@ -13,10 +13,10 @@ import tensorflow as tf
 from scipy.special import logsumexp
 
 from genlab.contract.capabilities import HasLikelihood
+from genlab.contract.evidence import LogLikelihoods
 from genlab.evaluation.evidence_bound import bernoulli
 from genlab.evaluation.scores import Scores
 from genlab.evaluation.task import Task, seen
-from genlab.measurement.evidence import LogLikelihoods
 from genlab.numerics.batches import in_batches
 from genlab.settings import seeds
 

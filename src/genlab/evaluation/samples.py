@@ -4,12 +4,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from genlab.contract.evidence import Samples
 from genlab.evaluation.scores import Scores
 from genlab.evaluation.task import Task
 from genlab.features import cache
 from genlab.features.extractor import Extracted, Extractor
 from genlab.imaging.arrays import to_uint8
-from genlab.measurement.evidence import Samples
 from genlab.metrics import memorisation
 from genlab.runtime import workspace
 from genlab.settings import seeds

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from genlab.contract.evidence import Evidence, Protocol, Unavailable, without_blocks
+from genlab.contract.score import Score
 from genlab.evaluation.panel import Answer, Panel
-from genlab.measurement.evidence import Evidence, Protocol, Unavailable, without_blocks
-from genlab.measurement.score import Score
 from genlab.numerics import intervals
 from genlab.numerics.intervals import Estimate
 

@@ -263,7 +263,7 @@ class VAE(keras.Model):
         """Returns each dimension's KL, nats, and the number of active units (Burda et al. 2016)."""
         mean, log_variance = self.posterior(batch["images"])
         kls = tf.reduce_mean(kl_per_dimension(mean, log_variance), axis=0)
-        digits = len(str(len(kls) - 1))
+        digits = len(str(kls.shape[0] - 1))
         named = {f"kl_of_dimension_{i:0{digits}}": kl for i, kl in enumerate(tf.unstack(kls))}
         is_active = tf.math.reduce_variance(mean, axis=0) > ACTIVE_VARIANCE
         return named | {"active_units": tf.reduce_sum(tf.cast(is_active, tf.float32))}

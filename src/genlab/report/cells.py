@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from genlab.measurement.score import Score
+from genlab.contract.score import Score
 from genlab.pages import significant
 from genlab.report.laboratory import Model
 from genlab.report.ranking import REFERENCES

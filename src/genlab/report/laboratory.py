@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from genlab.measurement.score import Score
+from genlab.contract.score import Score
 from genlab.report import figures
 from genlab.report.revision import Revision
 from genlab.settings.params import Params

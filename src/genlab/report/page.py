@@ -36,7 +36,7 @@ class Chapter:
     accent: str
     encodes: bool
     growth: list[tuple[str, list[Picture]]]
-    paths: walks.Paths | None
+    paths: walks.WalkRows | None
     figures: list[list[Figure]]
     curves: list[Figure]
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from genlab.measurement.comparison import differing, interval, overlap
-from genlab.measurement.score import Score
+from genlab.contract.comparison import differing, interval, overlap
+from genlab.contract.score import Score
 from genlab.report.laboratory import Model
 
 FEW_IMAGES = 1000

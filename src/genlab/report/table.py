@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from genlab.measurement.comparison import differing
+from genlab.contract.comparison import differing
 from genlab.pages import readable, significant
 from genlab.report import cells, facts
 from genlab.report.cells import DISTANCE, MSE, PCA_MSE, SUBSET_MSE, Cell, Group, Row

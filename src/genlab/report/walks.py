@@ -21,14 +21,14 @@ HOW = {
 
 
 @dataclass(frozen=True)
-class Paths:
+class WalkRows:
     """The paths of one model, a row of images each, and how they came about."""
 
     note: str
     rows: list[Cell]
 
 
-def paths(model: Model) -> Paths | None:
+def paths(model: Model) -> WalkRows | None:
     """Returns the model's interpolations, if evaluation wrote any."""
     arrays = model.arrays.get("interpolations")
     if not arrays:
@@ -37,7 +37,7 @@ def paths(model: Model) -> Paths | None:
     if "originals" in arrays:
         ends = "test images stand at both ends"
     rows = [_path(model.name, arrays, row) for row in range(len(arrays["images"]))]
-    return Paths(f"{kind.capitalize()}, {HOW.get(kind, kind)}; {ends}.", rows)
+    return WalkRows(f"{kind.capitalize()}, {HOW.get(kind, kind)}; {ends}.", rows)
 
 
 def _path(name: str, arrays: Arrays, row: int) -> Cell:

@@ -36,13 +36,7 @@ def read_best(folder: Path, name: str) -> tuple[str, dict[str, Any]]:
 
 
 def apply(path: Path, data: str, model: str, settings: Mapping[str, Any]) -> str:
-    """Writes the settings of a model to `datasets.<data>.models.<model>`, over `models.<model>`.
-
-    Args:
-        path: `params.yaml`.
-        data: The data set that they were found on.
-        model: A model's name.
-        settings: By key.
+    """Writes the settings of a model to `datasets.<data>.models.<model>` in `params.yaml`.
 
     Returns:
         The change as a unified diff; empty if there is none.

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from typing import Any
 
 from tqdm import tqdm
@@ -136,30 +135,22 @@ def _refuse(failures: Sequence[Failure]) -> None:
 
 def _train(plan: Plan, jobs: Sequence[Job], run: tracking.Run) -> list[Training | Failure]:
     """Returns the result of each job, in their order."""
-    results: dict[int, Any] = {place: _read(plan, job) for place, job in enumerate(jobs)}
-    queue: SimpleQueue[int] = SimpleQueue()
-    missing = [place for place, result in results.items() if result is None]
-    for place in missing:
-        queue.put(place)
-    bar = tqdm(
-        total=len(jobs),
-        initial=len(jobs) - len(missing),
-        desc=f"{plan.study_name}: trainings in full",
-        unit="training",
-    )
+    results: list[Any] = [_read(plan, job) for job in jobs]
+    missing = [place for place, result in enumerate(results) if result is None]
+    places = iter(missing)  # the threads share it
+    num_done, title = len(jobs) - len(missing), f"{plan.study_name}: trainings in full"
+    bar = tqdm(total=len(jobs), initial=num_done, desc=title, unit="training")
 
     def work(slot: int, stop: threading.Event) -> None:
-        while not stop.is_set():
-            try:
-                place = queue.get_nowait()
-            except Empty:
-                return
+        for place in places:
             results[place] = _run(plan, jobs[place], run, slot, stop)
+            if stop.is_set():
+                return
             bar.update()
 
     with bar:
         in_parallel(work, min(plan.params.search.workers, max(1, len(missing))))
-    return [results[place] for place in range(len(jobs))]
+    return results
 
 
 def _run(

@@ -10,6 +10,7 @@ from typing import Any
 
 import genlab
 from genlab import tracking, training
+from genlab.contract.batches import empty_batch
 from genlab.features import classifier
 from genlab.imaging import arrays
 from genlab.runtime.errors import InputError
@@ -151,14 +152,7 @@ def _metric(name: str) -> Any:
 
 
 def make(params: Params, name: str, study_name: str | None, images: Path, features: Path) -> Plan:
-    """Returns the search for the model `name`.
-
-    Args:
-        params: All parameters.
-        name: A model in `params.yaml: models` that has an entry in `tune`.
-        study_name: By default `<model>-<data set>`.
-        images: The fetched data set.
-        features: The feature extractor's folder.
+    """Returns the search for the model `name`; the study's name is `<model>-<data set>` by default.
 
     Raises:
         InputError: The model's entry, `tune` or `search` is wrong, or the data set is another one.
@@ -177,7 +171,8 @@ def make(params: Params, name: str, study_name: str | None, images: Path, featur
         tune.objective, model, job.settings.kind, params.evaluation.metrics, f"{where}.objective"
     )
     objective.check_honest(objectives, list(searched.distributions), f"{where}.objective")
-    training.check_monitor(model, job.spec, job.takes, tune.prune_by, f"{where}.prune_by")
+    known = training.validated_names(model, empty_batch(job.spec, job.takes, 1))
+    training.check_monitor(tune.prune_by, known, f"{where}.prune_by")
     if len(objectives) > 1 and params.search.pruner != "none":
         raise InputError(
             "pruner must be none with several objectives",

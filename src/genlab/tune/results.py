@@ -37,14 +37,13 @@ def write(plan: Plan, study: Study, confirmation: Confirmation, folder: Path) ->
 
 def _facts(plan: Plan, study: Study, confirmation: Confirmation) -> dict[str, Any]:
     numbers = differences.of_objectives(plan, confirmation)
+    sides = {"present": confirmation.present, "winner": confirmation.won}
     return {
         "study": plan.study_name,
         "model": plan.name,
         "kind": plan.kind,
         "data": plan.params.data.name,
-        "objectives": [
-            {"name": goal.name, "direction": goal.direction} for goal in plan.objectives
-        ],
+        "objectives": [{"name": of.name, "direction": of.direction} for of in plan.objectives],
         "search": plan.params.search.model_dump(mode="json", exclude={"storage"}),
         "identity": plan.identity,
         "seeds": plan.seeds,
@@ -55,10 +54,7 @@ def _facts(plan: Plan, study: Study, confirmation: Confirmation) -> dict[str, An
             for failure in confirmation.failed
         ],
         "winner": asdict(confirmation.winner),
-        "trainings": {
-            "present": [asdict(training) for training in confirmation.present],
-            "winner": [asdict(training) for training in confirmation.won],
-        },
+        "trainings": {name: [asdict(each) for each in side] for name, side in sides.items()},
         "differences": [
             asdict(number) | {"is_larger_than_spread": number.is_larger_than_spread}
             for number in numbers

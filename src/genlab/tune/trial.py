@@ -40,18 +40,13 @@ class Order:
 
     Attributes:
         params: All parameters, with the settings to try in the entry of the model `name`.
-        run_name: Of the MLflow run: `trial 7`.
         training_id: A killed training with the same one continues.
-        experiment: MLflow's.
         parent: The study's MLflow run, if it has one.
         share: Which share of the machine this is, and of how many.
-        log: Where the process prints to.
-        splits: Where the model is measured.
         prune_by: The validation metric to report during training; None: nothing is reported.
         is_trial: A trial's training is its own, since two trials may have equal settings; the
             result of a training in full is the pipeline's too.
         pictures: A folder for the grids of the last split; None: the training's own.
-        objectives: Logged beside the metrics that they are made of.
     """
 
     params: Params

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from genlab.measurement.score import Direction
+from genlab.contract.score import Direction
 
 
 class Measure(NamedTuple):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from genlab.measurement.score import Floor, Interval, Score
+from genlab.contract.score import Floor, Interval, Score
 from genlab.runtime.errors import InputError
 from genlab.settings.plugins import nearest
 
