@@ -1,7 +1,8 @@
 """genlab: an experiment-tracked laboratory for image generative models.
 
-From Python: `genlab.load("models/vae").sample(16, seed=0)`, `genlab.fetch("digits")`, `genlab.train("vae", steps=99)`.
-See `genlab.api`, which is imported, and TensorFlow with it, when one of these is first used.
+From Python: `genlab.load("models/vae").sample(16, seed=0)`, `genlab.fetch("digits")`,
+`genlab.train("vae", steps=99)`. See `genlab.api`. The first use of one of them imports it, and
+TensorFlow.
 """
 
 import importlib
@@ -10,12 +11,12 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-# TensorFlow reads these when it is imported: no notes on the processor's features in the middle of a progress bar.
+# TensorFlow reads these at import: no notes on the processor's features inside a progress bar.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 PUBLIC = {"load": "api", "fetch": "api", "train": "api", "Pictures": "imaging.pictures"}
-"""What is offered here, and the module that it lies in; `__init__.pyi` says the same to type checkers."""
+"""Public names and their modules; `__init__.pyi` tells type checkers the same."""
 
 
 def __getattr__(name: str) -> Any:

@@ -1,7 +1,7 @@
-"""What Python and notebooks use, as `genlab.fetch`, `.train` and `.load`: a data set, a training, a trained model.
+"""What Python and notebooks use: `genlab.fetch`, `genlab.train` and `genlab.load`.
 
-They go through the stages of the pipeline, so that every training is in MLflow and none is repeated. Their files lie in
-`.genlab/workbench`: `data/images` and `models`, which are DVC's, stay as they are.
+They do what the pipeline's stages do: every training is in MLflow, and none is repeated. Their
+files are in `.genlab/api`; DVC's `data/images` and `models` stay as they are.
 """
 
 import hashlib
@@ -10,30 +10,30 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from genlab import tracking
+from genlab import tracking, training
 from genlab.imaging import arrays
 from genlab.imaging.pictures import Pictures
 from genlab.runtime import workspace
 from genlab.runtime.errors import InputError
+from genlab.settings import params as parameters
 from genlab.settings import plugins
 from genlab.settings.params import Params
-from genlab.settings.params import load as load_params
 from genlab.stages import features
 from genlab.stages import fetch as fetch_stage
-from genlab.stages import train as train_stage
 from genlab.trained import model as trained_model
 from genlab.trained.model import TrainedModel
+from genlab.workflows import recorded_training
 
 
 class Part(NamedTuple):
-    """Images, uint8 (n, height, width, channels), and labels, int64 (n,), -1 where there is none."""
+    """Images, uint8 (n, height, width, channels), and labels, int64 (n,); -1 is no label."""
 
     images: Pictures
     labels: np.ndarray
 
 
 class DataSet(NamedTuple):
-    """A fetched data set."""
+    """A fetched data set; `images` and `features` lie in its folder."""
 
     name: str
     class_names: list[str]
@@ -41,14 +41,14 @@ class DataSet(NamedTuple):
     validation: Part
     test: Part
     folder: Path
-    """Where `images` and `features` lie."""
 
 
 def load(address: Path | str) -> TrainedModel:
     """Returns a trained model.
 
     Args:
-        address: Its folder (`models/vae`), or its name in MLflow's registry (`models:/vae@champion`, `models:/vae/3`).
+        address: Its folder (`models/vae`), or its name in MLflow's registry
+            (`models:/vae@champion`, `models:/vae/3`).
 
     Raises:
         InputError: There is no such model.
@@ -57,28 +57,25 @@ def load(address: Path | str) -> TrainedModel:
 
 
 def fetch(name: str | None = None) -> DataSet:
-    """Returns a data set, split as the pipeline splits it.
+    """Returns a data set with the pipeline's splits.
 
     Args:
-        name: One of those that `params.yaml: data.name` may be; that one when not given.
+        name: A value of `params.yaml: data.name`; the present one if not given.
 
     Raises:
-        InputError: The data set is unknown, or a file cannot be had.
+        InputError: The data set is unknown, or a file is not available.
     """
     params = _params(name)
-    folder = _folder_of(params)
+    folder = _folder(params)
     if not (folder / "images").is_dir():
         fetch_stage.run(params, folder / "images")
-    description = arrays.read_description(folder / "images")
-    parts = (arrays.read_split(folder / "images", split) for split in arrays.SPLITS)
-    train, validation, test = (
-        Part(Pictures(part.images), np.asarray(part.labels)) for part in parts
-    )
-    return DataSet(params.data.name, description["class_names"], train, validation, test, folder)
+    class_names = arrays.read_description(folder / "images")["class_names"]
+    train, validation, test = (_part(folder / "images", split) for split in arrays.SPLITS)
+    return DataSet(params.data.name, class_names, train, validation, test, folder)
 
 
 def train(model: str, data: DataSet | str | None = None, **settings: Any) -> TrainedModel:
-    """Trains a model and returns it; of equal trainings the second takes the first one's result.
+    """Trains a model and returns it; an equal training is not repeated.
 
     Args:
         model: A model in `params.yaml: models`.
@@ -92,33 +89,36 @@ def train(model: str, data: DataSet | str | None = None, **settings: Any) -> Tra
     params = _params(data.name)
     entry = params.model(model)
     for name in settings.keys() - entry.keys():
-        near = plugins.nearest(name, entry)
-        raise InputError(
-            f"settings must be among {', '.join(entry)}{near}",
-            f"{name!r}",
-            "See the settings given",
-        )
+        expected = f"settings must be among {', '.join(entry)}{plugins.nearest(name, entry)}"
+        raise InputError(expected, f"{name!r}", "See the settings given")
     params = params.model_copy(update={"models": {model: entry | settings}})
-    if not (data.folder / "features").is_dir():
-        features.run(params, data.folder / "images", data.folder / "features")
-    places = data.folder / "models" / _name(model, settings), data.folder / "timings"
-    train_stage.run(params, model, data.folder / "images", data.folder / "features", *places)
-    return trained_model.load(places[0])
+    images, extractor = data.folder / "images", data.folder / "features"
+    if not extractor.is_dir():
+        features.run(params, images, extractor)
+    out = data.folder / "models" / _name(model, settings)
+    job = training.prepare(params, model, images, extractor)
+    recorded_training.run(job, out, data.folder / "timings")
+    return trained_model.load(out)
+
+
+def _part(images: Path, split: str) -> Part:
+    part = arrays.read_split(images, split)
+    return Part(Pictures(part.images), np.asarray(part.labels))
 
 
 def _params(data_name: str | None) -> Params:
-    return load_params(workspace.root() / "params.yaml", data_name=data_name)
+    return parameters.load(workspace.root() / "params.yaml", data_name=data_name)
 
 
-def _folder_of(params: Params) -> Path:
-    """Returns the folder of a data set; other parameters of its splits, another folder."""
+def _folder(params: Params) -> Path:
+    """Returns the folder of a data set; each choice of its parameters has its own."""
     chosen = f"{params.seed} {params.data.model_dump_json()} {params.features.model_dump_json()}"
-    return workspace.state("workbench", f"{params.data.name}-{_digest(chosen)}")
+    return workspace.state("api", f"{params.data.name}-{_digest(chosen)}")
 
 
 def _name(model: str, settings: dict[str, Any]) -> str:
-    changed = " ".join(f"{name}={value}" for name, value in sorted(settings.items()))
-    return f"{model}-{_digest(changed)}" if changed else model
+    changes = " ".join(f"{name}={value}" for name, value in sorted(settings.items()))
+    return f"{model}-{_digest(changes)}" if changes else model
 
 
 def _digest(text: str) -> str:

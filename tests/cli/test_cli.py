@@ -1,4 +1,4 @@
-"""The command line as a process: what it imports, what it says, how it ends."""
+"""The command line: what it imports and prints, how it ends."""
 
 import errno
 import logging
@@ -13,151 +13,116 @@ import termios
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
+import tracking_workspace as lab
 from click.testing import CliRunner, Result
 
 from genlab import cli
+from genlab.runtime.errors import InputError
 from genlab.runtime.native_output import import_tensorflow
 
 ROOT = Path(__file__).parents[2]
-SUBCOMMANDS = [
-    "fetch",
-    "validate",
-    "features",
-    "train",
-    "evaluate",
-    "report",
-    "generate",
-    "reconstruct",
-    "sync",
-    "ui",
-]
+SUBCOMMANDS = {"fetch", "features", "train", "report", "generate", "sync", "ui", "doctor"}
 
 
-def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("DVC_", "MLFLOW_", "GENLAB_"))
-    }
+def start(folder: Path, *arguments: str, **streams: Any) -> subprocess.Popen[str]:
+    """Starts `genlab` as a process in a folder."""
+    outside = ("DVC_", "MLFLOW_", "GENLAB_", "TQDM_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(outside)}
     environment = kept | {"PYTHONPATH": str(ROOT / "src"), "DVC_ROOT": str(folder)}
     command = [sys.executable, "-m", "genlab", *arguments]
-    return subprocess.Popen(
-        command,
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    streams = streams or {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command, cwd=folder, env=environment, text=True, **streams)
 
 
 def genlab(folder: Path, *arguments: str) -> tuple[int, str, str]:
+    """Returns exit code, output and errors of `genlab`."""
     process = start(folder, *arguments)
     out, error = process.communicate(timeout=300)
     return process.returncode, out, error
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Path:
-    """An empty folder with the repository's params.yaml."""
-    shutil.copy(ROOT / "params.yaml", tmp_path)
-    return tmp_path
+def place(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder with the repository's params.yaml, where commands leave the signals alone."""
+    monkeypatch.setattr(cli.group.stopping, "install", lambda: None)
+    for name in ("GENLAB_QUIET", "TQDM_DISABLE", "TF_CPP_MIN_LOG_LEVEL", "MLFLOW_LOGGING_LEVEL"):
+        monkeypatch.setenv(name, "")  # commands set them; they are put back
+    shutil.copy(ROOT / "params.yaml", workplace)
+    return workplace
 
 
-def test_help_lists_every_subcommand(place: Path) -> None:
-    code, out, _ = genlab(place, "--help")
-    assert code == 0
-    assert set(SUBCOMMANDS) <= set(re.findall(r"^  ([a-z]+) ", out, re.MULTILINE))
+def invoke(*arguments: str) -> Result:
+    """Runs `genlab` in this process."""
+    return CliRunner().invoke(cli.main, arguments)
 
 
-def test_help_is_by_topic_and_short(place: Path) -> None:
-    code, out, _ = genlab(place)
-    assert code == 0
-    assert out == genlab(place, "--help")[1]
-    topics = re.findall(r"^([A-Z].*):$", out, re.MULTILINE)
-    assert topics[:2] == [
-        "Options",
-        "The stages, one after the other: dvc.yaml gives them their paths",
-    ]
+def test_help_lists_all_subcommands_by_topic(place: Path) -> None:
+    result = invoke("--help")
+    assert result.exit_code == 0
+    assert invoke().output == result.output
+    assert set(re.findall(r"^  ([a-z]+) ", result.output, re.MULTILINE)) >= SUBCOMMANDS
+    topics = re.findall(r"^([A-Z].*):$", result.output, re.MULTILINE)
+    assert topics[0] == "Options"
+    assert topics[1].startswith("The stages")
     assert "More" not in topics, "give the module of the subcommand a TOPIC"
-    assert len(out.splitlines()) < 70
-    assert "Exit codes: 0 done" in out
+    assert len(result.output.splitlines()) < 70
+    assert "Exit codes: 0 done" in result.output
 
 
 @pytest.mark.parametrize(
     ("arguments", "code"), [(["chekc"], 2), (["check", "--no"], 2), (["-q", "-v", "check"], 1)]
 )
 def test_exit_codes(place: Path, arguments: list[str], code: int) -> None:
-    assert genlab(place, *arguments)[0] == code
+    assert invoke(*arguments).exit_code == code
 
 
-def test_notes_on_tracing_are_left_out_and_other_warnings_kept(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+def test_retracing_is_not_reported_and_other_warnings_are(caplog: pytest.LogCaptureFixture) -> None:
     import_tensorflow()
-    logging.getLogger("tensorflow").warning(
-        "5 out of the last 5 calls triggered tf.function retracing"
-    )
-    logging.getLogger("tensorflow").warning("something else")
+    for text in ("5 out of the last 5 calls triggered tf.function retracing", "something else"):
+        logging.getLogger("tensorflow").warning(text)
     assert caplog.messages == ["something else"]
 
 
-def test_quiet_leaves_out_notes_and_keeps_results(place: Path) -> None:
-    code, out, error = genlab(place, "--quiet", "fetch", "--out", "quiet")
-    assert (code, out, error) == (0, "", "")
-    assert (
-        genlab(place, "--quiet", "check")[1]
-        == "data set digits, profile default, seed 0, models autoencoder, vae, gan\n"
-    )
+def test_quiet_hides_notes_and_keeps_results(place: Path) -> None:
+    assert genlab(place, "--quiet", "fetch", "--out", "quiet") == (0, "", "")
+    result = invoke("--quiet", "check")
+    assert result.output.startswith("data set digits, profile default, seed 0, models autoencoder")
     _, _, error = genlab(place, "fetch", "--out", "images")
-    assert (
-        error == "fetch: digits: 1298 train, 139 validation, 360 test\n"
-    )  # and no bar: there is no terminal
+    assert error.splitlines() == ["fetch: digits: 1298 train, 139 validation, 360 test"]  # no bar
+
+
+BARS = {"TQDM_DISABLE": "1"}
+QUIET = {"GENLAB_QUIET": "1", "TF_CPP_MIN_LOG_LEVEL": "3", "MLFLOW_LOGGING_LEVEL": "ERROR"}
+VERBOSE = {"GENLAB_VERBOSE": "1", "TF_CPP_MIN_LOG_LEVEL": "0", "MLFLOW_LOGGING_LEVEL": "INFO"}
 
 
 @pytest.mark.parametrize(
-    ("quiet", "verbose", "is_terminal", "expected"),
+    ("options", "expected"),
     [
-        (False, False, True, {}),
-        (False, False, False, {"TQDM_DISABLE": "1"}),
-        (
-            True,
-            False,
-            True,
-            {"TQDM_DISABLE": "1", "GENLAB_QUIET": "1", "TF_CPP_MIN_LOG_LEVEL": "3"},
-        ),
-        (False, True, True, {"GENLAB_VERBOSE": "1", "TF_CPP_MIN_LOG_LEVEL": "0"}),
+        ((False, False, True), {}),
+        ((False, False, False), BARS),
+        ((True, False, True), BARS | QUIET),
+        ((False, True, True), VERBOSE),
     ],
 )
-def test_what_is_said_is_set_for_child_processes(
-    quiet: bool, verbose: bool, is_terminal: bool, expected: dict[str, str]
+def test_verbosity_is_set_for_child_processes(
+    options: tuple[bool, bool, bool], expected: dict[str, str]
 ) -> None:
-    found = cli.group._voices(quiet, verbose, is_terminal)
-    assert {
-        name: value for name, value in found.items() if not name.startswith("MLFLOW")
-    } == expected
+    assert cli.group._verbosity(*options) == expected
 
 
 def in_terminal(folder: Path, *arguments: str) -> str:
     """Returns what a command writes to a terminal of 80 columns."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("DVC_", "GENLAB_", "TQDM_"))
-    }
-    environment = kept | {"PYTHONPATH": str(ROOT / "src"), "DVC_ROOT": str(folder)}
     leader, follower = pty.openpty()
     termios.tcsetwinsize(follower, (24, 80))
-    command = [sys.executable, "-m", "genlab", *arguments]
-    process = subprocess.Popen(
-        command, cwd=folder, env=environment, stdout=follower, stderr=follower
-    )
+    process = start(folder, *arguments, stdout=follower, stderr=follower)
     os.close(follower)
     written = b""
-    with suppress(OSError):  # Linux says so that the other end is closed
+    with suppress(OSError):  # Linux raises it when the other end is closed
         while chunk := os.read(leader, 4096):
             written += chunk
     os.close(leader)
@@ -165,59 +130,57 @@ def in_terminal(folder: Path, *arguments: str) -> str:
     return written.decode()
 
 
-def test_bars_are_in_a_terminal_alone(place: Path) -> None:
+def test_bars_are_in_a_terminal_only(place: Path) -> None:
     assert "/1437" in in_terminal(place, "fetch", "--out", "images")
-    assert "/1437" not in in_terminal(place, "--quiet", "fetch", "--out", "images")
 
 
-def test_help_imports_nothing_heavy(place: Path) -> None:
+def test_help_imports_nothing_heavy() -> None:
     heavy = "{'tensorflow', 'mlflow', 'numpy', 'pydantic'}"
     code = f"import sys; from genlab import cli; sys.exit(bool({heavy} & set(sys.modules)))"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
-        check=False,
-    )
-    assert done.returncode == 0
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "part"),
     [
-        (
-            ["generate", "nope", "--out", "a.npz"],
-            "models/nope must be the folder of a trained model",
-        ),
-        (["validate", "--images", "x", "--out", "y", "--data-docs", "z"], "must"),
+        ("generate nope --out a.npz", "models/nope must be the folder of a trained model"),
+        ("rate-distortion vae --kl-weights 1,x", "Received: '1,x'"),
+        ("report --runs , --out a.html", "Received: ','"),
+        ("validate --images x --out y --data-docs z", "Run: dvc repro fetch"),
     ],
 )
-def test_mistake_is_one_line_and_exit_code_1(
-    place: Path, arguments: list[str], message: str
-) -> None:
-    code, out, error = genlab(place, *arguments)
-    assert code == 1
-    assert out == ""
-    assert error.startswith("error: ")
-    assert message in error
-    assert error.count("\n") == 1
-    assert sorted(path.name for path in place.iterdir()) == ["params.yaml"]
+def test_mistake_is_one_line_and_exit_code_1(place: Path, arguments: str, part: str) -> None:
+    result = invoke(*arguments.split())
+    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (1, "", 1)
+    assert result.stderr.startswith("error: ")
+    assert part in result.stderr
+    assert [path.name for path in place.iterdir()] == ["params.yaml"]
 
 
 def test_misspelt_key_is_one_line(place: Path) -> None:
     path = place / "params.yaml"
     path.write_text(path.read_text().replace("test_share:", "tets_share:"))
-    code, _, error = genlab(place, "fetch", "--out", "images")
-    assert code == 1
-    assert "'tets_share' (nearest: 'test_share')" in error
-    assert error.count("\n") == 1
+    result = invoke("fetch", "--out", "images")
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert "'tets_share'" in result.stderr
+    assert "'test_share'" in result.stderr
     assert not (place / "images").exists()
 
 
+def test_option_that_dvc_gives_is_named(place: Path) -> None:
+    result = invoke("report", "--out", "a.html")
+    assert result.exit_code == 2
+    assert "Missing option '--models'" in result.stderr
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "expected"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signal_ends_a_training_with_its_code_and_run(
-    place: Path, number: signal.Signals, expected: int
+    place: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, expected: int
 ) -> None:
-    assert genlab(place, "fetch", "--out", "images")[0] == 0
+    lab.enter(monkeypatch, place)
+    assert invoke("fetch", "--out", "images").exit_code == 0
     text = (place / "params.yaml").read_text()
     (place / "params.yaml").write_text(re.sub(r"(?m)^    steps: .*", "    steps: 1000000", text))
     paths = "--images images --features none --out models/vae --timings timings"
@@ -235,14 +198,7 @@ def test_signal_ends_a_training_with_its_code_and_run(
     assert process.returncode == expected
     assert "Traceback" not in error
     assert not (place / "models").exists()
-    code = (
-        "import mlflow; client = mlflow.MlflowClient('sqlite:///mlflow.db');"
-        "print(*[r.info.status for r in client.search_runs(['1'])])"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=place, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.split() == ["KILLED"]
+    assert lab.statuses() == ["KILLED"]
 
 
 def fail(error: BaseException) -> Result:
@@ -251,10 +207,8 @@ def fail(error: BaseException) -> Result:
     def command() -> None:
         raise error
 
-    group = cli.group.OneLineErrors(
-        "genlab", commands={"write": click.Command("write", callback=command)}
-    )
-    return CliRunner().invoke(group, ["write"])
+    commands = {"write": click.Command("write", callback=command)}
+    return CliRunner().invoke(cli.group.OneLineErrors("genlab", commands=commands), ["write"])
 
 
 def caused(error: BaseException, cause: BaseException) -> BaseException:
@@ -262,31 +216,31 @@ def caused(error: BaseException, cause: BaseException) -> BaseException:
     return error
 
 
+class ResourceExhaustedError(Exception):
+    """TensorFlow's has this name."""
+
+
+NO_SPACE = OSError(errno.ENOSPC, "No space left on device", "a/b.npz")
+QUOTA = OSError(errno.EDQUOT, "Disk quota exceeded")
+TOO_LARGE = caused(RuntimeError("x"), OSError(errno.EFBIG, "File too large", "c"))
+
+
 @pytest.mark.parametrize(
-    ("error", "file", "received"),
+    ("error", "part"),
     [
-        (
-            OSError(errno.ENOSPC, "No space left on device", "a/b.npz"),
-            "a/b.npz",
-            "No space left on device",
-        ),
-        (OSError(errno.EDQUOT, "Disk quota exceeded"), "what is written", "Disk quota exceeded"),
-        (
-            caused(RuntimeError("x"), OSError(errno.EFBIG, "File too large", "c")),
-            "c",
-            "File too large",
-        ),
+        (NO_SPACE, "room for a/b.npz. Received: No space left on device"),
+        (QUOTA, "room for what is written. Received: Disk quota exceeded"),
+        (TOO_LARGE, "room for c. Received: File too large"),
+        (ResourceExhaustedError("x"), "Received: out of memory"),
+        (FloatingPointError("loss is\nnan"), "loss is nan"),
+        (InputError("a must be 1", "a=2", "See params.yaml: a"), "a must be 1. Received: a=2. See"),
     ],
 )
-def test_full_disk_is_one_line_and_exit_code_1(
-    error: BaseException, file: str, received: str
-) -> None:
+def test_what_a_user_can_fix_is_one_line_and_exit_code_1(error: BaseException, part: str) -> None:
     result = fail(error)
-    assert result.exit_code == 1
-    assert result.stderr == (
-        f"error: the disk must have room for {file}. Received: {received}. "
-        "Make room; finished checkpoints are kept, the same command goes on.\n"
-    )
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert result.stderr.startswith("error: ")
+    assert part in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""genlab doctor: every check on what is well and on what is not, and that nothing makes it hang."""
+"""`genlab doctor`: every check in good and bad cases, and that nothing makes it hang."""
 
 import importlib.metadata
 import json
@@ -32,7 +32,7 @@ def place(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def silent_port() -> Iterator[int]:
-    """A port of this machine at which nobody listens."""
+    """A port of this machine that nobody listens on."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield taken.getsockname()[1]
@@ -40,7 +40,7 @@ def silent_port() -> Iterator[int]:
 
 def state(finding: Finding) -> str:
     assert "\n" not in finding.says + finding.remedy
-    assert bool(finding.remedy) == (finding.state != doctor.OK)
+    assert bool(finding.remedy) == (finding.state != "ok")
     return finding.state
 
 
@@ -52,35 +52,31 @@ def test_python(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "version_info", (3, 14, 0))
     finding = environment.python()
     assert state(finding) == "error"
-    assert finding.says == "3.14.0; it must be one of 3.11, 3.12, 3.13"
+    assert "3.14.0" in finding.says
 
 
 def test_packages_against_the_lock(place: Path) -> None:
     assert state(environment.packages()) == "warning"  # no lock
+    lock = place / "requirements.lock"
     numpy = importlib.metadata.version("numpy")
     other = 'colorama==0.0.1 ; sys_platform == "win32" \\\n    --hash=sha256:00\n'
-    lock = place / "requirements.lock"
-    lock.write_text(f"numpy=={numpy} \\\n    --hash=sha256:00\n    # via\n{other}")
-    assert environment.packages() == Finding("packages", "ok", "as in requirements.lock")
-    lock.write_text(f"numpy==0.1 \\\n    --hash=sha256:00\n{other}")
-    assert environment.packages().says == f"not as in requirements.lock: numpy {numpy} (lock: 0.1)"
-    assert state(environment.packages()) == "warning"
-    lock.write_text("nobody-has-this==1.0 \\\n    --hash=sha256:00\n")
-    assert environment.packages() == Finding(
-        "packages", "error", "not installed: nobody-has-this", "Run: make setup"
-    )
+    for text, expected, part in (
+        (f"numpy=={numpy}", "ok", "as in requirements.lock"),
+        ("numpy==0.1", "warning", f"numpy {numpy} (lock: 0.1)"),
+        ("nobody-has-this==1.0", "error", "not installed: nobody-has-this"),
+    ):
+        lock.write_text(f"{text} \\\n    --hash=sha256:00\n    # via\n{other}")
+        finding = environment.packages()
+        assert state(finding) == expected
+        assert part in finding.says
 
 
 def test_lock_of_the_repository_is_read_whole() -> None:
     """As many packages as the lock has lines that begin with a name."""
     lock = ROOT / "requirements.lock"
     differing = {name for name, _, _ in environment._differing(lock)}
-    named = {
-        line.split("==")[0].split("[")[0]
-        for line in lock.read_text().splitlines()
-        if line[:1].isalnum()
-    }
-    assert differing < named
+    lines = [line for line in lock.read_text().splitlines() if line[:1].isalnum()]
+    assert differing < {line.split("==")[0].split("[")[0] for line in lines}
 
 
 def test_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,15 +87,16 @@ def test_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     finding = environment.path()
     assert state(finding) == "warning"
     assert "dvc is not found" in finding.says
-    assert finding.remedy == f'Run: export PATH="{folder}:$PATH"'
+    assert str(folder) in finding.remedy
 
 
 def test_tensorflow_that_fails_or_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in = tmp_path / "tensorflow.py"
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     stand_in.write_text("raise ImportError('no library')")
-    assert environment.tensorflow().says == "its import fails: ImportError: no library"
-    assert state(environment.tensorflow()) == "error"
+    finding = environment.tensorflow()
+    assert state(finding) == "error"
+    assert finding.says.endswith("ImportError: no library")
     stand_in.write_text("import time; time.sleep(60)")
     monkeypatch.setattr(environment, "TENSORFLOW_SECONDS", 0.5)
     assert state(environment.tensorflow()) == "warning"
@@ -127,15 +124,17 @@ def test_disk(free: float, expected: str, workplace: Path, monkeypatch: pytest.M
 # The project
 
 
+def edit(place: Path, old: str, new: str) -> None:
+    path = place / "params.yaml"
+    path.write_text(path.read_text().replace(old, new))
+
+
 def test_params(place: Path) -> None:
-    assert project.params() == Finding(
-        "params", "ok", "data set digits, profile default, autoencoder, vae, gan"
-    )
-    (place / "params.yaml").write_text(
-        (place / "params.yaml").read_text().replace("test_share:", "tets_share:")
-    )
+    assert state(project.params()) == "ok"
+    assert project.params().says.startswith("data set digits, profile default, ")
+    edit(place, "test_share:", "tets_share:")
     assert state(project.params()) == "error"
-    assert "(nearest: 'test_share')" in project.params().says
+    assert "'test_share'" in project.params().says
     assert state(project.data()) == "warning"
 
 
@@ -143,24 +142,23 @@ def test_data_is_here_or_at_a_source(
     place: Path, silent_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert project.data().says == "digits needs no download"
-    (place / "params.yaml").write_text(
-        (place / "params.yaml").read_text().replace("name: digits", "name: mnist")
-    )
+    edit(place, "name: digits", "name: mnist")
     monkeypatch.setattr(project, "answers", lambda address: f":{silent_port}" in address)
     assert state(project.data()) == "error"
     monkeypatch.setenv("GENLAB_DATA_MIRROR", f"http://127.0.0.1:{silent_port}")
-    assert project.data().says == "mnist can be had from 127.0.0.1"
+    assert project.data().says.endswith("available from 127.0.0.1")
     (place / "mirror" / "mnist").mkdir(parents=True)
     (place / "mirror" / "mnist" / "train-images-idx3-ubyte.gz").touch()
     monkeypatch.setenv("GENLAB_DATA_MIRROR", str(place / "mirror"))
-    assert project.data().says == f"mnist can be had from {place / 'mirror'}"
+    assert project.data().says.endswith(f"available from {place / 'mirror'}")
     (place / "data" / "images").mkdir(parents=True)
     (place / "data" / "images" / "dataset.json").write_text('{"name": "mnist"}')
     assert project.data().says.startswith("mnist is fetched")
 
 
 def test_tracker(place: Path, silent_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert project.tracker().says.endswith("mlflow.db (made by the first run)")
+    assert state(project.tracker()) == "ok"
+    assert "mlflow.db" in project.tracker().says
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://me:secret@127.0.0.1:{silent_port}")
     assert project.tracker().says == f"http://127.0.0.1:{silent_port} does not answer"
     assert state(project.tracker()) == "warning"
@@ -172,15 +170,15 @@ def test_tracker(place: Path, silent_port: int, monkeypatch: pytest.MonkeyPatch)
 def test_remote(place: Path, silent_port: int) -> None:
     assert state(project.remote()) == "ok"
     (place / ".dvc").mkdir()
-    config = place / ".dvc" / "config"
+    (place / "store").mkdir()
     for url, expected in (
         (f"https://127.0.0.1:{silent_port}/store", "warning"),
         ("../../missing", "warning"),
         ("../store", "ok"),
         ("s3://bucket/genlab", "error"),
     ):
-        (place / "store").mkdir(exist_ok=True)
-        config.write_text(f"[core]\n    remote = shared\n['remote \"shared\"']\n    url = {url}\n")
+        text = f"[core]\n    remote = shared\n['remote \"shared\"']\n    url = {url}\n"
+        (place / ".dvc" / "config").write_text(text)
         assert state(project.remote()) == expected, project.remote()
     assert "dvc-s3" in project.remote().remedy
 
@@ -209,12 +207,12 @@ def test_check_that_hangs_or_breaks_hides_no_other() -> None:
         raise KeyError("x")
 
     start = time.monotonic()
-    found = list(doctor.examine([hanging, broken, environment.python], timeout_seconds=0.5))
+    findings = list(doctor.examine([hanging, broken, environment.python], timeout_seconds=0.5))
     release.set()
     assert time.monotonic() - start < 5
-    assert [finding.state for finding in found] == ["warning", "error", "ok"]
-    assert found[0].says == "no answer within 0.5 seconds"
-    assert found[1].says == "the check failed: KeyError: 'x'"
+    assert [finding.state for finding in findings] == ["warning", "error", "ok"]
+    assert findings[0].says == "no answer within 0.5 seconds"
+    assert findings[1].says == "the check failed: KeyError: 'x'"
 
 
 @pytest.mark.parametrize(
@@ -222,7 +220,8 @@ def test_check_that_hangs_or_breaks_hides_no_other() -> None:
 )
 def test_exit_code_and_json(states: list[str], code: int, monkeypatch: pytest.MonkeyPatch) -> None:
     findings = [
-        Finding("disk", each, "10 GB free", "" if each == "ok" else "Make room.") for each in states
+        Finding("disk", state, "10 GB free", "" if state == "ok" else "Make room.")
+        for state in states
     ]
     monkeypatch.setattr(doctor, "examine", lambda: iter(findings))
     runner = CliRunner()
@@ -237,25 +236,24 @@ def test_exit_code_and_json(states: list[str], code: int, monkeypatch: pytest.Mo
 def test_colours_obey_no_color(no_color: str, codes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "examine", lambda: iter([Finding("disk", "ok", "10 GB free")]))
     monkeypatch.setattr(cli.group.stopping, "install", lambda: None)
-    monkeypatch.setattr(cli.group, "_voices", lambda *values: {})
+    monkeypatch.setattr(cli.group, "_verbosity", lambda *values: {})
     terminal = CliRunner(env={"NO_COLOR": no_color})
     assert terminal.invoke(cli.main, ["doctor"], color=True).output.count("\x1b[") == codes
 
 
 def test_all_checks_here(place: Path) -> None:
-    """The real thing, offline, as a process: no check is missing, and it is over in time."""
+    """The real checks, offline, as a process: none is missing, and they end in time."""
     start = time.monotonic()
-    environment_here = os.environ | {"PYTHONPATH": str(ROOT / "src")}
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", "genlab", "doctor", "--json"],
         cwd=place,
-        env=environment_here,
+        env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
         capture_output=True,
         text=True,
         check=False,
     )
     assert time.monotonic() - start < 60  # 10 on a quiet machine
-    found = {finding["check"]: finding["state"] for finding in json.loads(done.stdout)}
-    assert list(found) == [check.__name__ for check in doctor.CHECKS]
-    assert found["git"] == "error"
-    assert done.returncode == 1
+    states = {finding["check"]: finding["state"] for finding in json.loads(process.stdout)}
+    assert list(states) == [check.__name__ for check in doctor.CHECKS]
+    assert states["git"] == "error"
+    assert process.returncode == 1

@@ -15,13 +15,13 @@ from genlab.imaging.arrays import Split, to_float
 from genlab.measurement.evidence import Unavailable
 from genlab.runtime.errors import InputError
 from genlab.settings import plugins
-from genlab.settings.params import FewLabels, Params
+from genlab.settings.params import FewLabelsSettings, Params
 from genlab.trained.model import TrainedModel
 
 SHAPE = (8, 8, 1)
 TRAIN, TEST = (Split(*halves(count, SHAPE, seed)) for seed, count in ((0, 60), (1, 20)))
 UNLABELLED = Split(TEST.images, np.full(20, -1))
-BUDGET = FewLabels(labels_per_class=5, steps=40, learning_rate=0.01, batch_size=8)
+BUDGET = FewLabelsSettings(labels_per_class=5, steps=40, learning_rate=0.01, batch_size=8)
 
 
 def trained(kind: str, binarise: str = "none", **changes: Any) -> TrainedModel:

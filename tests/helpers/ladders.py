@@ -47,7 +47,7 @@ def distances(extractor: Extractor, real: np.ndarray, others: np.ndarray) -> dic
 def read(name: str, directory: Path, seed: int) -> dict[str, Split]:
     """Returns a data set's train and test images as `fetch` splits them, without validation."""
     data = params.load(ROOT / "params.yaml", name, "default").data
-    splits = plugins.find("datasets", name, "tests").read(directory, data, seed)
-    train, share = splits["train"], data.validation_share
-    rows = [not splitting.chosen(image, share, seed) for image in train.images]
-    return {"train": Split(train.images[rows], train.labels[rows]), "test": splits["test"]}
+    raw = plugins.find("datasets", name, "tests").read(directory, data, seed)
+    train, test = (Split(part["images"], part["labels"]) for part in (raw.train, raw.test))
+    rows = [not splitting.chosen(image, data.validation_share, seed) for image in train.images]
+    return {"train": Split(train.images[rows], train.labels[rows]), "test": test}

@@ -1,4 +1,4 @@
-"""A workspace of its own for the tests of tracking, and what they ask of MLflow."""
+"""A workspace for the tests of tracking, and questions to MLflow."""
 
 import atexit
 import functools
@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -23,27 +24,24 @@ from genlab import tracking
 from genlab.imaging import arrays
 from genlab.tracking import store
 
-DATASET = tracking.Dataset(
-    name="digits",
-    digest="d" * 64,
-    image_shape=(8, 8, 1),
-    num_images={"train": 10, "test": 3},
-    source="scikit-learn",
-)
+SOURCE = Path(tracking.__file__).parents[2]
+DATA = {
+    "name": "digits",
+    "sha256": "d" * 64,
+    "image_shape": (8, 8, 1),
+    "num_images": {"train": 10, "test": 3},
+    "citation": "scikit-learn",
+}
 
 
 def enter(monkeypatch: pytest.MonkeyPatch, root: Path) -> Path:
-    """Makes `root` the workspace, without any setting of MLflow or DVC from outside; returns it."""
-    for name in [
-        name for name in os.environ if name.startswith(("MLFLOW_", "DVC_", "GENLAB_PARENT"))
-    ]:
-        monkeypatch.delenv(name)
-    for name, value in store.DEFAULTS.items():
+    """Makes `root` the workspace, without any outside setting of MLflow or DVC; returns it."""
+    for name in list(os.environ):
+        if name.startswith(("MLFLOW_", "DVC_", "GENLAB_PARENT")):
+            monkeypatch.delenv(name)
+    settings = store.DEFAULTS | {"MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING": "false"}
+    for name, value in (settings | {"DVC_ROOT": str(root)}).items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv(
-        "MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "false"
-    )  # no test sees more metrics where it is slow
-    monkeypatch.setenv("DVC_ROOT", str(root))
     monkeypatch.chdir(root)
     shutil.copyfile(_empty_store(), root / "mlflow.db")
     return root
@@ -68,26 +66,20 @@ def interrupted(**changes: Any) -> Iterator[tracking.Run]:
 
 def training(**changes: Any) -> Any:
     """Opens the run of a training with small values."""
-    values = {
-        "train_key": "key",
-        "training_id": "training",
-        "name": "vae",
-        "kind": "vae",
-        "dataset": DATASET,
-    }
-    return tracking.training_run(**(values | {"params": {"model": {"kl_weight": 1.0}}} | changes))
+    values = {"train_key": "key", "training_id": "training", "name": "vae", "kind": "vae"}
+    values |= {"data": DATA, "params": {"model": {"kl_weight": 1.0}}}
+    return tracking.training_run(tracking.Training(**(values | changes)))
 
 
 def scoring(protocol: str = "protocol", **changes: Any) -> Any:
     """Opens the run of a scoring."""
-    return tracking.scoring_run(
-        **({"train_key": "key", "name": "vae", "kind": "vae", "protocol": protocol} | changes)
-    )
+    values = {"train_key": "key", "name": "vae", "kind": "vae", "protocol": protocol}
+    return tracking.scoring_run(**(values | changes))
 
 
 def client(uri: str | None = None) -> Any:
     """Returns a client for the workspace's store."""
-    return store.connect(uri or store.explicit_uri() or store.default_uri())
+    return store.connect(uri or store.present_uri())
 
 
 def free_port() -> int:
@@ -97,25 +89,34 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
+def start_process(root: Path, code: str) -> subprocess.Popen[str]:
+    """Runs Python code in the workspace, with the source and these helpers on the path."""
+    path = os.pathsep.join([str(SOURCE), str(Path(__file__).parent)])
+    program = "import tracking_workspace as lab\n" + textwrap.dedent(code)
+    return subprocess.Popen(
+        [sys.executable, "-c", program],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
 class Server:
     """A real MLflow server of the workspace's store, as `make ui` starts it."""
 
-    def __init__(self, root: Path, port: int | None = None) -> None:
-        port = port or free_port()
-        self.command = [
-            sys.executable,
-            "-c",
-            f"from genlab import tracking; tracking.serve_ui({port})",
-        ]
-        self.environment = {**os.environ, "PYTHONPATH": str(Path(tracking.__file__).parents[2])}
-        self.root, self.address = root, f"http://127.0.0.1:{port}"
+    def __init__(self, root: Path):
+        self.port = free_port()
+        self.root, self.address = root, f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
         """Returns when it answers."""
+        code = f"from genlab import tracking; tracking.serve_ui({self.port})"
         with (self.root / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
-                self.command,
-                env=self.environment,
+                [sys.executable, "-c", code],
+                env={**os.environ, "PYTHONPATH": str(SOURCE)},
                 cwd=self.root,
                 stdout=log,
                 stderr=log,
@@ -131,7 +132,7 @@ class Server:
         pytest.fail((self.root / "server.log").read_text())
 
     def kill(self) -> None:
-        """Kills it and what it has started."""
+        """Kills it and its children."""
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
@@ -143,11 +144,15 @@ def runs(experiment: str = "genlab", uri: str | None = None) -> list[Any]:
     return list(client(uri).search_runs([found.experiment_id], order_by=order)) if found else []
 
 
+def statuses() -> list[str]:
+    """Returns the status of each run, oldest first."""
+    return [run.info.status for run in runs()]
+
+
 def points(run: Any, key: str, uri: str | None = None) -> list[tuple[int, float]]:
     """Returns all points of a metric, as (step, value)."""
-    return sorted(
-        (point.step, point.value) for point in client(uri).get_metric_history(run.info.run_id, key)
-    )
+    history = client(uri).get_metric_history(run.info.run_id, key)
+    return sorted((point.step, point.value) for point in history)
 
 
 def artifacts(run: Any, folder: str | None = None) -> list[str]:
@@ -156,9 +161,16 @@ def artifacts(run: Any, folder: str | None = None) -> list[str]:
 
 
 def picture(root: Path) -> Path:
-    """Writes a small picture; returns its path."""
+    """Writes a small image; returns its path."""
     arrays.write_png(root / "grid.png", np.full((12, 12, 1), 128, np.uint8))
     return root / "grid.png"
+
+
+def log_steps(run: tracking.Run, root: Path, steps: range) -> None:
+    """Logs a metric and an image at each step."""
+    for step in steps:
+        run.log_metrics({"loss": float(step)}, step)
+        run.log_image(picture(root), "samples", step)
 
 
 def journals(root: Path) -> list[Path]:

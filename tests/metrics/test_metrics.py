@@ -92,7 +92,8 @@ def test_every_metric_has_an_entry_and_every_number_one_meaning() -> None:
     assert len(measures) == len(dict(measures)), "no name has two meanings"
     assert [name for name, _ in measures if f"`{name}`" not in text] == []
     for name, measure in measures:
-        assert measure.unit and measure.reference, name
+        assert measure.unit, name
+        assert measure.reference, name
         assert measure.direction in ("lower", "higher", "none")
 
 

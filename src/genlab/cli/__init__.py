@@ -1,9 +1,9 @@
 """The `genlab` command. Nothing heavy is imported before a subcommand runs.
 
-group     what all subcommands share: errors in one line, signals
-stages    one subcommand per stage of dvc.yaml
-models    what one does with a trained model afterwards
-pictures  scores of pictures from any project
+group     what all subcommands share: errors in one line, signals, options
+stages    one subcommand per stage of dvc.yaml; check
+models    what to do with a trained model; what waits for MLflow
+pictures  scores of images from any project
 registry  which trained model serves; export
 tuning    the search for better settings
 doctor    the check of the environment

@@ -15,7 +15,7 @@ TOPIC = "When something is wrong"
 @main.command()
 @click.option("--json", "is_json", is_flag=True, help="The findings as a JSON list.")
 def doctor(is_json: bool) -> None:
-    """Look at Python, packages, devices, data, tracker and disk; say what to do. Exit code 1: a run would fail."""
+    """Check Python, packages, devices, data, tracker, disk. Exit code 1: a run would fail."""
     from genlab import doctor as examination
 
     findings = []
@@ -25,7 +25,7 @@ def doctor(is_json: bool) -> None:
             state = click.style(f"{finding.state:8}", fg=COLOURS[finding.state])
             click.echo(f"{state} {finding.check:11} {finding.says}")
             if finding.remedy:
-                click.echo(f"{'':8} {'':11} {finding.remedy}")
+                click.echo(f"{'':20} {finding.remedy}")
     if is_json:
         click.echo(json.dumps([finding._asdict() for finding in findings], indent=2))
-    sys.exit(int(any(finding.state == examination.ERROR for finding in findings)))
+    sys.exit(int(any(finding.state == "error" for finding in findings)))

@@ -1,4 +1,4 @@
-"""The group that all subcommands belong to: one line for what a user can mend, signals, what is said, help."""
+"""The group of all subcommands: errors in one line, signals, verbosity, help; shared options."""
 
 import errno
 import os
@@ -14,26 +14,43 @@ from genlab.runtime import stopping
 from genlab.runtime.errors import InputError
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+EXIT_CODES = (
+    "Exit codes: 0 done, 1 what you can fix (one line says how), 2 wrong usage, "
+    "130 Ctrl-C, 143 SIGTERM."
+)
 FOLDER = click.Path(path_type=Path)
-EXIT_CODES = "Exit codes: 0 done, 1 what you can mend (one line says how), 2 wrong usage, 130 Ctrl-C, 143 SIGTERM."
 
 
 def path_option(name: str, description: str) -> Callable[[Any], Any]:
-    """Returns a required option for a path: dvc.yaml alone says where inputs and outputs lie."""
+    """Returns a required option for a path: only dvc.yaml says where inputs and outputs are."""
     return click.option(name, type=FOLDER, required=True, help=description)
+
+
+def folder_option(name: str, default: str, description: str) -> Callable[[Any], Any]:
+    """Returns an option for a folder with a default."""
+    return click.option(name, type=FOLDER, default=default, show_default=True, help=description)
+
+
+models_option = folder_option("--models", "models", "Folder of all trained models.")
+images_option = folder_option("--images", "data/images", "The fetched data set.")
+features_option = folder_option("--features", "data/features", "The feature extractor.")
+seed_option = click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Same seed, same images.",
+)
 
 
 def _complete_model(context: click.Context, parameter: click.Parameter, begun: str) -> list[str]:
     from genlab.settings.overlays import read_yaml
 
     try:
-        return [
-            name
-            for name in read_yaml(Path("params.yaml")).get("models", {})
-            if name.startswith(begun)
-        ]
+        models = read_yaml(Path("params.yaml")).get("models", {})
     except InputError:
         return []
+    return [name for name in models if name.startswith(begun)]
 
 
 model_argument = click.argument("model", shell_complete=_complete_model)
@@ -41,61 +58,53 @@ model_argument = click.argument("model", shell_complete=_complete_model)
 
 
 class OneLineErrors(click.Group):
-    """Prints what a user can mend as one line and exits with 1; a defect keeps its traceback."""
+    """Prints what a user can fix as one line and exits with 1; a defect keeps its traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the subcommand."""
         try:
             return super().invoke(ctx)
-        except (InputError, FloatingPointError) as error:
-            message = (
-                " ".join(str(error).split())
-                if isinstance(error, FloatingPointError)
-                else str(error)
-            )
-            click.echo(f"error: {message}", err=True)
-            ctx.exit(1)
         except (KeyboardInterrupt, stopping.Stopped) as stop:
             click.echo("\nstopped; the same command goes on where it can", err=True)
-            ctx.exit(
-                stopping.SIGTERM_EXIT_CODE
-                if isinstance(stop, stopping.Stopped)
-                else stopping.SIGINT_EXIT_CODE
-            )
+            is_sigterm = isinstance(stop, stopping.Stopped)
+            ctx.exit(stopping.SIGTERM_EXIT_CODE if is_sigterm else stopping.SIGINT_EXIT_CODE)
         except Exception as error:
-            if full := _full_disk(error):
-                click.echo(
-                    f"error: the disk must have room for {full.filename or 'what is written'}. "
-                    f"Received: {full.strerror}. Make room; finished checkpoints are kept, the same command goes on.",
-                    err=True,
-                )
-            elif type(error).__name__ == "ResourceExhaustedError":
-                click.echo(
-                    "error: the model must fit in memory. Received: out of memory. "
-                    "Lower batch_size, widths, filters or latent_dim, or data.image_size. See params.yaml.",
-                    err=True,
-                )
-            else:
+            line = _fixable(error)
+            if line is None:
                 raise
+            click.echo(f"error: {line}", err=True)
             ctx.exit(1)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Writes the subcommands by topic: what the module of each calls `TOPIC`, in the order of their definition."""
+        """Writes the subcommands by topic: the `TOPIC` of each one's module, in their order."""
         topics: dict[str, list[tuple[str, str]]] = {}
         for name, command in self.commands.items():
-            topic = (
-                getattr(sys.modules[command.callback.__module__], "TOPIC", "More")
-                if command.callback
-                else "More"
-            )
+            topic = getattr(sys.modules[command.callback.__module__], "TOPIC", "More")
             topics.setdefault(topic, []).append((name, command.get_short_help_str(limit=90)))
         for topic, rows in topics.items():
             with formatter.section(topic):
                 formatter.write_dl(rows)
 
 
+def _fixable(error: Exception) -> str | None:
+    """Returns the line for an error that a user can fix; None for a defect."""
+    if isinstance(error, InputError):
+        return str(error)
+    if isinstance(error, FloatingPointError):
+        return " ".join(str(error).split())
+    if full := _full_disk(error):
+        expected = f"the disk must have room for {full.filename or 'what is written'}"
+        where = "Make room; finished checkpoints are kept, the same command goes on"
+        return str(InputError(expected, str(full.strerror), where))
+    if type(error).__name__ == "ResourceExhaustedError":
+        lower = "Lower batch_size, widths, filters or latent_dim, or data.image_size"
+        expected = "the model must fit in memory"
+        return str(InputError(expected, "out of memory", f"{lower}. See params.yaml"))
+    return None
+
+
 def _full_disk(error: BaseException | None) -> OSError | None:
-    """Returns the error of a full disk that `error` is or comes from."""
+    """Returns the error of a full disk in the chain of `error`."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in NO_ROOM:
             return error
@@ -118,45 +127,34 @@ def _full_disk(error: BaseException | None) -> OSError | None:
     "--verbose",
     is_flag=True,
     envvar="GENLAB_VERBOSE",
-    help="What TensorFlow and MLflow say, too.",
+    help="Also what TensorFlow and MLflow print.",
 )
 @click.pass_context
 def main(context: click.Context, quiet: bool, verbose: bool) -> None:
     """Models of images: `make run` goes from images to a report, `dvc repro` makes what is stale.
 
-    GENLAB_QUIET=1 and GENLAB_VERBOSE=1 do the same as the options, also under DVC. NO_COLOR is obeyed.
+    GENLAB_QUIET=1 and GENLAB_VERBOSE=1 do the same as the options, also under DVC. NO_COLOR is
+    obeyed.
     """
     stopping.install()
-    context.color = (
-        False if os.environ.get("NO_COLOR") else None
-    )  # None: colours in a terminal alone
-    os.environ.update(_voices(quiet, verbose, sys.stderr.isatty()))
+    context.color = False if os.environ.get("NO_COLOR") else None  # None: colours in a terminal
+    os.environ.update(_verbosity(quiet, verbose, sys.stderr.isatty()))
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
 
 
-def _voices(quiet: bool, verbose: bool, is_terminal: bool) -> dict[str, str]:
-    """Returns what the environment of this process and its children says of messages; libraries read it on import."""
+def _verbosity(quiet: bool, verbose: bool, is_terminal: bool) -> dict[str, str]:
+    """Returns the environment for this process and its children; libraries read it at import."""
     if quiet and verbose:
-        raise InputError(
-            "--quiet must be given without --verbose",
-            "both",
-            "Leave one out",
-        )
-    voices = {} if is_terminal and not quiet else {"TQDM_DISABLE": "1"}
+        raise InputError("--quiet must be given without --verbose", "both", "Leave one out")
+    bars = {} if is_terminal and not quiet else {"TQDM_DISABLE": "1"}
     if quiet:
-        return voices | {
-            "GENLAB_QUIET": "1",
-            "TF_CPP_MIN_LOG_LEVEL": "3",
-            "MLFLOW_LOGGING_LEVEL": "ERROR",
-        }
+        levels = {"TF_CPP_MIN_LOG_LEVEL": "3", "MLFLOW_LOGGING_LEVEL": "ERROR"}
+        return bars | {"GENLAB_QUIET": "1"} | levels
     if verbose:
-        return voices | {
-            "GENLAB_VERBOSE": "1",
-            "TF_CPP_MIN_LOG_LEVEL": "0",
-            "MLFLOW_LOGGING_LEVEL": "INFO",
-        }
-    return voices
+        levels = {"TF_CPP_MIN_LOG_LEVEL": "0", "MLFLOW_LOGGING_LEVEL": "INFO"}
+        return bars | {"GENLAB_VERBOSE": "1"} | levels
+    return bars
 
 
 def load_params() -> Any:

@@ -1,7 +1,8 @@
-"""One subcommand per stage, in the order of dvc.yaml, which gives them their paths; and the check of params.yaml."""
+"""One subcommand per stage of dvc.yaml, which gives them their paths; the check of params.yaml."""
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import click
 
@@ -61,17 +62,13 @@ def floor(images: Path, features: Path, out: Path) -> None:
 @path_option("--features", "Folder of the feature extractor, for `monitor: frechet_distance`.")
 @path_option("--out", "Folder of the trained model.")
 @path_option("--timings", "Folder for seconds and speed, not hashed by DVC.")
-@click.option(
-    "--no-wait", is_flag=True, help="Refuse where another process is at this very training."
-)
-def train(
-    model: str, images: Path, features: Path, out: Path, timings: Path, no_wait: bool
-) -> None:
+@click.option("--no-wait", is_flag=True, help="Fail if another process runs an equal training.")
+def train(model: str, no_wait: bool, **paths: Path) -> None:
     """Train MODEL, an entry of `models` in params.yaml."""
     import_tensorflow()
     from genlab.stages import train as stage
 
-    stage.run(load_params(), model, images, features, out, timings, wait=not no_wait)
+    stage.run(load_params(), model, stage.Paths(**paths), wait=not no_wait)
 
 
 @main.command()
@@ -81,15 +78,12 @@ def train(
 @path_option("--floor", "Folder of the real-against-real scores.")
 @path_option("--scores", "Folder for metrics.json and scores.json.")
 @path_option("--pictures", "Folder for the pictures.")
-def evaluate(
-    model: Path, images: Path, features: Path, floor: Path, scores: Path, pictures: Path
-) -> None:
+def evaluate(**paths: Path) -> None:
     """Score a trained model on the test images."""
     import_tensorflow()
     from genlab.stages import evaluate as stage
 
-    paths = stage.Paths(model, images, features, floor, scores, pictures)
-    stage.run(load_params(), paths)
+    stage.run(load_params(), stage.Paths(**paths))
 
 
 REPORT = {
@@ -105,7 +99,7 @@ REPORT = {
     "--plots": "Folder of curves and pictures for `dvc plots`.",
     "--pages": "Folder for a page and a card per model.",
 }
-"""What the stage is given, by dvc.yaml; `--runs` needs none of it."""
+"""What dvc.yaml gives to the stage; `--runs` needs none of it."""
 
 
 def _report_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -121,38 +115,33 @@ def _report_options(command: Callable[..., None]) -> Callable[..., None]:
 @_report_options
 @path_option("--out", "The page, HTML.")
 def report(runs: str | None, out: Path, **paths: Path | None) -> None:
-    """Write the page that compares all models, and one for each; or, with --runs, any runs of MLflow."""
-    from genlab import report as stage
+    """Write the page that compares all models, and one for each; with --runs, runs of MLflow."""
+    from genlab.stages import report as stage
 
     if runs is not None:
         names = [name.strip() for name in runs.split(",") if name.strip()]
         if not names:
-            raise InputError(
-                "--runs must name runs with commas",
-                f"{runs!r}",
-                "See: make ui",
-            )
+            raise InputError("--runs must name runs with commas", f"{runs!r}", "See: make ui")
         stage.compare(names, out)
         click.echo(f"the comparison: {out}")
         return
-    if missing := next((name for name, path in paths.items() if path is None), None):
-        raise click.UsageError(
-            f"Missing option '--{missing.replace('_', '-')}'; dvc repro report gives them all."
-        )
-    stage.run(load_params(), **{name: path for name, path in paths.items() if path}, out=out)
+    for name, path in paths.items():
+        if path is None:
+            option = name.replace("_", "-")
+            raise click.UsageError(f"Missing option '--{option}'; dvc repro report gives them all.")
+    stage.run(load_params(), **cast(dict[str, Path], paths), out=out)
 
 
 @main.command()
 @click.option("--data", help="As if `data.name` were this.")
 @click.option("--profile", help="As if `profile` were this.")
 def check(data: str | None, profile: str | None) -> None:
-    """Check names and sections of params.yaml; say what it runs on."""
+    """Check names and sections of params.yaml; say what runs."""
     from genlab.settings import params, plugins
 
     values = params.load(data_name=data, profile=profile)
-    plugins.check("data", values.data.name, "params.yaml: data.name")
+    plugins.check("datasets", values.data.name, "params.yaml: data.name")
     for name, entry in values.models.items():
         plugins.check("models", str(entry.get("kind")), f"params.yaml: models.{name}.kind")
-    click.echo(
-        f"data set {values.data.name}, profile {values.profile}, seed {values.seed}, models {', '.join(values.models)}"
-    )
+    seed, models = f"seed {values.seed}", ", ".join(values.models)
+    click.echo(f"data set {values.data.name}, profile {values.profile}, {seed}, models {models}")

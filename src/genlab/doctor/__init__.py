@@ -1,12 +1,12 @@
-"""What a run needs, looked at in seconds, offline; each finding says what to do.
+"""`genlab doctor`: checks everything a run needs, in seconds and offline; says what to do.
 
 environment   Python, packages, PATH, TensorFlow and its devices
 machine       memory, disk
 project       params.yaml, data, tracker, DVC remote, git
-finding       what a check says
+finding       the result of a check
 
-Every check is a function that returns a Finding; it runs in a thread of its own, and one that does not come back in
-time is a warning.
+A check is a function that returns a Finding. Each runs in a thread of its own; one that does not
+answer in time is a warning.
 """
 
 import queue
@@ -15,13 +15,12 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 from genlab.doctor import environment, machine, project
-from genlab.doctor.finding import ERROR, OK, WARNING, Finding
+from genlab.doctor.finding import Finding, error, warning
 
-__all__ = ["CHECKS", "ERROR", "OK", "WARNING", "Finding", "examine"]
-
+Check = Callable[[], Finding]
 TIMEOUT_SECONDS = 9.0
-"""For all checks together: TensorFlow alone takes 3 to 9 seconds to import."""
-CHECKS: tuple[Callable[[], Finding], ...] = (
+"""For all checks together: importing TensorFlow alone takes 3 to 9 seconds."""
+CHECKS: tuple[Check, ...] = (
     environment.python,
     environment.packages,
     environment.path,
@@ -37,12 +36,12 @@ CHECKS: tuple[Callable[[], Finding], ...] = (
 
 
 def examine(
-    checks: Sequence[Callable[[], Finding]] = CHECKS, timeout_seconds: float = TIMEOUT_SECONDS
+    checks: Sequence[Check] = CHECKS, timeout_seconds: float = TIMEOUT_SECONDS
 ) -> Iterable[Finding]:
-    """Yields the findings in the order of the checks, which run at once.
+    """Yields the findings in the order of the checks, which run in parallel.
 
     Args:
-        checks: What is looked at.
+        checks: The checks.
         timeout_seconds: For all of them together.
     """
     deadline = time.monotonic() + timeout_seconds
@@ -51,24 +50,20 @@ def examine(
         try:
             yield answer.get(timeout=max(0.0, deadline - time.monotonic()))
         except queue.Empty:
-            yield Finding(
-                check.__name__,
-                WARNING,
-                f"no answer within {timeout_seconds:g} seconds",
-                "Try again on a quiet machine.",
-            )
+            says = f"no answer within {timeout_seconds:g} seconds"
+            yield warning(check.__name__, says, "Try again on a quiet machine.")
 
 
-def _start(check: Callable[[], Finding]) -> "queue.Queue[Finding]":
+def _start(check: Check) -> "queue.Queue[Finding]":
     """Runs a check in a thread that does not keep the process alive."""
     answer: queue.Queue[Finding] = queue.Queue()
 
     def run() -> None:
         try:
             answer.put(check())
-        except Exception as error:  # a defect of one check must not hide what the others say
-            says = f"the check failed: {type(error).__name__}: {' '.join(str(error).split())}"
-            answer.put(Finding(check.__name__, ERROR, says, "Report this as a defect of genlab."))
+        except Exception as problem:  # a defect of one check must not hide the other findings
+            says = f"the check failed: {type(problem).__name__}: {' '.join(str(problem).split())}"
+            answer.put(error(check.__name__, says, "Report this as a defect of genlab."))
 
     threading.Thread(target=run, daemon=True).start()
     return answer

@@ -1,23 +1,36 @@
-"""What a check says."""
+"""The result of a check."""
 
 from typing import Literal, NamedTuple
 
-OK: Literal["ok"] = "ok"
-WARNING: Literal["warning"] = "warning"
-ERROR: Literal["error"] = "error"
+State = Literal["ok", "warning", "error"]
 
 
 class Finding(NamedTuple):
     """One finding.
 
     Attributes:
-        check: What was looked at.
+        check: The name of the check.
         state: `ok`; `warning`: it works, but; `error`: a run would fail.
-        says: What was found.
-        remedy: What to do about it; nothing where all is well.
+        says: What the check saw.
+        remedy: What to do about it; empty if all is well.
     """
 
     check: str
-    state: Literal["ok", "warning", "error"]
+    state: State
     says: str
     remedy: str = ""
+
+
+def ok(check: str, says: str) -> Finding:
+    """Returns a finding that needs nothing."""
+    return Finding(check, "ok", says)
+
+
+def warning(check: str, says: str, remedy: str) -> Finding:
+    """Returns a finding on something that works, but."""
+    return Finding(check, "warning", says, remedy)
+
+
+def error(check: str, says: str, remedy: str) -> Finding:
+    """Returns a finding that would make a run fail."""
+    return Finding(check, "error", says, remedy)

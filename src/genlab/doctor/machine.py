@@ -3,7 +3,8 @@
 import shutil
 from pathlib import Path
 
-from genlab.doctor.finding import ERROR, OK, WARNING, Finding
+from genlab.doctor import finding
+from genlab.doctor.finding import Finding, ok, warning
 from genlab.runtime import workspace
 
 GIGABYTE = 2**30
@@ -15,23 +16,24 @@ MEMORY = Path("/proc/meminfo")
 
 
 def memory() -> Finding:
-    """The memory that is free."""
+    """The free memory."""
     if not MEMORY.is_file():
-        return Finding("memory", OK, "not known on this system")
+        return ok("memory", "not known on this system")
     facts = {line.split(":")[0]: int(line.split()[1]) for line in MEMORY.read_text().splitlines()}
     free = facts["MemAvailable"] * 1024 / GIGABYTE
     says = f"{free:.1f} GB free"
-    if free < NEEDED_MEMORY:
-        remedy = "End other programs; or lower batch_size and training.resident_megabytes in params.yaml."
-        return Finding("memory", WARNING, f"{says}; {NEEDED_MEMORY:g} are enough for MNIST", remedy)
-    return Finding("memory", OK, says)
+    if free >= NEEDED_MEMORY:
+        return ok("memory", says)
+    lower = "lower batch_size and training.resident_megabytes in params.yaml"
+    remedy = f"End other programs, or {lower}."
+    return warning("memory", f"{says}; {NEEDED_MEMORY:g} are enough for MNIST", remedy)
 
 
 def disk() -> Finding:
-    """The room on the disk of the workspace."""
+    """The free space on the workspace's disk."""
     free = shutil.disk_usage(workspace.root()).free / GIGABYTE
     says = f"{free:.1f} GB free in {workspace.root()}"
     if free >= NEEDED_DISK:
-        return Finding("disk", OK, says)
-    remedy = "Make room: dvc gc --workspace removes what no experiment of now needs; make clean what runs have made."
-    return Finding("disk", ERROR if free < LEAST_DISK else WARNING, says, remedy)
+        return ok("disk", says)
+    remedy = "Make room: dvc gc --workspace removes old results, make clean the present ones."
+    return (finding.error if free < LEAST_DISK else warning)("disk", says, remedy)

@@ -1,16 +1,16 @@
-"""What lies in the repository, and what it reaches: params.yaml, data, tracker, DVC remote, git."""
+"""The repository and what it needs: params.yaml, data, tracker, DVC remote, git."""
 
 import configparser
 import os
 import socket
 import subprocess
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from genlab.data import downloads
-from genlab.doctor.finding import ERROR, OK, WARNING, Finding
+from genlab.doctor.finding import Finding, error, ok, warning
 from genlab.imaging.arrays import read_description
-from genlab.runtime import workspace
+from genlab.runtime import downloads, workspace
 from genlab.runtime.errors import InputError
 from genlab.settings import params as parameters
 from genlab.settings import plugins
@@ -18,126 +18,98 @@ from genlab.tracking import store
 
 CONNECT_SECONDS = 3.0
 PORTS = {"http": 80, "https": 443, "ssh": 22, "sftp": 22, "webdav": 80, "webdavs": 443}
-DRIVERS = {
-    "s3": "dvc-s3",
-    "gs": "dvc-gs",
-    "azure": "dvc-azure",
-    "ssh": "dvc-ssh",
-    "gdrive": "dvc-gdrive",
-}
-"""Packages that DVC needs for an address of this form; they are not in the lock."""
+PLUGINS = ("s3", "gs", "azure", "ssh", "gdrive")
+"""For an address of this form DVC needs the package `dvc-<form>`, which is not in the lock."""
+FIX_PARAMS = "Fix params.yaml."
 
 
 def params() -> Finding:
     """Names and values in params.yaml."""
     try:
-        values = parameters.load(workspace.root() / "params.yaml")
+        values = _load()
         for name, entry in values.models.items():
             plugins.check("models", str(entry.get("kind")), f"params.yaml: models.{name}.kind")
-    except InputError as error:
-        return Finding("params", ERROR, str(error), "Mend params.yaml.")
-    return Finding(
-        "params",
-        OK,
-        f"data set {values.data.name}, profile {values.profile}, {', '.join(values.models)}",
-    )
+    except InputError as problem:
+        return error("params", str(problem), FIX_PARAMS)
+    models = ", ".join(values.models)
+    return ok("params", f"data set {values.data.name}, profile {values.profile}, {models}")
+
+
+def _load() -> parameters.Params:
+    return parameters.load(workspace.root() / "params.yaml")
 
 
 def data() -> Finding:
-    """Whether the data set is there, or can be had."""
+    """Whether the data set is here, or available."""
     try:
-        values = parameters.load(workspace.root() / "params.yaml")
-        chapter = plugins.find("datasets", values.data.name, "params.yaml: data.name")
+        name = _load().data.name
+        chapter = plugins.find("datasets", name, "params.yaml: data.name")
     except InputError:
-        return Finding("data", WARNING, "not known while params.yaml is wrong", "Mend params.yaml.")
-    name, fetched = values.data.name, workspace.root() / "data" / "images"
-    if (fetched / "dataset.json").is_file() and read_description(fetched)["name"] == name:
-        return Finding("data", OK, f"{name} is fetched: {fetched}")
-    missing = [
-        file for file in chapter.FILES if not (workspace.downloads(name) / file.name).is_file()
-    ]
+        return warning("data", "not known while params.yaml is wrong", FIX_PARAMS)
+    folder = workspace.root() / "data" / "images"
+    if (folder / "dataset.json").is_file() and read_description(folder)["name"] == name:
+        return ok("data", f"{name} is fetched: {folder}")
+    present = workspace.downloads(name)
+    missing = [file for file in chapter.FILES or () if not (present / file.name).is_file()]
     if not missing:
-        return Finding("data", OK, f"{name} needs no download")
-    where = _source(name, missing[0].name, missing[0].addresses)
-    if where:
-        return Finding("data", OK, f"{name} can be had from {where}")
-    remedy = f"Mend the network, set {downloads.MIRROR} to a folder or address that has {name}, or data.name: digits."
-    return Finding("data", ERROR, f"{name} is not here, and no source answers", remedy)
+        return ok("data", f"{name} needs no download")
+    if source := _source(name, missing[0].name, missing[0].addresses):
+        return ok("data", f"{name} is available from {source}")
+    mirror = f"set {downloads.MIRROR} to a folder or address that has {name}"
+    remedy = f"Fix the network, {mirror}, or choose data.name: digits."
+    return error("data", f"{name} is not here, and no source answers", remedy)
 
 
 def _source(name: str, file: str, addresses: tuple[str, ...]) -> str:
-    """Returns where a file can be had: the mirror or the first public host that answers; nothing where none does."""
+    """Returns where a file is available: the mirror or the first host that answers; else ""."""
     mirror = os.environ.get(downloads.MIRROR, "").rstrip("/")
     if mirror and "://" not in mirror:
         folder = Path(mirror).expanduser()
-        if any(place.is_file() for place in (folder / name / file, folder / file)):
+        if any(path.is_file() for path in (folder / name / file, folder / file)):
             return str(folder)
     hosts = [mirror, *addresses] if "://" in mirror else addresses
-    return next(
-        (urlsplit(host).hostname or "" for host in dict.fromkeys(hosts) if answers(host)), ""
-    )
+    return next((urlsplit(host).hostname or "" for host in hosts if answers(host)), "")
 
 
 def tracker() -> Finding:
     """Whether MLflow's store answers, without importing MLflow."""
     uri = store.present_uri()
     shown = store.address(uri)
-    if uri.startswith(("http://", "https://")):
+    if store.is_server(uri):
         if answers(uri):
-            return Finding("tracker", OK, f"{shown} answers")
+            return ok("tracker", f"{shown} answers")
         remedy = "Nothing is lost: trainings go on, and genlab sync sends the rest later."
-        return Finding("tracker", WARNING, f"{shown} does not answer", remedy)
-    place = (
-        Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else workspace.root()
-    )
-    if not os.access(place if place.exists() else place.parent, os.W_OK):
-        return Finding(
-            "tracker",
-            ERROR,
-            f"{shown} cannot be written",
-            "See MLFLOW_TRACKING_URI and the rights.",
-        )
-    return Finding(
-        "tracker", OK, f"{shown} ({'there' if place.exists() else 'made by the first run'})"
-    )
+        return warning("tracker", f"{shown} does not answer", remedy)
+    is_file = uri.startswith("sqlite:///")
+    path = Path(uri.removeprefix("sqlite:///")) if is_file else workspace.root()
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        says = f"{shown} is not writable"
+        return error("tracker", says, "See MLFLOW_TRACKING_URI and the file's permissions.")
+    when = "exists" if path.exists() else "the first run creates it"
+    return ok("tracker", f"{shown} ({when})")
 
 
 def remote() -> Finding:
-    """Whether DVC's default remote can be reached, where there is one."""
+    """Whether DVC's default remote, if there is one, can be reached."""
     config = configparser.ConfigParser()
     config.read(workspace.root() / ".dvc" / name for name in ("config", "config.local"))
     name = config.get("core", "remote", fallback="")
     if not name:
-        return Finding("remote", OK, "none; DVC keeps its cache on this machine alone")
+        return ok("remote", "none; DVC keeps its cache on this machine only")
     url = config.get(f"'remote \"{name}\"'", "url", fallback="")
-    scheme = urlsplit(url).scheme
+    shown, scheme = f"{name} ({store.address(url)})", urlsplit(url).scheme
     if scheme in PORTS and not answers(url):
-        return Finding(
-            "remote",
-            WARNING,
-            f"{name} ({store.address(url)}) does not answer",
-            "dvc push waits for it.",
-        )
+        return warning("remote", f"{shown} does not answer", "dvc push waits for it.")
     if not scheme and not (workspace.root() / ".dvc" / url).is_dir():
-        return Finding(
-            "remote",
-            WARNING,
-            f"{name}: no folder {url}",
-            f"Make it, or: dvc remote modify {name} url PATH",
-        )
-    if scheme in DRIVERS and not _has(DRIVERS[scheme]):
-        return Finding(
-            "remote",
-            ERROR,
-            f"{name} ({url}) needs {DRIVERS[scheme]}",
-            f"pip install {DRIVERS[scheme]}",
-        )
-    return Finding("remote", OK, f"{name} ({store.address(url)})")
+        remedy = f"Make it, or: dvc remote modify {name} url PATH"
+        return warning("remote", f"{name}: no folder {url}", remedy)
+    package = f"dvc-{scheme}"
+    if scheme in PLUGINS and not _is_installed(package):
+        return error("remote", f"{shown} needs {package}", f"Run: pip install {package}")
+    return ok("remote", shown)
 
 
-def _has(package: str) -> bool:
-    from importlib.metadata import PackageNotFoundError, version
-
+def _is_installed(package: str) -> bool:
     try:
         return bool(version(package))
     except PackageNotFoundError:
@@ -145,37 +117,33 @@ def _has(package: str) -> bool:
 
 
 def git() -> Finding:
-    """Whether DVC finds a repository with a commit, which experiments start from."""
+    """Whether DVC sees a repository with a commit, from which experiments start."""
     try:
-        head, changes = (
-            _git(*words) for words in (("rev-parse", "--short", "HEAD"), ("status", "--porcelain"))
-        )
+        head, changes = _git("rev-parse", "--short", "HEAD"), _git("status", "--porcelain")
     except FileNotFoundError:
-        return Finding("git", ERROR, "not installed", "Install git: DVC needs it.")
+        return error("git", "not installed", "Install git: DVC needs it.")
     except subprocess.TimeoutExpired:
-        return Finding("git", WARNING, "git status does not answer", "See the disk.")
-    except subprocess.CalledProcessError as error:
-        says = " ".join((error.stderr or "").split()) or "no repository"
-        return Finding("git", ERROR, says, "Run it in a clone: dvc exp run starts from a commit.")
+        return warning("git", "git status does not answer", "See the disk.")
+    except subprocess.CalledProcessError as problem:
+        says = " ".join((problem.stderr or "").split()) or "no repository"
+        return error("git", says, "Run it in a clone: dvc exp run starts from a commit.")
     number = len(changes.splitlines())
-    if number:
-        return Finding(
-            "git", OK, f"{head}, {number} files changed since (experiments take them along)"
-        )
-    return Finding("git", OK, f"{head}, nothing changed since")
+    if not number:
+        return ok("git", f"{head}, nothing changed since")
+    return ok("git", f"{head}, {number} files changed since (experiments include them)")
 
 
 def _git(*words: str) -> str:
     command = ["git", "-C", str(workspace.root()), *words]
-    return subprocess.run(
-        command, capture_output=True, text=True, timeout=CONNECT_SECONDS, check=True
-    ).stdout.strip()
+    timeout = CONNECT_SECONDS
+    process = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=True)
+    return process.stdout.strip()
 
 
 def answers(address: str) -> bool:
     """Returns whether the host of an address accepts connections within 3 seconds."""
-    parts = urlsplit(address)
     try:
+        parts = urlsplit(address)
         place = parts.hostname or "", parts.port or PORTS.get(parts.scheme, 443)
         socket.create_connection(place, timeout=CONNECT_SECONDS).close()
     except (OSError, ValueError):

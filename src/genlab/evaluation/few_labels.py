@@ -22,7 +22,7 @@ from genlab.measurement.evidence import FewLabelPredictions, Unavailable
 from genlab.networks import devices, optimization
 from genlab.numerics.batches import in_batches
 from genlab.settings import seeds
-from genlab.settings.params import FewLabels
+from genlab.settings.params import FewLabelsSettings
 from genlab.trained.model import TrainedModel
 
 BATCH_SIZE = 500
@@ -42,7 +42,7 @@ def score(task: Task, scores: Scores) -> None:
 
 
 def few_labels(
-    model: TrainedModel, train: Split, test: Split, settings: FewLabels, seed: int
+    model: TrainedModel, train: Split, test: Split, settings: FewLabelsSettings, seed: int
 ) -> FewLabelPredictions:
     """Returns the classes of the test images that both classifiers predict.
 
@@ -96,7 +96,11 @@ def build(encoder: keras.Model, num_classes: int, seed: int) -> keras.Model:
 
 
 def _train(
-    network: keras.Model, images: np.ndarray, labels: np.ndarray, settings: FewLabels, seed: int
+    network: keras.Model,
+    images: np.ndarray,
+    labels: np.ndarray,
+    settings: FewLabelsSettings,
+    seed: int,
 ) -> None:
     optimizer = keras.optimizers.Adam(settings.learning_rate)
     optimizer.build(network.trainable_variables)

@@ -72,7 +72,7 @@ def another_data_set(task: Task) -> tuple[str, np.ndarray]:
     if name is None:
         raise Unavailable("no data set of outliers is named")
     dataset = plugins.find("datasets", name, WHERE)
-    if dataset.FILES or dataset.IMAGE_SHAPE is None:
+    if dataset.FILES != ():
         raise InputError(
             f"{WHERE} must be a data set that needs no files (digits, photo_patches)",
             repr(name),
@@ -80,7 +80,7 @@ def another_data_set(task: Task) -> tuple[str, np.ndarray]:
         )
     if name == task.description["name"]:
         raise Unavailable("the outliers would be of the model's own data set")
-    images = dataset.read(Path(), task.params.data, task.seed)["test"].images
+    images = dataset.read(Path(), task.params.data, task.seed).test["images"]
     brought = [bring_to(image, task.model.image_shape) for image in images]
     return f"{name}, brought to the shape bilinearly", np.stack(brought)
 

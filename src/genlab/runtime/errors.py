@@ -1,4 +1,4 @@
-"""The one error that a user can fix."""
+"""The one error that a user can fix, and any error in one line."""
 
 
 class InputError(ValueError):
@@ -21,3 +21,9 @@ class InputError(ValueError):
 
     def __str__(self) -> str:
         return f"{self.expected}. Received: {self.received}. {self.where}."
+
+
+def one_line(error: BaseException, limit: int = 300) -> str:
+    """Returns the error's type and the first line of its message, cut to `limit` characters."""
+    lines = str(error).strip().splitlines()
+    return ": ".join([type(error).__name__, *lines[:1]])[:limit]

@@ -10,26 +10,26 @@ from contextlib import contextmanager
 from pathlib import Path
 
 BLOCK = 4096
-"""What a file takes beyond its own bytes, at most."""
+"""The most that a file takes beyond its own bytes."""
 DAMAGED = (
     OSError,
     ValueError,
     KeyError,
     EOFError,
-    RuntimeError,
+    RuntimeError,  # zipfile's, for a method that it cannot unpack
     zipfile.BadZipFile,
     zlib.error,
     lzma.LZMAError,
 )
-"""What reading an .npz raises of which any byte has changed; `zipfile` says by a RuntimeError what it cannot unpack."""
+"""What reading an .npz raises if any byte of it has changed."""
 
 
 @contextmanager
 def replacing(out: Path) -> Iterator[Path]:
-    """Yields a free path beside `out`; what the block built there takes the place of `out` when the block ends well.
+    """Yields a free path beside `out`; what the block builds there replaces `out` if it succeeds.
 
-    When it does not, nothing is left there, and `out` is as it was. A file takes the other's place in one step; a
-    folder in two: a kill between them leaves no `out`, never half of one.
+    If it fails, `out` is as it was and nothing is left beside it. A file is replaced in one step, a
+    folder in two: a kill in between leaves no `out`, never half of one.
     """
     building, former = (out.with_name(f".{out.name}.{word}") for word in ("building", "former"))
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -48,7 +48,7 @@ def replacing(out: Path) -> Iterator[Path]:
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Puts the path into an OSError that has none: writing into an open file names no file."""
+    """Adds the path to an OSError without one: an error of writing to an open file has none."""
     try:
         yield
     except OSError as error:
@@ -57,9 +57,9 @@ def naming(path: Path) -> Iterator[None]:
 
 
 def sync(path: Path) -> None:
-    """Returns when a file, or a folder with all that is in it, is on the disk and survives a loss of power."""
-    for each in (*path.rglob("*"), path):
-        descriptor = os.open(each, os.O_RDONLY)
+    """Writes a file, or a folder with its contents, through to the disk: a power cut keeps it."""
+    for entry in (*path.rglob("*"), path):
+        descriptor = os.open(entry, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:
@@ -67,9 +67,9 @@ def sync(path: Path) -> None:
 
 
 def check_room(folder: Path, sizes: Iterable[int]) -> None:
-    """Raises an OSError where the disk of `folder` has no room for files of these sizes, in bytes.
+    """Raises an OSError if the disk of `folder` has no room for files of these sizes, in bytes.
 
-    For what would not end in one: HDF5 crashes on a full disk.
+    For libraries that raise none themselves: HDF5 crashes on a full disk.
     """
     path = folder / ".room"
     try:
@@ -80,7 +80,7 @@ def check_room(folder: Path, sizes: Iterable[int]) -> None:
 
 
 def remove(path: Path) -> None:
-    """Removes a file or a folder with all that is in it, if it is there."""
+    """Removes a file, or a folder with its contents, if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:

@@ -1,4 +1,4 @@
-"""Libraries that speak while they are imported, imported in silence."""
+"""TensorFlow imported without the notes that its C++ code writes to standard error."""
 
 import importlib
 import logging
@@ -7,7 +7,10 @@ import tempfile
 
 
 def import_tensorflow() -> None:
-    """Imports TensorFlow without its notes on this build, which no log level silences; keeps them if it fails."""
+    """Imports TensorFlow without its notes on this build, which no log level silences.
+
+    If the import fails, the notes are printed. `GENLAB_VERBOSE` keeps them always.
+    """
     if os.environ.get("GENLAB_VERBOSE"):
         importlib.import_module("tensorflow")
         return
@@ -27,5 +30,5 @@ def import_tensorflow() -> None:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Returns whether it is no note on tracing: TensorFlow takes one tracing for each of many models for too many."""
+    """Returns whether the record is no warning on retracing: many models need one tracing each."""
     return "tf.function retracing" not in record.getMessage()

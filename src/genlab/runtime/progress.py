@@ -1,6 +1,6 @@
-"""What one sees while waiting, on standard error: a note per stage, and bars where there is a terminal.
+"""What a user sees while waiting, on standard error: a note per stage, bars in a terminal.
 
-`GENLAB_QUIET` in the environment leaves out both, in child processes, too; warnings and errors stay.
+`GENLAB_QUIET` in the environment hides both, in child processes too; warnings and errors stay.
 """
 
 import os
@@ -13,7 +13,7 @@ Item = TypeVar("Item")
 
 
 def note(text: str) -> None:
-    """Says what is being done, or what came of it; a bar that is there stays below."""
+    """Prints what is being done, or its outcome, above a bar that is shown."""
     from tqdm import tqdm
 
     if not os.environ.get(QUIET):
@@ -23,15 +23,15 @@ def note(text: str) -> None:
 def bar(
     items: Iterable[Item], name: str, total: int | None = None, unit: str = "part"
 ) -> Iterable[Item]:
-    """Returns the items, counted by a bar that is gone at their end.
+    """Returns the items, counted by a bar that disappears at their end.
 
     Args:
-        items: What is gone through.
+        items: To go through.
         name: What is being done.
         total: How many items; by default their length.
-        unit: Of what.
+        unit: Of the count.
     """
     from tqdm import tqdm
 
-    hidden = True if os.environ.get(QUIET) else None  # None: where there is no terminal
-    return tqdm(items, name, total, leave=False, unit=unit, disable=hidden)
+    is_hidden = True if os.environ.get(QUIET) else None  # None: unless there is a terminal
+    return tqdm(items, name, total, leave=False, unit=unit, disable=is_hidden)

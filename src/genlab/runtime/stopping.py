@@ -1,7 +1,8 @@
-"""Ctrl-C and SIGTERM: an exception, but none in the middle of TensorFlow or of a database's write.
+"""Ctrl-C and SIGTERM as exceptions, but never inside TensorFlow or a database's write.
 
-Where TensorFlow's C++ calls Python back, an exception is not expected: it ends the process by SIGSEGV or SIGABRT, or
-becomes another one (docs/decisions/0011-stopping.md). So it waits until TensorFlow has returned to who called it.
+When TensorFlow's C++ calls Python back, it expects no exception: one ends the process by SIGSEGV or
+SIGABRT, or becomes another one (docs/decisions/0011-stopping.md). So the exception waits until
+TensorFlow has returned to its caller.
 """
 
 import os
@@ -16,7 +17,7 @@ from typing import Any
 EXIT_CODES = SIGINT_EXIT_CODE, SIGTERM_EXIT_CODE = 130, 143
 TraceFunction = Callable[[FrameType, str, Any], Any]
 UNINTERRUPTED = {"tensorflow", "keras"}
-"""The packages whose functions come to their end first."""
+"""Functions of these packages finish first."""
 
 
 class Stopped(SystemExit):
@@ -24,9 +25,10 @@ class Stopped(SystemExit):
 
 
 def install() -> None:
-    """Has SIGINT raise KeyboardInterrupt and SIGTERM raise Stopped, as soon as it is safe; a second one, at once.
+    """Makes SIGINT raise KeyboardInterrupt and SIGTERM raise Stopped as soon as it is safe.
 
-    A SIGINT that the parent has this process ignore, as a shell does for what runs in the background, stays ignored.
+    A second signal raises at once. A SIGINT that the parent process has set to be ignored, as a
+    shell does for background processes, stays ignored.
     """
     signal.signal(signal.SIGTERM, _stop)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
@@ -47,14 +49,14 @@ def _stop(number: int, frame: FrameType | None) -> None:
             raise error
         return raise_on_return
 
-    with suppress(OSError):  # nobody reads it
+    with suppress(OSError):  # a closed standard error
         os.write(2, b"\nstopping when TensorFlow is done with this; once more to stop at once\n")
     busy.f_trace, busy.f_trace_lines = raise_on_return, False
     sys.settrace(_trace_nothing)
 
 
 def _outermost(frame: FrameType | None) -> FrameType | None:
-    """Returns the frame of TensorFlow's function that was called from outside; None where none of them runs."""
+    """Returns the outermost running frame of an uninterrupted package; None if there is none."""
     outermost = None
     while frame is not None:
         if str(frame.f_globals.get("__name__")).partition(".")[0] in UNINTERRUPTED:
@@ -64,12 +66,12 @@ def _outermost(frame: FrameType | None) -> FrameType | None:
 
 
 def _trace_nothing(frame: FrameType, event: str, argument: Any) -> None:
-    """Is the trace function of all other frames: without one, Python calls that of no frame."""
+    """The trace function of all other frames: without one, Python calls no frame's own."""
 
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """Keeps SIGINT and SIGTERM until the block ends: an exception in the middle of a database's write locks it."""
+    """Delays SIGINT and SIGTERM to the block's end: an exception in a database's write locks it."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

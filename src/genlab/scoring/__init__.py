@@ -35,7 +35,7 @@ from genlab.runtime.errors import InputError
 from genlab.runtime.files import replacing
 from genlab.scoring import reading
 from genlab.scoring.reading import PictureSet
-from genlab.settings import params, seeds
+from genlab.settings import params, plugins, seeds
 from genlab.settings.params import Params
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
@@ -93,7 +93,8 @@ def score(request: Request) -> PictureScores:
     Raises:
         InputError: The pictures, the features or the parameters are not usable.
     """
-    pinned.check(request.features, [*pinned.names(), INCEPTION, TRAINED], "--features")
+    known = [*pinned.names(), INCEPTION, TRAINED]
+    plugins.check_among(request.features, known, "--features", "--features")
     if request.features == TRAINED and request.train is None:
         raise InputError(
             f"--train must be given for --features {TRAINED}: features are not fitted to the "

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from genlab import evaluation, tracking
-from genlab.evaluation import Task, Scores, results
+from genlab.evaluation import Scores, Task, results
 from genlab.features import classifier, inception
 from genlab.measurement import comparison
 from genlab.measurement.score import scores_from_json

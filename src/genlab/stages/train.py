@@ -1,5 +1,41 @@
-"""Stage `train`: fits one model; its folder, its MLflow run."""
+"""Stage `train`: fits one model of `params.yaml`."""
 
-from genlab.workflows.recorded_training import run
+from dataclasses import dataclass
+from pathlib import Path
 
-__all__ = ["run"]
+from genlab import training
+from genlab.settings.params import Params
+from genlab.workflows import recorded_training
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Where the stage reads and writes.
+
+    Attributes:
+        images: The fetched data set.
+        features: The feature extractor's folder.
+        out: The trained model's folder; replaced as a whole.
+        timings: A folder for `<name>.json`: seconds, speed, device, link. Not hashed by DVC.
+    """
+
+    images: Path
+    features: Path
+    out: Path
+    timings: Path
+
+
+def run(params: Params, name: str, paths: Paths, wait: bool = True) -> None:
+    """Trains the model `name`, an entry of `params.yaml: models`.
+
+    Args:
+        params: All parameters.
+        name: The model.
+        paths: Where everything is.
+        wait: Whether to wait for another process that runs an equal training.
+
+    Raises:
+        InputError: The training cannot be run, or another process runs it and `wait` is false.
+    """
+    job = training.prepare(params, name, paths.images, paths.features)
+    recorded_training.run(job, paths.out, paths.timings, wait)

@@ -1,28 +1,43 @@
-"""Runs, metrics, pictures and models in MLflow, written locally first: a tracker out of reach stops and loses nothing.
+"""Runs, metrics, images and models in MLflow, local first.
 
-Every run has a journal on disk; what MLflow has not got yet is sent later (`genlab sync`). MLflow is imported when
+Everything a run logs goes to a journal on disk, then to MLflow. While the tracker is out of reach
+nothing stops and nothing is lost: `genlab sync` sends the rest later. MLflow is imported when
 something is sent, not when this package is.
+
+opening         starts and ends the run of a training, a scoring or a study
+run             the open run: what a training calls to log
+journal         one run's entries on disk, and how far they were sent
+sending         sends a journal's entries in order; `sync` sends those of all journals
+writer          what each type of entry means to MLflow; writing one again leaves nothing twice
+matching        which run in MLflow a journal continues
+store           where runs are stored, and a client for it
+ui              the MLflow page on this machine
+reading         reads runs back, for pages that compare them
+registry        the model registry: addresses, versions, champions
+packaging       a trained model as an MLflow pyfunc
+provenance      tags and parameters of a run
+system_metrics  processor, memory and graphics cards during a training
 """
 
-from genlab.tracking.addresses import model_folder, trained_folder
-from genlab.tracking.fetching import Fetched, fetch
+from genlab.runtime.errors import one_line
+from genlab.tracking.opening import Training, end_training, scoring_run, study_run, training_run
 from genlab.tracking.provenance import children_of
-from genlab.tracking.run import one_line
-from genlab.tracking.runs import Dataset, Run, end_training, scoring_run, study_run, training_run
-from genlab.tracking.store import address, experiment_name, serve_ui, ui_command, warm_up
-from genlab.tracking.sync import Summary, sync
+from genlab.tracking.reading import Fetched, fetch
+from genlab.tracking.registry import trained_folder
+from genlab.tracking.run import Run
+from genlab.tracking.sending import sync
+from genlab.tracking.store import address, experiment_name, warm_up
+from genlab.tracking.ui import serve_ui
 
 __all__ = [
-    "Dataset",
     "Fetched",
     "Run",
-    "Summary",
+    "Training",
     "address",
     "children_of",
     "end_training",
     "experiment_name",
     "fetch",
-    "model_folder",
     "one_line",
     "scoring_run",
     "serve_ui",
@@ -30,6 +45,5 @@ __all__ = [
     "sync",
     "trained_folder",
     "training_run",
-    "ui_command",
     "warm_up",
 ]

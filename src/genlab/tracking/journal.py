@@ -1,10 +1,10 @@
-"""One run's journal: what is to be sent to MLflow, as JSON lines, and how far it was sent.
+"""One run's journal: its entries as JSON lines, and how far they were sent to MLflow.
 
-A journal is a folder below `.genlab/tracking/`: `journal.jsonl` (append only), `sent.json` (replaced atomically) and
-`files/` (copies of what its entries refer to). Its first entry says which run it is.
+A journal is a folder below `.genlab/tracking/`: `journal.jsonl` (append only), `sent.json`
+(replaced atomically) and `files/` (copies of the files that entries name). The first entry says
+which run it is.
 """
 
-import itertools
 import json
 import os
 import shutil
@@ -24,12 +24,12 @@ Entry = dict[str, Any]
 
 
 def now() -> int:
-    """Returns the time in milliseconds since 1970, as MLflow wants it."""
+    """Returns the time in milliseconds since 1970, MLflow's unit."""
     return time.time_ns() // 1_000_000
 
 
 class Journal:
-    """The folder of one run; every method leaves it in a state that a killed process may leave behind."""
+    """The folder of one run. A kill in the middle of any method leaves a usable journal."""
 
     def __init__(self, folder: Path) -> None:
         """Opens the journal in `folder`, which `create` made."""
@@ -46,9 +46,8 @@ class Journal:
         folder = workspace.state("tracking", identity)
         folder.mkdir(parents=True)
         journal = cls(folder)
-        journal.holder.acquire(
-            timeout=0
-        )  # before it can be seen: `genlab sync` takes one without a holder for dead
+        # Before it is visible: `genlab sync` ends the runs of journals without a holder.
+        journal.holder.acquire(timeout=0)
         journal.append({"type": "start", **start, "journal": identity})
         return journal
 
@@ -56,14 +55,16 @@ class Journal:
     def all(cls) -> list[Self]:
         """Returns every journal of the workspace that has its first entry, oldest first.
 
-        Another process may send and remove one at any moment: reading it raises a FileNotFoundError then.
+        Another process may send and remove one at any moment: reading it then raises a
+        FileNotFoundError.
         """
-        found = []
+        journals = []
         for path in sorted(workspace.state("tracking").glob("*/journal.jsonl")):
+            journal = cls(path.parent)
             with suppress(FileNotFoundError):
-                journal = cls(path.parent)
-                found += [journal for _ in itertools.islice(journal.entries(), 1)]
-        return found
+                if next(journal.entries(), None):
+                    journals.append(journal)
+        return journals
 
     @property
     def start(self) -> Entry:
@@ -72,26 +73,24 @@ class Journal:
 
     @property
     def status(self) -> str | None:
-        """FINISHED, FAILED or KILLED; None while the run goes on (or was killed without a word)."""
-        last = [
-            entry for entry, _ in self.entries() if entry["type"] in ("start", "resume", "end")
-        ][-1]
-        return last.get("status")
+        """FINISHED, FAILED or KILLED; None while the run is open or after a kill."""
+        types = ("start", "resume", "end")
+        return [entry for entry, _ in self.entries() if entry["type"] in types][-1].get("status")
 
     def exists(self) -> bool:
-        """Says whether the journal is still on disk: another process may have sent and removed it."""
+        """Returns whether the journal is still on disk; another process may have removed it."""
         return self._path.is_file()
 
     def append(self, entry: Entry) -> None:
-        """Adds one entry with the time of now; all of it or, on a full disk, nothing."""
+        """Adds one entry with the present time; on a full disk all of it or nothing."""
         line = (json.dumps({**entry, "time": now()}) + "\n").encode()
         with naming(self._path), self._path.open("ab", buffering=0) as file:
-            whole = file.tell()
+            end = file.tell()
             try:
                 while line:
                     line = line[file.write(line) :]
             except OSError:
-                file.truncate(whole)
+                file.truncate(end)
                 raise
 
     def entries(self, offset: int = 0) -> Iterator[tuple[Entry, int]]:
@@ -104,17 +103,16 @@ class Journal:
                 offset += len(line)
                 yield json.loads(line), offset
 
-    def mend(self) -> None:
+    def repair(self) -> None:
         """Cuts off an entry that a killed process left half-written. Only for the holder."""
-        whole = max((end for _, end in self.entries()), default=0)
-        os.truncate(self._path, whole)
+        os.truncate(self._path, max((end for _, end in self.entries()), default=0))
 
     def is_sent(self) -> bool:
-        """Says whether all entries were sent."""
+        """Returns whether all entries were sent."""
         return self.state().get("offset", 0) >= self._path.stat().st_size
 
     def state(self) -> dict[str, Any]:
-        """Returns what is known of the sending: `offset`, `address`, `run_id`, ... Empty when nothing was sent."""
+        """Returns the sending's state (`offset`, `address`, `run_id`, ...); empty before it."""
         return json.loads(self._state_path.read_text()) if self._state_path.is_file() else {}
 
     def write_state(self, state: dict[str, Any]) -> None:
@@ -124,13 +122,13 @@ class Journal:
         temporary.replace(self._state_path)
 
     def new_folder(self) -> Path:
-        """Returns a new empty folder inside of the journal for one entry's files."""
+        """Returns a new empty folder inside the journal for one entry's files."""
         folder = self.folder / "files" / uuid.uuid4().hex[:12]
         folder.mkdir(parents=True)
         return folder
 
     def keep(self, path: Path) -> str:
-        """Copies a file or folder into the journal; returns its place relative to the journal."""
+        """Copies a file or folder into the journal; returns its path relative to the journal."""
         target = self.new_folder() / path.name
         if path.is_dir():
             shutil.copytree(path, target)
@@ -139,6 +137,6 @@ class Journal:
         return str(target.relative_to(self.folder))
 
     def remove(self) -> None:
-        """Deletes the journal with its copies; its entries first, so that after a kill no half of it is found."""
+        """Deletes the journal, its entries first: a kill in between leaves no partial journal."""
         self._path.unlink(missing_ok=True)
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,10 +1,12 @@
-"""A trained model as an MLflow pyfunc: code and files in one folder, no pickle, nothing of this repository needed."""
+"""A trained model as an MLflow pyfunc: code and files in one folder, without pickle or our repo."""
 
-import importlib.metadata
 import json
 import warnings
+from collections.abc import Mapping
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import genlab
 from genlab.runtime.errors import InputError
@@ -13,20 +15,11 @@ from genlab.trained import DEFAULTS
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
-SCRIPT = Path(genlab.__file__).parent / "trained" / "script.py"
-# What loading a model imports; the one of the two TensorFlow builds that is installed.
-PACKAGES = [
-    "mlflow",
-    "numpy",
-    "pandas",
-    "tensorflow",
-    "tensorflow-cpu",
-    "keras",
-    "h5py",
-    "scipy",
-    "scikit-learn",
-]
-PACKAGES += ["pydantic", "ruamel.yaml", "pillow"]
+PACKAGE = Path(genlab.__file__).parent
+SCRIPT = PACKAGE / "trained" / "script.py"
+IMPORTED: tuple[str, ...] = ("mlflow", "keras", "tensorflow", "tensorflow-cpu", "numpy", "pandas")
+IMPORTED += ("h5py", "scipy", "scikit-learn", "pydantic", "ruamel.yaml", "pillow")
+"""What loading a model imports; one of the two builds of TensorFlow is installed."""
 
 
 def save(folder: Path, target: Path, script: Path = SCRIPT) -> None:
@@ -42,15 +35,11 @@ def save(folder: Path, target: Path, script: Path = SCRIPT) -> None:
     """
     settings = folder / "settings.json"
     if not settings.is_file():
-        raise InputError(
-            f"{folder} must hold a trained model",
-            "no settings.json",
-            "Run: dvc repro train",
-        )
+        expected = f"{folder} must hold a trained model"
+        raise InputError(expected, "no settings.json", "Run: dvc repro train")
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # MLflow's about its own types, and for an example input, which would be run now
+        # MLflow warns about its own types, and about a missing example input, which it would run.
+        warnings.simplefilter("ignore")
         import mlflow.pyfunc
         from mlflow.models import Model
 
@@ -58,50 +47,48 @@ def save(folder: Path, target: Path, script: Path = SCRIPT) -> None:
             target,
             python_model=str(script),
             artifacts={"model": str(folder.resolve())},
-            code_paths=[str(Path(genlab.__file__).parent)],
+            code_paths=[str(PACKAGE)],
             pip_requirements=requirements(),
-            signature=signature(json.loads(settings.read_text()).get("image_shape")),
+            signature=signature(json.loads(settings.read_text())),
         )
     model = Model.load(str(target))
-    model.flavors["python_function"]["model_code_path"] = script.name  # no path of this machine
-    for artifact in model.flavors["python_function"]["artifacts"].values():
+    flavor = model.flavors["python_function"]
+    flavor["model_code_path"] = script.name  # no path of this machine
+    for artifact in flavor["artifacts"].values():
         artifact["uri"] = artifact["path"]
     model.save(str(target / "MLmodel"))
 
 
 def sizes(folder: Path) -> list[int]:
-    """Returns the sizes of the files that the pyfunc of the trained model in `folder` copies, in bytes."""
-    copied = [*folder.rglob("*"), *Path(genlab.__file__).parent.rglob("*")]
-    return [path.stat().st_size for path in copied if path.is_file()]
+    """Returns the sizes in bytes of the files that `save` copies for the model in `folder`."""
+    files = [*folder.rglob("*"), *PACKAGE.rglob("*")]
+    return [path.stat().st_size for path in files if path.is_file()]
 
 
 def requirements() -> list[str]:
-    """Returns the packages that a loaded model needs, as installed here."""
-    found = []
-    for name in PACKAGES:
-        try:
-            found.append(f"{name}=={importlib.metadata.version(name)}")
-        except importlib.metadata.PackageNotFoundError:
-            continue  # the other build of TensorFlow
-    return found
+    """Returns the packages that a loaded model needs, in the versions installed here."""
+    pins = []
+    for name in IMPORTED:
+        with suppress(PackageNotFoundError):  # the other build of TensorFlow
+            pins.append(f"{name}=={version(name)}")
+    return pins
 
 
-def signature(image_shape: list[int] | None) -> "ModelSignature":
-    """Returns the model's signature.
+def signature(settings: Mapping[str, Any]) -> "ModelSignature":
+    """Returns the signature of the model with these `settings.json`, see `trained.requests`.
 
-    Input: a table with the columns `images` and `latents`, each for some verbs; output: images, float32 in [0, 1]; both
-    as `serving.requests` says.
+    Input: a table whose columns `images`, `latents` and what samples are given are used by some
+    verbs. Output: images, float32 in [0, 1].
     """
     import numpy as np
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
     from mlflow.types.schema import AnyType
 
-    images = TensorSpec(np.dtype("float32"), (-1, *(image_shape or (-1, -1, -1))))
+    columns = dict.fromkeys(["images", "latents", *settings.get("takes", [])])
+    inputs = Schema([ColSpec(AnyType(), name, required=False) for name in columns])
+    shape = (-1, *settings.get("image_shape", (-1, -1, -1)))
+    outputs = Schema([TensorSpec(np.dtype("float32"), shape)])
     types = {int: "long", str: "string"}
     params = [ParamSpec(name, types[type(value)], value) for name, value in DEFAULTS.items()]
-    return ModelSignature(
-        inputs=Schema([ColSpec(AnyType(), name, required=False) for name in ("images", "latents")]),
-        outputs=Schema([images]),
-        params=ParamSchema(params),
-    )
+    return ModelSignature(inputs, outputs, ParamSchema(params))

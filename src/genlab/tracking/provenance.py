@@ -1,4 +1,4 @@
-"""Where a run comes from: tags for code, pipeline and parent, and parameters in MLflow's flat form."""
+"""Where a run comes from: tags for code, pipeline and parent; parameters in MLflow's flat form."""
 
 import getpass
 import json
@@ -12,34 +12,35 @@ from typing import Any
 
 import genlab
 
-MAX_PARAM_LENGTH = 6000
 PARENT = "GENLAB_PARENT_RUN_ID"
 WRITTEN_BY_RUNS = (":!dvc.lock", ":!reports")
-"""In git, but no change of the user's: every stage rewrites them."""
+"""In git, but every stage rewrites them: no change of the user's."""
 
 
 def tags() -> dict[str, str]:
-    """Returns the tags of this process: git commit and state, DVC stage and experiment, version, user, parent run."""
-    commit, dirty = git("rev-parse", "HEAD"), changed_files()
-    found = {
+    """Returns this process's tags: git commit, DVC stage and experiment, version, user, parent."""
+    commit, changes = git("rev-parse", "HEAD"), changed_files()
+    stage = os.environ.get("DVC_STAGE")
+    values = {
         "genlab.version": genlab.__version__,
         "genlab.git_commit": commit,
-        "genlab.git_dirty": None if dirty is None else str(bool(dirty)).lower(),
-        "genlab.dvc_stage": os.environ.get("DVC_STAGE"),
+        "genlab.git_dirty": None if changes is None else str(bool(changes)).lower(),
+        "genlab.dvc_stage": stage,
         "genlab.dvc_experiment": os.environ.get("DVC_EXP_NAME"),
         "mlflow.parentRunId": parent_run_id(),
         "mlflow.source.git.commit": commit,
-        "mlflow.source.name": os.environ.get("DVC_STAGE") or " ".join(["genlab", *sys.argv[1:3]]),
+        "mlflow.source.name": stage or " ".join(["genlab", *sys.argv[1:3]]),
         "mlflow.source.type": "LOCAL",
         "mlflow.user": _user(),
     }
-    return {key: value for key, value in found.items() if value}
+    return {key: value for key, value in values.items() if value}
 
 
 def parent_run_id() -> str | None:
-    """Returns the run that `mlflow run` opened around this process, if any.
+    """Returns the id of the run that `mlflow run` opened around this process, if any.
 
-    `MLFLOW_RUN_ID` is taken out of the environment: with it, MLflow would resume the parent instead of making a run.
+    `MLFLOW_RUN_ID` is removed from the environment: with it, MLflow would resume the parent
+    instead of making a run.
     """
     if "MLFLOW_RUN_ID" in os.environ:
         os.environ[PARENT] = os.environ.pop("MLFLOW_RUN_ID")
@@ -48,7 +49,7 @@ def parent_run_id() -> str | None:
 
 @contextmanager
 def children_of(run_id: str | None) -> Iterator[None]:
-    """Makes this run the parent of those that this process, and those it starts, make in the block."""
+    """Makes this run the parent of all runs made in the block, by child processes too."""
     former = parent_run_id()
     if run_id is None:
         yield
@@ -63,22 +64,19 @@ def children_of(run_id: str | None) -> Iterator[None]:
 
 
 def changed_files(*but: str) -> str | None:
-    """Returns git's lines on files that differ from the commit, without what stages rewrite and the paths `but`."""
-    others = [f":!{path}" for path in but]
-    return git(
-        "status", "--porcelain", "--untracked-files=no", "--", ".", *WRITTEN_BY_RUNS, *others
-    )
+    """Returns git's lines on changed files, without those that stages rewrite and `but`."""
+    excluded = [*WRITTEN_BY_RUNS, *(f":!{path}" for path in but)]
+    return git("status", "--porcelain", "--untracked-files=no", "--", ".", *excluded)
 
 
 def git(*arguments: str) -> str | None:
-    """Returns what git says in the working directory; None where it does not answer."""
+    """Returns git's answer in the working directory; None without git, repository or commit."""
+    command = ["git", *arguments]
     try:
-        done = subprocess.run(
-            ["git", *arguments], capture_output=True, text=True, timeout=10, check=True
-        )
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):
-        return None  # no git, no repository or no commit: a run without this tag
-    return done.stdout.strip()
+        return None
+    return answer.stdout.strip()
 
 
 def _user() -> str | None:
@@ -99,12 +97,3 @@ def flatten(params: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
             text = json.dumps(value, default=str) if isinstance(value, list | tuple) else str(value)
             flat[re.sub(r"[^\w.\-: /]", "_", name)[:250]] = text
     return flat
-
-
-def shorten(params: Mapping[str, str]) -> dict[str, str]:
-    """Returns the parameters with values that MLflow takes: at most 6000 characters, cut ones end in `...`."""
-    limit = MAX_PARAM_LENGTH
-    return {
-        key: text if len(text) <= limit else text[: limit - 3] + "..."
-        for key, text in params.items()
-    }

@@ -1,20 +1,30 @@
-"""The registry of models: which trained model is a name's champion, by which run it was scored."""
+"""The model registry: from an address to a folder, and which version is a name's champion."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genlab.runtime.errors import InputError
+from genlab.runtime import workspace
+from genlab.runtime.errors import InputError, one_line
+from genlab.runtime.files import replacing
 from genlab.tracking import store
-from genlab.tracking.addresses import open_store
 
 if TYPE_CHECKING:
+    from mlflow import MlflowClient
     from mlflow.entities import LoggedModel
 
 CHAMPION = "champion"
 """The alias of the version that serves: `models:/vae@champion`."""
+SCHEME = "models:/"
+FORMS = "models:/<model>@champion, models:/<model>/<version> or models:/<id of a logged model>"
+ADDRESS = re.compile(
+    r"models:/(?P<id>m-[0-9a-f]{32})|models:/(?P<name>[^/@]+)(@(?P<alias>[^/@]+)|/(?P<version>\d+))"
+)
+MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+"""MLflow's codes for a model, a version or an alias that there is not."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +35,7 @@ class Version:
         name: The model's name in `params.yaml`, and in the registry.
         number: Counts from 1.
         tags: `genlab.train_key`, `genlab.dataset` and others.
-        scores: `scores.json` of the run that it was registered with; empty where that is gone.
+        scores: `scores.json` of the run that it was registered with; empty if that is gone.
     """
 
     name: str
@@ -36,11 +46,97 @@ class Version:
     @property
     def address(self) -> str:
         """`models:/vae/3`."""
-        return f"models:/{self.name}/{self.number}"
+        return f"{SCHEME}{self.name}/{self.number}"
+
+
+def open_store() -> "tuple[MlflowClient, str]":
+    """Returns a client for the store of runs and models, and its address; creates a local store.
+
+    Raises:
+        InputError: The server does not answer.
+    """
+    uri = store.present_uri()
+    try:
+        return store.connect(uri), uri
+    except OSError as error:
+        raise no_answer(uri, error) from None
+
+
+def no_answer(uri: str, error: Exception) -> InputError:
+    """Returns the error of a store that does not answer."""
+    expected = f"MLflow must answer at {store.address(uri)}"
+    return InputError(expected, one_line(error, 120), "See MLFLOW_TRACKING_URI")
+
+
+def trained_folder(address: str, below: Path = Path()) -> Path:
+    """Returns a trained model's folder, by an address for `model_folder` or a path in `below`."""
+    return model_folder(address) if address.startswith(SCHEME) else below / address
+
+
+def model_folder(address: str) -> Path:
+    """Returns the local folder, with `settings.json` and weights, of the model at this address.
+
+    For a local store it is the store's own folder, not to be written to. A server's files are
+    fetched once, to `.genlab/`.
+
+    Args:
+        address: `models:/vae@champion`, `models:/vae/3`, or `models:/m-...`, a logged model's id.
+
+    Raises:
+        InputError: The address has another form, there is no such model, or the store does not
+            answer.
+    """
+    match = ADDRESS.fullmatch(address)
+    if match is None:
+        expected = f"a registered model's address must be {FORMS}"
+        raise InputError(expected, f"{address!r}", "See genlab promote")
+    uri = store.present_uri()
+    if not store.is_there(uri):  # a read creates no store
+        expected = f"MLflow's store must be at {store.address(uri)}"
+        raise InputError(expected, "no such file", "Run: dvc repro")
+    client, _ = open_store()
+    artifacts = _local_folder(_location(client, uri, match), uri)
+    for settings in sorted(artifacts.glob("*/settings.json")):
+        return settings.parent
+    received = f"no settings.json in {artifacts}"
+    raise InputError(f"{address} must hold a trained model", received, "Run: dvc repro")
+
+
+def _location(client: "MlflowClient", uri: str, match: re.Match[str]) -> str:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        if match["id"]:
+            return client.get_logged_model(match["id"]).artifact_location
+        name, number = match["name"], match["version"]
+        number = number or client.get_model_version_by_alias(name, match["alias"]).version
+        return client.get_model_version_download_uri(name, number)
+    except MlflowException as error:
+        if error.error_code not in MISSING:
+            raise
+        expected = f"{match[0]} must be in MLflow at {store.address(uri)}"
+        where = f"Run: genlab promote {match['name'] or '<model>'}"
+        raise InputError(expected, one_line(error, 120), where) from None
+
+
+def _local_folder(location: str, uri: str) -> Path:
+    """Returns the artifacts of a logged model on this machine; fetches those of a server."""
+    from mlflow.artifacts import download_artifacts
+    from mlflow.utils.file_utils import local_file_uri_to_path
+    from mlflow.utils.uri import is_local_uri
+
+    if is_local_uri(location):
+        return Path(local_file_uri_to_path(location)) / "artifacts"
+    target = workspace.state("registry", re.sub(r"\W+", "-", location).strip("-"))
+    if not target.is_dir():
+        source = f"{location}/artifacts"
+        with replacing(target) as building:
+            download_artifacts(artifact_uri=source, dst_path=str(building), tracking_uri=uri)
+    return target / "artifacts"
 
 
 def champion(name: str) -> Version | None:
-    """Returns the present champion of a name; None where there is none.
+    """Returns the present champion of a name; None if there is none.
 
     Raises:
         InputError: The store does not answer.
@@ -49,52 +145,51 @@ def champion(name: str) -> Version | None:
 
     client, uri = open_store()
     try:
-        found = client.get_model_version_by_alias(name, CHAMPION)
+        version = client.get_model_version_by_alias(name, CHAMPION)
     except MlflowException as error:
-        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+        if error.error_code in MISSING:
             return None
         raise
-    scores = _scores(found.run_id, uri) if found.run_id else {}
-    return Version(name, int(found.version), dict(found.tags), scores)
+    scores = _scores(version.run_id, uri) if version.run_id else {}
+    return Version(name, int(version.version), dict(version.tags), scores)
 
 
 def _scores(run_id: str, uri: str) -> dict[str, Any]:
     from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
 
+    path = "scores/scores.json"
     try:
-        path = download_artifacts(
-            run_id=run_id, artifact_path="scores/scores.json", tracking_uri=uri
-        )
+        file = download_artifacts(run_id=run_id, artifact_path=path, tracking_uri=uri)
     except (OSError, MlflowException):
         return {}
-    return json.loads(Path(path).read_text())
+    return json.loads(Path(file).read_text())
 
 
 def has_model(train_key: str) -> bool:
-    """Says whether the experiment has the logged model of a training."""
+    """Returns whether the experiment has the logged model of a training."""
     return _logged_model(train_key) is not None
 
 
 def _logged_model(train_key: str) -> "LoggedModel | None":
     client, uri = open_store()
     experiment = store.experiment_id(client, uri, store.experiment_name())
-    found = client.search_logged_models([experiment], f"tags.`genlab.train_key` = '{train_key}'")
-    ready = [model for model in found if str(model.status) == "READY"]
+    models = client.search_logged_models([experiment], f"tags.`genlab.train_key` = '{train_key}'")
+    ready = [model for model in models if str(model.status) == "READY"]
     return max(ready, key=lambda model: model.creation_timestamp, default=None)
 
 
 def crown(
     name: str, run_id: str, train_key: str, tags: Mapping[str, str], description: str
 ) -> Version:
-    """Registers the logged model of a training as the newest version of `name`, and makes that the champion.
+    """Registers a training's logged model as the newest version of `name`, and as its champion.
 
     Args:
-        name: The model's name; it is registered at its first version.
+        name: The model's name.
         run_id: The run that holds its scores.
-        train_key: Of the training.
-        tags: Of the version.
-        description: Of the version, Markdown.
+        train_key: The training's.
+        tags: The version's.
+        description: The version's, Markdown.
 
     Raises:
         InputError: The training has no logged model.
@@ -104,19 +199,16 @@ def crown(
     client, uri = open_store()
     model = _logged_model(train_key)
     if model is None:
-        raise InputError(
-            f"the model of the training {train_key} must be in MLflow at {store.address(uri)}",
-            "none",
-            "Run: genlab sync",
-        )
+        expected = f"the model of training {train_key} must be in MLflow at {store.address(uri)}"
+        raise InputError(expected, "none", "Run: genlab sync")
     try:
         client.create_registered_model(name)
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    source = f"models:/{model.model_id}"
+    identity, text = model.model_id, description
     version = client.create_model_version(
-        name, source, run_id, dict(tags), description=description, model_id=model.model_id
+        name, f"{SCHEME}{identity}", run_id, dict(tags), description=text, model_id=identity
     )
     client.set_registered_model_alias(name, CHAMPION, version.version)
     return Version(name, int(version.version), dict(tags), {})

@@ -1,14 +1,17 @@
-"""What a training takes of the machine, under MLflow's names (`system/cpu_utilization_percentage`, ...).
+"""What a training takes of the machine, under MLflow's names (`system/cpu_utilization_percentage`).
 
-Sampled where the training logs its metrics, by no thread of its own: it cannot hold a training up, and a training that
-logs nothing is not sampled. `MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING=false` turns it off,
-`MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL` says how many seconds lie between two samples.
+MLflow's own monitor samples in a thread. Here the training samples when it logs its metrics: no
+thread can delay it. `MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING=false` turns it off, and
+`MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL` is the number of seconds between two samples.
 """
 
 import logging
 import os
 import time
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mlflow.system_metrics.metrics.base_metrics_monitor import BaseMetricsMonitor
 
 PREFIX = "system/"
 PAUSE_SECONDS = 5.0
@@ -16,46 +19,41 @@ _log = logging.getLogger(__name__)
 
 
 class SystemMetrics:
-    """Processor, memory, and graphics cards where `nvidia-ml-py` is installed."""
+    """Processor, memory, and graphics cards if `nvidia-ml-py` is installed."""
 
     def __init__(self) -> None:
-        """Samples for the first time after a pause."""
-        self._pause = float(
-            os.environ.get("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL") or PAUSE_SECONDS
-        )
-        self._is_on = os.environ.get("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "true").lower() in (
-            "true",
-            "1",
-        )
+        """Takes its first sample after a pause."""
+        pause = os.environ.get("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL")
+        is_on = os.environ.get("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "true")
+        self._pause = float(pause or PAUSE_SECONDS)
+        self._is_on = is_on.lower() in ("true", "1")
         self._due_at = time.monotonic() + self._pause
-        self._monitors: list[Any] = []
+        self._monitors: list[BaseMetricsMonitor] = []
 
     def sample(self) -> dict[str, float]:
-        """Returns what is measured now, by name; nothing where it is off, or before its time."""
+        """Returns the present values by name; nothing when it is off or not yet due."""
         if not self._is_on or time.monotonic() < self._due_at:
             return {}
         self._due_at = time.monotonic() + self._pause
         try:
             return self._measure()
-        except Exception as error:  # a machine that cannot be measured trains none the worse
+        except Exception as error:  # a machine that cannot be measured must not stop a training
             self._is_on = False
             _log.warning("System metrics are off: %s", error)
             return {}
 
     def _measure(self) -> dict[str, float]:
         self._monitors = self._monitors or _monitors()
-        found: dict[str, float] = {}
+        values: dict[str, float] = {}
         for monitor in self._monitors:
             monitor.collect_metrics()
-            found |= {
-                PREFIX + name: float(value) for name, value in monitor.aggregate_metrics().items()
-            }
+            values |= monitor.aggregate_metrics()
             monitor.clear_metrics()
-        return found
+        return {PREFIX + name: float(value) for name, value in values.items()}
 
 
-def _monitors() -> list[Any]:
-    """Returns MLflow's own monitors, those that work on this machine."""
+def _monitors() -> "list[BaseMetricsMonitor]":
+    """Returns those of MLflow's monitors that work on this machine."""
     from mlflow.system_metrics.metrics.cpu_monitor import CPUMonitor
     from mlflow.system_metrics.metrics.gpu_monitor import GPUMonitor
 
