@@ -152,8 +152,8 @@ def _table(rows: Any) -> str:
 
 PIPELINE_HEAD = """# The pipeline
 
-Made by `make docs` from `dvc dag`; do not edit. An arrow leads from a stage to one that needs what it makes; what is
-reached through others has none of its own. `dvc.yaml` says which files each stage reads and writes.
+`make docs` writes this page from `dvc dag`; do not edit it. An arrow leads from a stage to a stage that needs its
+outputs; arrows that follow from others are left out. `dvc.yaml` lists the files that each stage reads and writes.
 """
 PIPELINE_TAIL = """`train` and `evaluate` are one stage per model: `train@vae`. `report` compares all models.
 

@@ -9,11 +9,13 @@ import pytest
 from PIL import Image
 
 from conftest import write_pictures
+from genlab.contract.fields import Field
+from genlab.data.declaration import RawSplits
 from genlab.datasets import image_folder
 from genlab.runtime.errors import InputError
 from genlab.settings.params import Params
 
-ChangeData = Callable[..., Params]
+Read = Callable[..., RawSplits]
 
 
 @pytest.fixture
@@ -23,13 +25,20 @@ def own(tmp_path: Path) -> Path:
     return folder
 
 
-def read_one(
-    own: Path, change_data: ChangeData, picture: Image.Image, name: str = "a.png", **data: Any
-) -> np.ndarray:
-    """Returns a picture as `image_folder` reads it."""
-    picture.save(own / name)
-    settings = change_data(directory=str(own), test_share=1e-9, **data).data
-    return image_folder.read(own, settings, 0)["train"].images[0]
+@pytest.fixture
+def read(own: Path, change_data: Callable[..., Params]) -> Read:
+    """Returns a function that reads the pictures in `own`, by default all for train."""
+
+    def read(**data: Any) -> RawSplits:
+        settings = change_data(**{"directory": str(own), "test_share": 1e-9} | data).data
+        return image_folder.read(own, settings, 0)
+
+    return read
+
+
+def images_of(raw: RawSplits) -> tuple[set[bytes], set[bytes]]:
+    train, test = ({image.tobytes() for image in part["images"]} for part in (raw.train, raw.test))
+    return train, test
 
 
 @pytest.mark.parametrize(
@@ -42,126 +51,119 @@ def read_one(
         (Image.new("RGBA", (4, 4), (10, 20, 30, 0)), 3, [255, 255, 255]),  # transparent: white
         (Image.new("RGBA", (4, 4), (10, 20, 30, 255)), 3, [10, 20, 30]),
         (Image.new("LA", (4, 4), (0, 0)), 1, [255]),
-        (
-            Image.new("RGB", (4, 4), (9, 8, 7)).convert("P", palette=Image.Palette.ADAPTIVE),
-            3,
-            [9, 8, 7],
-        ),
+        (Image.new("RGB", (4, 4), (9, 8, 7)).quantize(2), 3, [9, 8, 7]),
     ],
 )
-def test_image_folder_understands_every_kind_of_png(
-    own: Path, change_data: ChangeData, picture: Image.Image, channels: int, expected: list[int]
+def test_every_kind_of_png_is_understood(
+    own: Path, read: Read, picture: Image.Image, channels: int, expected: list[int]
 ) -> None:
-    image = read_one(own, change_data, picture, channels=channels)
+    picture.save(own / "a.png")
+    image = read(channels=channels).train["images"][0]
     assert image.shape == (4, 4, channels)
     assert np.all(image == expected)
 
 
-def test_image_folder_reads_jpeg_upright(own: Path, change_data: ChangeData) -> None:
+def test_jpeg_is_turned_upright(own: Path, read: Read) -> None:
     picture = Image.new("CMYK", (6, 4), (0, 0, 0, 255))
-    picture.getexif()[image_folder.ORIENTATION] = 6
     exif = picture.getexif()
+    exif[image_folder.ORIENTATION] = 6
     picture.save(own / "b.JPEG", exif=exif)
-    image = image_folder.read(own, change_data(directory=str(own), test_share=1e-9).data, 0)[
-        "train"
-    ].images[0]
+    image = read().train["images"][0]
     assert image.shape == (6, 4, 3)
     assert image.max() <= 3
 
 
-def test_image_folder_resizes_by_filling(own: Path, change_data: ChangeData) -> None:
+def test_resized_picture_fills_its_size(own: Path, read: Read) -> None:
     values = np.zeros((8, 24), np.uint8)
     values[:, 8:16] = 200  # the middle square is what stays
-    image = read_one(own, change_data, Image.fromarray(values), channels=1, image_size=(4, 4))
-    assert image.shape == (4, 4, 1)
-    assert np.all(image[:, 1:3] >= 190)
+    Image.fromarray(values).save(own / "a.png")
+    raw = read(channels=1, image_size=(4, 4))
+    assert raw.fields == {"images": Field((4, 4, 1), "image")}
+    assert np.all(raw.train["images"][0, :, 1:3] >= 190)
 
 
-def test_image_folder_ignores_hidden_and_other_files(own: Path, change_data: ChangeData) -> None:
+def test_hidden_and_other_files_are_ignored(own: Path, read: Read) -> None:
     write_pictures(own)
     (own / ".thumbnails").mkdir()
     (own / ".thumbnails" / "broken.png").write_bytes(b"no")
     (own / "cats" / ".hidden.png").write_bytes(b"no")
     (own / "cats" / "notes.txt").write_text("no")
     (own / "empty").mkdir()
-    data = change_data(directory=str(own)).data
-    assert image_folder.read_class_names(data) == ("cats", "dogs")
-    splits = image_folder.read(own, data, 0)
-    assert sum(len(part.labels) for part in splits.values()) == 40
+    raw = read(test_share=0.2)
+    assert raw.fields["labels"].class_names == ("cats", "dogs")
+    labels = {
+        image.tobytes(): label
+        for part in (raw.train, raw.test)
+        for image, label in zip(part["images"], part["labels"], strict=True)
+    }
+    assert len(labels) == 40
+    for path in own.glob("*s/0*.png"):
+        with Image.open(path) as picture:
+            assert labels[picture.tobytes()] == ["cats", "dogs"].index(path.parent.name)
 
 
-def test_image_folder_without_subfolders_has_no_labels(own: Path, change_data: ChangeData) -> None:
-    data = change_data(directory=str(own)).data
+def test_without_subfolders_there_are_no_labels(own: Path, read: Read) -> None:
     for number in range(30):
         Image.new("RGB", (4, 4), (number, 0, 0)).save(own / f"{number}.png")
-    assert image_folder.read_class_names(data) == ()
-    assert {
-        label for part in image_folder.read(own, data, 0).values() for label in part.labels
-    } == {-1}
+    raw = read(test_share=0.2)
+    assert list(raw.fields) == list(raw.train) == list(raw.test) == ["images"]
 
 
-def test_image_folder_puts_equal_pictures_on_one_side(own: Path, change_data: ChangeData) -> None:
+def test_equal_pictures_are_on_one_side_and_more_move_no_other(own: Path, read: Read) -> None:
     for number in range(30):
-        Image.new("RGB", (4, 4), (number % 10 * 20, 0, 0)).save(
-            own / f"{number}.png", compress_level=number % 9 + 1
-        )
-    splits = image_folder.read(own, change_data(directory=str(own), test_share=0.4).data, 0)
-    sides = [{image.tobytes() for image in part.images} for part in splits.values()]
-    assert len(sides[0]) + len(sides[1]) == 10
-    assert sides[0].isdisjoint(sides[1])
+        picture = Image.new("RGB", (4, 4), (number % 10 * 20, 0, 0))
+        picture.save(own / f"{number}.png", compress_level=number % 9 + 1)
+    train, test = images_of(read(test_share=0.4))
+    assert len(train) + len(test) == 10
+    assert train.isdisjoint(test)
+    Image.new("RGB", (4, 4), "blue").save(own / "000a.png")
+    more_train, more_test = images_of(read(test_share=0.4))
+    assert train <= more_train
+    assert test <= more_test
 
 
-def test_image_folder_adding_pictures_moves_no_other(own: Path, change_data: ChangeData) -> None:
-    data = change_data(directory=str(own)).data
-    write_pictures(own)
-    before = {image.tobytes() for image in image_folder.read(own, data, 0)["test"].images}
-    Image.new("RGB", (10, 12), "red").save(own / "cats" / "000a.png")
-    after = {image.tobytes() for image in image_folder.read(own, data, 0)["test"].images}
-    assert before <= after
-    assert len(after - before) <= 1
-
-
-def refusal(own: Path, change_data: ChangeData, **data: Any) -> str:
+def refusal(read: Read, **data: Any) -> InputError:
     with pytest.raises(InputError) as caught:
-        image_folder.read(own, change_data(directory=str(own), **data).data, 0)
+        read(**data)
     assert "\n" not in str(caught.value)
-    return str(caught.value)
+    return caught.value
 
 
-def test_image_folder_refuses_what_is_missing_or_empty(own: Path, change_data: ChangeData) -> None:
-    end = "See params.yaml: data.directory."
-    assert refusal(own, change_data) == f"{own} must hold PNG or JPEG files. Received: none. {end}"
-    own.rmdir()
-    missing = f"{own} must be a folder of PNG or JPEG files. Received: no such folder. {end}"
-    assert refusal(own, change_data) == missing
-
-
-def test_image_folder_names_the_unreadable_file(own: Path, change_data: ChangeData) -> None:
-    write_pictures(own)
-    path = own / "dogs" / "bad.jpg"
-    path.write_bytes(b"this is text")
-    end = "Received: not an image. Mend or remove it."
-    assert refusal(own, change_data) == f"{path} must be a readable PNG or JPEG file. {end}"
-    whole = (own / "dogs" / "001.png").read_bytes()
-    path.unlink()
-    (own / "dogs" / "cut.png").write_bytes(whole[: len(whole) // 2])
-    assert refusal(own, change_data).startswith(
-        f"{own / 'dogs' / 'cut.png'} must be a readable PNG or JPEG file. Rec"
+def test_missing_and_empty_folders_are_refused(own: Path, read: Read) -> None:
+    assert refusal(read).args == (
+        f"{own} must hold PNG or JPEG files",
+        "none",
+        "See params.yaml: data.directory",
     )
+    own.rmdir()
+    assert refusal(read).received == "no such folder"
 
 
-def test_image_folder_names_the_mixed_sizes(own: Path, change_data: ChangeData) -> None:
+def test_unreadable_file_is_named(own: Path, read: Read) -> None:
+    write_pictures(own)
+    whole = (own / "dogs" / "001.png").read_bytes()
+    for name, content in (("bad.jpg", b"this is text"), ("cut.png", whole[: len(whole) // 2])):
+        path = own / "dogs" / name
+        path.write_bytes(content)
+        error = refusal(read)
+        assert error.expected == f"{path} must be a readable PNG or JPEG file"
+        assert (error.received == "not an image") == (name == "bad.jpg")
+        path.unlink()
+
+
+def test_mixed_sizes_are_named(own: Path, read: Read) -> None:
     Image.new("RGB", (10, 12)).save(own / "a.png")
     Image.new("RGB", (10, 14)).save(own / "b.png")
-    assert refusal(own, change_data) == (
-        "pictures must have one size (height x width), or data.image_size must be set. "
-        f"Received: {own / 'a.png'} is 12x10, {own / 'b.png'} is 14x10. See params.yaml: data.image_size."
-    )
+    error = refusal(read)
+    assert error.received == f"{own / 'a.png'} is 12x10, {own / 'b.png'} is 14x10"
+    assert "data.image_size must be set" in error.expected
+    assert error.where == "See params.yaml: data.image_size"
+    with pytest.raises(InputError) as caught:
+        image_folder.read_all(own, None, "See --real")
+    assert caught.value.where == "See --real"
 
 
-def test_image_folder_refuses_pictures_beside_subfolders(
-    own: Path, change_data: ChangeData
-) -> None:
+def test_pictures_beside_subfolders_are_refused(own: Path, read: Read) -> None:
     write_pictures(own)
     Image.new("RGB", (10, 12)).save(own / "stray.png")
-    assert "Received: stray.png and 0 more beside the subfolders." in refusal(own, change_data)
+    assert refusal(read).received == "stray.png and 0 more beside the subfolders"

@@ -1,6 +1,5 @@
-"""The panel of metrics and the scores: who is asked, what a number carries, and what is said where there is none."""
+"""The panel of metrics and the scores: what a number carries, and why one is missing."""
 
-import json
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,11 +9,13 @@ from pydantic import Field
 
 from genlab.evaluation import Panel, Scores
 from genlab.measurement.evidence import Measure, Reconstructions, Samples, Unavailable, Values
+from genlab.measurement.score import Score
 from genlab.runtime.errors import InputError
 from genlab.settings import plugins
 from genlab.settings.params import Section
 
 GOOD, BAD = Measure("sparks", "higher", "Someone 1998"), Measure("ashes", "lower", "Someone 1999")
+GLOW = "test/prior/glow"
 
 
 class Settings(Section):
@@ -48,99 +49,99 @@ def scores(monkeypatch: pytest.MonkeyPatch) -> Scores:
 
 
 def samples(*values: float) -> Samples:
-    features = np.array(values)[:, None]
-    return Samples(features, features, np.zeros(len(values), int), np.zeros(len(values), int), 0)
+    features, classes = np.array(values)[:, None], np.zeros(len(values), int)
+    return Samples(features, features, classes, classes, 0)
 
 
 def test_number_carries_interval_unit_reference_method_and_protocol(scores: Scores) -> None:
-    scores.add(
-        "prior",
-        [samples(1, 1, 1, 1), samples(2, 2, 2, 2), samples(3, 3, 3, 3)],
-        {"seed": 4},
-        "samples",
+    """4.30265 is the quantile of Student's distribution with 2 degrees of freedom."""
+    sets = [samples(*[value] * 4) for value in (1, 2, 3)]
+    scores.add_repeats("prior", sets, {"seed": 4}, "samples")
+    margin = 2 * 4.30265 / np.sqrt(3)
+    assert scores.values() == {GLOW: 4}
+    assert scores.metrics[GLOW] == Score(
+        value=4,
+        interval=pytest.approx((4 - margin, 4 + margin), rel=1e-5),
+        interval_method="Student, 3 repeats",
+        unit="sparks",
+        direction="higher",
+        reference="Someone 1998",
+        method="samples",
+        protocol={"seed": 4, "metric": {"scale": 2}},
     )
-    assert scores.values() == {"test/prior/glow": 4}
-    assert scores.metrics["test/prior/glow"] == {
-        "value": 4,
-        "interval": pytest.approx(
-            (4 - 2 * 4.30265 / np.sqrt(3), 4 + 2 * 4.30265 / np.sqrt(3)), rel=1e-5
-        ),
-        "interval_method": "Student, 3 repeats",
-        "unit": "sparks",
-        "direction": "higher",
-        "reference": "Someone 1998",
-        "method": "samples",
-        "protocol": {"seed": 4, "metric": {"scale": 2}},
-    }
 
 
 def test_number_of_one_whole_set_is_jackknifed(scores: Scores) -> None:
     values = np.random.default_rng(0).normal(size=100)
     scores.add("prior", samples(*values), {}, "samples")
-    found = scores.metrics["test/prior/glow"]
     margin = 2 * 2.262157 * values.reshape(10, 10).mean(axis=0).std(ddof=1) / np.sqrt(10)
-    assert found["value"] == pytest.approx(2 * values.mean())
-    assert found["interval"] == pytest.approx(
-        (2 * values.mean() - margin, 2 * values.mean() + margin), rel=1e-6
-    )
+    mean, score = 2 * values.mean(), scores.metrics[GLOW]
+    assert score.value == pytest.approx(mean)
+    assert score.interval == pytest.approx((mean - margin, mean + margin), rel=1e-6)
 
 
-@pytest.mark.parametrize("number", [4, 19])
-def test_few_images_have_a_number_and_no_interval(scores: Scores, number: int) -> None:
-    scores.add("prior", samples(*range(number)), {}, "samples")
-    found = scores.metrics["test/prior/glow"]
-    assert (found["value"], found["interval"]) == (number - 1, None)
-    assert found["interval_method"] == "none: too few images"
+def leave_out_too_much(evidence: Samples) -> list[Samples]:
+    return [evidence] * 9 + [samples(1, 1)]  # fewer than 4
 
 
-def test_block_without_which_there_is_no_number_leaves_no_interval(scores: Scores) -> None:
-    def leave_out(evidence: Samples) -> list[Samples]:
-        return [evidence] * 9 + [samples(1, 1)]  # fewer than 4
-
-    scores.add("prior", samples(*range(40)), {}, "samples", leave_out)
-    assert scores.metrics["test/prior/glow"]["interval"] is None
-    json.dumps(scores.metrics, allow_nan=False)
-
-
-@pytest.mark.parametrize("repeats", [1, 3])
-def test_what_is_not_finite_is_skipped(scores: Scores, repeats: int) -> None:
-    scores.add("prior", [samples(1, np.inf, 2, 3)] * repeats, {}, "samples")
-    assert (scores.metrics, scores.skipped) == ({}, {"test/prior/glow": "not a finite number"})
+@pytest.mark.parametrize(
+    ("number", "more"), [(4, {}), (19, {}), (40, {"leave_out": leave_out_too_much})]
+)
+def test_few_images_have_a_number_and_no_interval(
+    scores: Scores, number: int, more: dict[str, Any]
+) -> None:
+    scores.add("prior", samples(*range(number)), {}, "samples", **more)
+    score = scores.metrics[GLOW]
+    assert (score.value, score.interval) == (number - 1, None)
+    assert score.interval_method == "none: too few images"
 
 
 def test_value_per_image_becomes_a_mean_and_what_is_not_given_is_skipped(scores: Scores) -> None:
     images = np.zeros((3, 1, 1, 1), np.float32)
     rebuilt = np.array([0.1, 0.2, 0.6], np.float32).reshape(3, 1, 1, 1)
     scores.add("reconstruction", Reconstructions(images, rebuilt), {}, "encoder")
-    found = scores.metrics["test/reconstruction/error"]
-    assert found["value"] == pytest.approx(0.3)
-    assert found["interval"][0] < 0.3 < found["interval"][1]
-    assert found["interval_method"] == "bootstrap over 3 images"
+    score = scores.metrics["test/reconstruction/error"]
+    assert score.value == pytest.approx(0.3)
+    assert score.interval[0] < 0.3 < score.interval[1]
+    assert score.interval_method == "bootstrap over 3 images"
     assert scores.skipped == {"test/reconstruction/other": "not measured"}
 
 
-def test_reason_of_a_metric_that_cannot_answer(scores: Scores) -> None:
-    scores.add("prior", [samples(1, 1, 1, 1), samples(1, 1)], {}, "samples")
-    assert (scores.metrics, scores.skipped) == (
-        {},
-        {"test/prior/glow": "there are fewer than 4 images"},
-    )
+NOT_FINITE, FEW = "not a finite number", "there are fewer than 4 images"
+
+
+@pytest.mark.parametrize(
+    ("sets", "reason"),
+    [
+        ([(1, np.inf, 2, 3)], NOT_FINITE),
+        ([(1, 1, 1, 1), (1, np.nan, 2, 3)], NOT_FINITE),
+        ([(1, 1)], FEW),
+        ([(1, 1, 1, 1), (1, 1)], FEW),
+    ],
+)
+def test_reason_why_there_is_no_number(scores: Scores, sets: list[Any], reason: str) -> None:
+    evidence = [samples(*values) for values in sets]
+    if len(evidence) == 1:
+        scores.add("prior", evidence[0], {}, "samples")
+    else:
+        scores.add_repeats("prior", evidence, {}, "samples")
+    assert (scores.metrics, scores.skipped) == ({}, {GLOW: reason})
 
 
 def test_reason_for_all_numbers_of_one_kind(scores: Scores) -> None:
     scores.skip("reconstruction", Reconstructions, "no encoder")
-    assert scores.skipped == {
-        "test/reconstruction/error": "no encoder",
-        "test/reconstruction/other": "no encoder",
-    }
+    expected = {f"test/reconstruction/{name}": "no encoder" for name in ("error", "other")}
+    assert scores.skipped == expected
 
 
-def test_unknown_metrics_and_settings_are_refused_in_one_line() -> None:
-    with pytest.raises(
-        InputError, match=r"nearest: 'frechet_distance'.* Received: 'frechet_distanc'"
-    ):
-        Panel({"frechet_distanc": {}})
-    with pytest.raises(
-        InputError, match=r"params.yaml: evaluation.metrics.class_histogram has no key 'bins'"
-    ):
-        Panel({"class_histogram": {"bins": 3}})
+@pytest.mark.parametrize(
+    ("entries", "part"),
+    [
+        ({"frechet_distanc": {}}, "nearest: 'frechet_distance'"),
+        ({"class_histogram": {"bins": 3}}, "'bins'"),
+    ],
+)
+def test_unknown_metrics_and_settings_are_refused(entries: dict[str, Any], part: str) -> None:
+    with pytest.raises(InputError) as error:
+        Panel(entries)
+    assert part in str(error.value)

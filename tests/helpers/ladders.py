@@ -13,9 +13,9 @@ from genlab.numerics.gaussians import frechet_distance_of_features
 from genlab.settings import params, plugins
 
 NOISE = (32, 48, 64, 96, 128)
-"""Standard deviations in grey values; less noise is lost in the distance that 360 digits have from 360 others."""
+"""Deviations in grey values; less is lost in the distance of 360 digits from 360 others."""
 BLUR = (0.5, 0.75, 1.0, 1.5, 2.5)
-"""Standard deviations in pixels."""
+"""Deviations in pixels."""
 
 
 def noisy(images: np.ndarray, deviation: float) -> np.ndarray:
@@ -29,7 +29,7 @@ def blurred(images: np.ndarray, deviation: float) -> np.ndarray:
 
 
 def distances(extractor: Extractor, real: np.ndarray, others: np.ndarray) -> dict[str, list[float]]:
-    """Returns the distance of `others`, made worse step by step, to `real`: per kind, the first step is none."""
+    """Returns by kind the distances of `others` to `real`, as they are and worse step by step."""
     features = extractor.extract(real).features
     ladders = {
         "noise": [others, *(noisy(others, deviation) for deviation in NOISE)],
@@ -47,9 +47,7 @@ def distances(extractor: Extractor, real: np.ndarray, others: np.ndarray) -> dic
 def read(name: str, directory: Path, seed: int) -> dict[str, Split]:
     """Returns a data set's train and test images as `fetch` splits them, without validation."""
     data = params.load(ROOT / "params.yaml", name, "default").data
-    splits = plugins.find("datasets", name, "tests").read(directory, data, seed)
-    train, test = splits["train"], splits["test"]
-    kept = np.array(
-        [not splitting.chosen(image, data.validation_share, seed) for image in train.images]
-    )
-    return {"train": Split(train.images[kept], train.labels[kept]), "test": test}
+    raw = plugins.find("datasets", name, "tests").read(directory, data, seed)
+    train, test = (Split(part["images"], part["labels"]) for part in (raw.train, raw.test))
+    rows = [not splitting.chosen(image, data.validation_share, seed) for image in train.images]
+    return {"train": Split(train.images[rows], train.labels[rows]), "test": test}

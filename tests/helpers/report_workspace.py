@@ -1,229 +1,125 @@
-"""What the stage `report` reads, as the other stages write it: three small models; and its pages, taken apart."""
+"""What the stage `report` reads, written as the other stages do, of small models; pages as text."""
 
+import contextlib
+import dataclasses
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from genlab import report
 from genlab.imaging import arrays
-from genlab.settings.params import Params
+from genlab.report.collect import Paths
+from genlab.report.writing import write_pages
+from genlab.settings.params import Data, Evaluation, Features, Inversion, Params
 
-NUM_TEST = 2000
-CLASS_NAMES = ["one & only", "<b>two</b>", "お"]
-NO_PRIOR, NO_ENCODER = "an autoencoder has no prior", "a GAN has no <encoder>"
-INVERSION = "latent optimised, 200 steps (inversion)"
+OUTPUTS = Path(__file__).parents[1] / "report" / "outputs"
+"""Texts of the other stages; the arrays beside them are made here."""
 KINDS = {"ae": "autoencoder", "vae": "vae", "gan": "gan"}
-LATENT_DIMS = {"ae": 3, "vae": 5, "gan": 8}
+PRIOR, FITTED = "test/prior/frechet_distance", "test/fitted/frechet_distance"
+MSE, SUBSET, PCA = "test/reconstruction/mse", "test/reconstruction_subset/mse", "test/pca/mse"
 
 
-def write_json(path: Path, values: Any) -> None:
+def score(value: float, direction: str = "lower", **changes: Any) -> dict[str, Any]:
+    """Returns a score as `scores.json` holds it."""
+    about = {"interval": None, "interval_method": "", "unit": "", "method": "encoder"}
+    protocol = {"split": "test", "seed": 7}
+    about |= {"reference": "", "direction": direction, "protocol": protocol}
+    return {"value": value, **about, **changes}
+
+
+def distance(value: float, width: float = 0.5, **changes: Any) -> dict[str, Any]:
+    """Returns a Fréchet distance with an interval of `width` on either side, and a floor of 2.5."""
+    floor = {"floor": {"value": 2.5, "interval": None}}
+    about = {"interval": [value - width, value + width], "floor": floor, "method": "samples"}
+    return score(value, **{**about, **changes})
+
+
+def change_json(path: Path, **changes: Any) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def set_score(root: Path, name: str, key: str, **changes: Any) -> None:
+    path = root / "scores" / name / "scores.json"
+    metrics = json.loads(path.read_text())["metrics"]
+    change_json(path, metrics=metrics | {key: metrics.get(key, score(0.0)) | changes})
+
+
+def some_images(*shape: int) -> np.ndarray:
+    """Returns noise, uint8 (*shape, 8, 8, 1)."""
+    return np.random.default_rng(sum(shape)).integers(0, 256, (*shape, 8, 8, 1), np.uint8)
+
+
+def write_npz(path: Path, values: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(values))
-
-
-def read_json(path: Path) -> Any:
-    return json.loads(path.read_text())
-
-
-def metric(
-    value: float, direction: str = "lower", unit: str = "", method: str = "encoder"
-) -> dict[str, Any]:
-    return {
-        "value": value,
-        "interval": [value, value],
-        "unit": unit,
-        "direction": direction,
-        "method": method,
-        "protocol": {"split": "test", "seed": 7},
-    }
-
-
-def distance(value: float) -> dict[str, Any]:
-    floors = {
-        "floor": {"value": 2.5, "interval": [2.4, 2.6]},
-        "floor_halves": {"value": 2.7, "interval": [2.6, 2.8]},
-    }
-    return metric(value, method="samples") | {
-        "interval": [value - 0.5, value + 0.5],
-        "floor": floors,
-    }
-
-
-SCORES: dict[str, dict[str, Any]] = {
-    "ae": {
-        "test/fitted/frechet_distance": distance(18.24),
-        "test/reconstruction/mse": metric(0.03126, unit="per pixel"),
-        "test/reconstruction_subset/mse": metric(0.0311, method="encoder"),
-        "test/pca/mse": metric(0.0521),
-    },
-    "vae": {
-        "test/prior/frechet_distance": distance(31.27),
-        "test/fitted/frechet_distance": distance(21.5),
-        "test/reconstruction/mse": metric(0.0094, unit="per pixel"),
-        "test/reconstruction/psnr": metric(20.268, "higher", "dB"),
-        "test/reconstruction/negative_elbo": metric(101.26, unit="nats per image"),
-        "test/reconstruction_subset/mse": metric(0.0095, method="encoder"),
-        "test/pca/mse": metric(0.0235),
-    },
-    "gan": {
-        "test/prior/frechet_distance": distance(12.345),
-        "test/reconstruction_subset/mse": metric(0.0412, method=INVERSION),
-        "test/prior/smallest_class_share": metric(0.42, "higher"),
-    },
-}
-
-
-KEPT = {
-    "ae": {"rule": "last", "step": 5000, "stopped_at": 5000},
-    "vae": {
-        "rule": "best",
-        "monitor": "negative_elbo",
-        "value": 101.26,
-        "step": 3500,
-        "stopped_at": 5000,
-    },
-    "gan": {
-        "rule": "last",
-        "monitor": "frechet_distance",
-        "value": 4.0,
-        "step": 1500,
-        "stopped_at": 1500,
-    },
-}
-
-
-def write_model(root: Path, name: str) -> None:
-    rng, encodes = np.random.default_rng(len(name)), name != "gan"
-    latent_dim, some = LATENT_DIMS[name], rng.integers(0, 256, (64, 8, 8, 1), np.uint8)
-    settings = {"kind": KINDS[name], "latent_dim": latent_dim, "steps": 5000}
-    folder = root / "models" / name
-    about = {
-        "kind": KINDS[name],
-        "settings": settings,
-        "train_key": f"key-{name}",
-        "precision": "float32",
-    }
-    write_json(folder / "settings.json", about | {"kept": KEPT[name]})
-    (folder / "history.csv").write_text(
-        "step,train/loss,validation/loss\n1,900,\n50,120,130\n100,90.5,\n150,nan,95\n"
-    )
-    for step, kind in ((100, "samples"), (1, "samples"), (100, "reconstructions")):
-        if encodes or kind == "samples":
-            arrays.write_png(folder / "progress" / f"{kind}_{step:06d}.png", arrays.grid(some))
-    drawn = {"originals": some, "reconstructions": some // 2}
-    drawn |= {"prior_samples": 255 - some} if name != "ae" else {}
-    drawn |= {"fitted_samples": some // 3} if encodes else {}
-    folder = root / "evaluation" / name
-    folder.mkdir(parents=True)
-    np.savez(folder / "pictures.npz", **drawn)  # type: ignore[arg-type]
-    np.savez(folder / "class_histogram.npz", real=np.array([5, 5, 6]), prior=np.array([1, 9, 6]))
-    if encodes:
-        points = rng.standard_normal((40, latent_dim)).astype(np.float32)
-        np.savez(folder / "latents.npz", latents=points, labels=np.arange(40) % 3)
-    write_walks(folder, rng, latent_dim, encodes)
-    skipped = {"test/prior/frechet_distance": NO_PRIOR} if name == "ae" else {}
-    skipped |= {"test/fitted/frechet_distance": NO_ENCODER} if name == "gan" else {}
-    write_json(
-        root / "scores" / name / "scores.json",
-        {
-            "metrics": SCORES[name],
-            "skipped": skipped,
-            "train_key": f"key-{name}",
-            "num_parameters": 1234567,
-            "protocol": "ef" * 16,
-        },
-    )
-
-
-def write_walks(folder: Path, rng: np.random.Generator, latent_dim: int, encodes: bool) -> None:
-    """Two paths of four images, and every dimension at five values from two starts."""
-    names = [
-        ["one & only, test image 0", "お, test image 2"],
-        ["<b>two</b>, test image 1", "お, test image 5"],
-    ]
-    walked = {"images": rng.integers(0, 256, (2, 4, 8, 8, 1), np.uint8), "names": np.array(names)}
-    walked |= {"originals": rng.integers(0, 256, (2, 2, 8, 8, 1), np.uint8)} if encodes else {}
-    np.savez(
-        folder / "interpolations.npz", path=np.array("spherical" if encodes else "linear"), **walked
-    )  # type: ignore[arg-type]
-    np.savez(
-        folder / "traversals.npz",
-        images=rng.integers(0, 256, (2, latent_dim, 5, 8, 8, 1), np.uint8),
-        starts=np.array(["the prior's mean", "<b>two</b>, test image 1"]),
-        dimensions=np.arange(latent_dim)[::-1],
-        strengths=np.linspace(2, 0.1, latent_dim),
-        strength=np.array("KL, nats per image"),
-        offsets=np.linspace(-3, 3, 5),
-        deviations=np.ones(latent_dim),
-        middle=np.array("the prior's mean"),
-        positions=np.stack([np.zeros(latent_dim), np.full(latent_dim, 1.4)]),
-        latent_dim=np.array(latent_dim),
-    )
+    arrays.write_npz(path, {name: np.asarray(value) for name, value in values.items()})
 
 
 def write_outputs(root: Path) -> None:
-    write_json(
-        root / "images" / "dataset.json",
-        {"name": "toy <&> set", "image_shape": [8, 8, 1], "class_names": CLASS_NAMES, "sha256": "ab" * 32,
-         "num_images": {"train": 9000, "validation": 1000, "test": NUM_TEST},
-         "licence": "CC0, https://example.org/licence", "citation": "Someone, 1998"},
-    )  # fmt: skip
-    write_json(
-        root / "features" / "settings.json",
-        {
-            "task": "classes",
-            "settings": {"feature_dim": 16},
-            "weights_sha256": "cd" * 32,
-            "pinned": "toy-v1",
-        },
-    )
-    write_json(root / "features" / "metrics.json", {"test/accuracy": 0.98765})
-    check = {
-        "name": "class balance",
-        "severity": "warning",
-        "success": False,
-        "expected": "<= 3",
-        "observed": "3.4",
+    """Writes what the other stages leave of three models."""
+    shutil.copytree(OUTPUTS, root, dirs_exist_ok=True)
+    (root / "data_docs").mkdir()
+    (root / "data_docs" / "index.html").touch()
+    np.save(root / "images" / "test_images.npy", some_images(2000))
+    np.save(root / "images" / "test_labels.npy", np.arange(2000) % 3)
+    some = some_images(64)
+    samples = {"prior_samples": 255 - some, "fitted_samples": some // 3}
+    rebuilt = {"originals": some, "reconstructions": some // 2}
+    write_arrays(root, "ae", 3, rebuilt | {"fitted_samples": some // 3})
+    write_arrays(root, "vae", 5, rebuilt | samples)
+    write_arrays(root, "gan", 8, rebuilt | {"prior_samples": 255 - some})
+    bins = [[0, 4, 1], [2, 2, 1]]
+    histograms = {"step": [1, 100], "edges": np.linspace(-1, 1, 4), "mean": bins}
+    write_npz(root / "models" / "vae" / "histograms.npz", histograms | {"log_variance": bins})
+
+
+def write_arrays(root: Path, name: str, latent_dim: int, pictures: dict[str, np.ndarray]) -> None:
+    folder, encodes = root / "evaluation" / name, name != "gan"
+    write_npz(folder / "pictures.npz", pictures)
+    write_npz(folder / "class_histogram.npz", {"real": [5, 5, 6], "prior": [1, 9, 6]})
+    if encodes:
+        points = np.random.default_rng(0).standard_normal((40, latent_dim)).astype(np.float32)
+        write_npz(folder / "latents.npz", {"latents": points, "labels": np.arange(40) % 3})
+    middle, two, last = "the prior's mean", "<b>two</b>, test image 1", "お, test image 2"
+    names = [["one & only, test image 0", last], [two, last]]
+    paths = {"path": "spherical" if encodes else "linear", "names": names}
+    paths |= {"originals": some_images(2, 2)} if encodes else {}
+    write_npz(folder / "interpolations.npz", paths | {"images": some_images(2, 4)})
+    walks = {
+        "images": some_images(2, latent_dim, 5),
+        "starts": [middle, two],
+        "dimensions": np.arange(latent_dim)[::-1],
+        "strengths": np.linspace(2, 0.1, latent_dim),
+        "strength": "KL, nats per image",
+        "offsets": np.linspace(-3, 3, 5),
+        "middle": middle,
+        "positions": [np.zeros(latent_dim), np.full(latent_dim, 1.4)],
+        "latent_dim": latent_dim,
     }
-    write_json(
-        root / "validation.json",
-        {
-            "dataset": "toy",
-            "class_counts": {"train": [1, 2, 3], "test": [4, 5, 6]},
-            "checks": [check, check | {"success": True}],
-        },
-    )
-    rng = np.random.default_rng(0)
-    np.save(
-        root / "images" / "test_images.npy", rng.integers(0, 256, (NUM_TEST, 8, 8, 1), np.uint8)
-    )
-    np.save(root / "images" / "test_labels.npy", np.arange(NUM_TEST) % 3)
-    for name in KINDS:
-        write_model(root, name)
-    vae = root / "models" / "vae" / "histograms.npz"
-    counts = np.array([[0, 4, 1], [2, 2, 1]])
-    np.savez(
-        vae, step=np.array([1, 100]), edges=np.linspace(-1, 1, 4), mean=counts, log_variance=counts
-    )
-    write_json(
-        root / "timings" / "vae.json",
-        {
-            "train_seconds": 125.3,
-            "images_per_second": 25312.7,
-            "device": "CPU",
-            "train_key": "key-vae",
-        },
-    )
+    write_npz(folder / "traversals.npz", walks)
+    for grid in ("samples_000001", "samples_000100", "reconstructions_000100")[: 2 + encodes]:
+        path = root / "models" / name / "progress" / f"{grid}.png"
+        arrays.write_png(path, arrays.grid(some_images(64)))
+
+
+def add_model(
+    root: Path, name: str, scores: dict[str, Any], pictures: dict[str, np.ndarray], **settings: Any
+) -> None:
+    """Adds a model that is not one of `KINDS`."""
+    shutil.copytree(root / "models" / "gan", root / "models" / name)
+    shutil.copytree(root / "scores" / "gan", root / "scores" / name)
+    settings |= {"settings": {"kind": "gan", "steps": 5000}, "train_key": name}
+    change_json(root / "models" / name / "settings.json", **settings)
+    scored = {"metrics": scores, "skipped": {}, "train_key": name}
+    change_json(root / "scores" / name / "scores.json", **scored)
+    write_npz(root / "evaluation" / name / "pictures.npz", pictures)
 
 
 def params_of(*names: str) -> Params:
     """Only what the report reads, so that new parameters do not concern these tests."""
-    from genlab.settings.params import Data, Evaluation, Features, Inversion
-
     inversion = Inversion.model_construct(num_images=512, steps=200)
     return Params.model_construct(
         seed=7,
@@ -231,68 +127,61 @@ def params_of(*names: str) -> Params:
         data=Data.model_construct(name="toy"),
         features=Features.model_construct(feature_dim=16),
         evaluation=Evaluation.model_construct(num_images=10000, num_repeats=5, inversion=inversion),
-        models={name: {"kind": KINDS[name]} for name in names},
+        models={name: {"kind": KINDS.get(name, "gan")} for name in names},
     )
 
 
 def places(root: Path) -> dict[str, Path]:
-    inputs = (
-        "models",
-        "scores",
-        "evaluation",
-        "features",
-        "images",
-        "timings",
-        "rate_distortion",
-        "plots",
-    )
-    found = {name: root / name for name in inputs} | {"validation": root / "validation.json"}
-    reports = root / "reports"
-    return found | {
-        "data_docs": reports / "data_docs",
-        "pages": reports / "models",
-        "out": reports / "index.html",
-    }
+    """Returns everything under its own name, but for `index.html`."""
+    folders = {field.name: root / field.name for field in dataclasses.fields(Paths)}
+    return folders | {"validation": root / "validation.json", "out": root / "index.html"}
 
 
 def render(root: Path, *names: str) -> str:
-    """Returns the page of these models, or all; the others are written, too."""
-    report.write_pages(params_of(*(names or KINDS)), **places(root))
-    return (root / "reports" / "index.html").read_text(encoding="utf-8")
-
-
-def set_score(root: Path, name: str, key: str, **changes: Any) -> None:
-    path = root / "scores" / name / "scores.json"
-    scores = read_json(path)
-    scores["metrics"].setdefault(key, metric(0.0)).update(changes)
-    write_json(path, scores)
+    """Returns the page of these models, or of all three; the others are written, too."""
+    with contextlib.chdir(root):  # no repository, so no commit
+        write_pages(params_of(*(names or KINDS)), Paths(**places(root)))
+    return (root / "index.html").read_text(encoding="utf-8")
 
 
 class Page(HTMLParser):
     """Collects tags with their attributes, and the text of everything but style and script."""
 
+    VOID = ("meta", "link", "img", "input", "br")
+    BLOCKS = re.compile("h[1-3]|tr|p|d[dt]|li|figcaption|summary|img|div|pre")
+
     def __init__(self, text: str):
         super().__init__()
         self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.words: list[str] = []
+        self.lines: list[str] = [""]
         self._open: list[str] = []
         self.feed(text)
-        self.text = " ".join(" ".join(self.words).split())
+        self.text = " ".join(" ".join(self.lines).split())
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, dict(attrs)))
-        if tag not in ("meta", "link", "img", "input", "br"):
+        if tag not in self.VOID:
             self._open.append(tag)
+        if self.BLOCKS.fullmatch(tag):
+            self.lines.append(f"<{tag}> ")
+        self.lines[-1] += "| " if tag in ("td", "th") else ""
+        shown = ("alt", "aria-label", "href", "data-step")
+        self.lines[-1] += "".join(f"[{name}={value}] " for name, value in attrs if name in shown)
 
     def handle_endtag(self, tag: str) -> None:
         assert self._open.pop() == tag, f"</{tag}> closes nothing"
 
     def handle_data(self, data: str) -> None:
         if self._open and self._open[-1] not in ("style", "script"):
-            self.words.append(data)
+            self.lines[-1] += f"{' '.join(data.split())} "
 
     def all(self, tag: str) -> list[dict[str, str | None]]:
         return [attributes for name, attributes in self.tags if name == tag]
+
+    def outline(self) -> str:
+        """Returns a line per heading, row, paragraph, picture and figure that says anything."""
+        lines = (" ".join(line.split()) for line in self.lines)
+        return "\n".join(line for line in lines if line and not re.fullmatch(r"<\w+>", line)) + "\n"
 
 
 def row(page: str, label: str) -> list[str]:

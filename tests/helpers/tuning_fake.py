@@ -1,4 +1,4 @@
-"""Tuners and trials that cost nothing: real processes, all of the search, but no training. See test_tune_kills.py."""
+"""Tuners and trials that cost nothing: real processes, all of the search, but no training."""
 
 import multiprocessing
 import os
@@ -16,7 +16,7 @@ import_tensorflow()
 
 from genlab import tracking, tune  # noqa: E402
 from genlab.settings import params  # noqa: E402
-from genlab.tune import process, trial  # noqa: E402
+from genlab.tune import plan, process, trial  # noqa: E402
 
 tracking.warm_up()
 
@@ -30,7 +30,7 @@ def value_of(entry: dict[str, float]) -> float:
 
 
 def run(order: trial.Order, connection: Connection, alive: Connection) -> None:
-    """Does what `trial.run` does, in no time; a fork, it lets go first of what it has of the tuner and of others."""
+    """Does what `trial.run` does, in no time; first it closes what it has of the tuner."""
     kept = {0, 1, 2, connection.fileno(), alive.fileno()}
     for number in os.listdir("/proc/self/fd"):  # noqa: PTH208
         if int(number) not in kept:
@@ -46,7 +46,7 @@ def run(order: trial.Order, connection: Connection, alive: Connection) -> None:
         if order.prune_by:
             connection.send(("report", step, value * (1 + 10 / step)))
             if not connection.recv():
-                connection.send(("pruned", None))
+                connection.send(("pruned",))
                 return
     values = {
         f"{split}/prior/frechet_distance": value + order.params.seed for split in order.splits
@@ -67,10 +67,9 @@ class Forked(multiprocessing.get_context("fork").Process):
         raise RuntimeError("no moment to fork")
 
 
-def use() -> None:
-    """Makes trials of this process such ones."""
-    process.trial.run = run
-    process._context = lambda: SimpleNamespace(Process=Forked, Pipe=multiprocessing.Pipe)
+def context() -> SimpleNamespace:
+    """Stands in for `process._context`."""
+    return SimpleNamespace(Process=Forked, Pipe=multiprocessing.Pipe)
 
 
 def tuner(
@@ -80,12 +79,11 @@ def tuner(
     os.setsid()
     os.chdir(root)
     os.environ |= environment
-    with Path("said.txt").open("ab") as said:
+    with Path("said.txt").open("ab") as output:
         for stream in (1, 2):
-            os.dup2(said.fileno(), stream)
-    use()
-    loaded = params.load()
+            os.dup2(output.fileno(), stream)
+    process.trial.run = run
+    process._context = context
     sys.argv = ["genlab", "tune", "vae"]
-    print(
-        tune.run(loaded, "vae", num_trials, Path(images), Path(features), Path("out")), flush=True
-    )
+    made = plan.make(params.load(), "vae", None, Path(images), Path(features))
+    print(tune.run(made, num_trials, Path("out")), flush=True)

@@ -45,6 +45,7 @@ SPACES: dict[str, dict[str, Any]] = {
         "r1_weight": {"low": 0.0, "high": 1.0},
     },
 }
+NUM_TRIALS = 10
 SECONDS_OF = ("train_seconds", "fit_seconds", "measure_seconds", "genlab.seconds")
 
 
@@ -53,7 +54,7 @@ def data() -> Path:
     """Returns a folder with the digits and their feature extractor, made once."""
     folder = Path(tempfile.mkdtemp())
     atexit.register(shutil.rmtree, folder)
-    YAML(typ="safe", pure=True).dump(values(), folder / "params.yaml")
+    write_params(folder)
     loaded = params.load(folder / "params.yaml")
     fetch.run(loaded, folder / "images")
     features.run(loaded, folder / "images", folder / "features")
@@ -91,6 +92,17 @@ def values(search: Mapping[str, Any] | None = None, **changes: Any) -> dict[str,
     return base | ours | changes
 
 
+def write_params(root: Path, **changes: Any) -> None:
+    """Writes `params.yaml` with the values of a tiny search."""
+    YAML(typ="safe", pure=True).dump(values(**changes), root / "params.yaml")
+
+
+def with_tune(model: str = "vae", **changes: Any) -> dict[str, Any]:
+    """Returns the section `tune` with other values for one model."""
+    section = values()["tune"]
+    return section | {model: section.get(model, section["vae"]) | changes}
+
+
 def environment(root: Path, **more: str) -> dict[str, str]:
     """Returns the environment of a process at `root`."""
     kept = {
@@ -111,17 +123,18 @@ def environment(root: Path, **more: str) -> dict[str, str]:
 
 
 class Place:
-    """A root of its own with the digits, parameters and an empty MLflow store."""
+    """A root of its own with parameters and an empty MLflow store."""
 
     def __init__(self, root: Path, **changes: Any):
-        self.root, self.more = root, dict[str, str]()
+        self.root = root
+        self.changes = changes
         root.mkdir(exist_ok=True, parents=True)
         shutil.copyfile(lab._empty_store(), root / "mlflow.db")
         self.write(**changes)
 
     def write(self, **changes: Any) -> None:
-        """Writes the parameters anew."""
-        YAML(typ="safe", pure=True).dump(values(**changes), self.root / "params.yaml")
+        """Writes other parameters."""
+        write_params(self.root, **changes)
 
     def start(self, model: str, *options: str) -> subprocess.Popen[bytes]:
         """Starts `genlab tune`; what it says is `said`."""
@@ -131,7 +144,7 @@ class Place:
             return subprocess.Popen(
                 command,
                 cwd=self.root,
-                env=environment(self.root, **self.more),
+                env=environment(self.root),
                 stdout=said,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,

@@ -19,39 +19,23 @@ def shown(pictures: Pictures) -> np.ndarray:
 
 
 def test_grid_is_enlarged_pixel_by_pixel_with_gaps() -> None:
-    pictures = Pictures(
-        np.array([0.0, 1.0, 0.5], np.float32)[:, None, None, None] * np.ones((3, 8, 10, 1)),
-        columns=2,
-    )
-    image = shown(pictures)
-    assert image.shape == (
-        2 * 40 + 4,
-        2 * 50 + 4,
-    )  # 8 x 10 pixels, each as a square of 5 x 5; 4 between images
-    assert [image[0, 0], image[0, 54], image[44, 0], image[44, 54]] == [
-        0,
-        255,
-        128,
-        255,
-    ]  # an empty place is white
+    """8 x 10 pixels, each as a square of 5 x 5; 4 between images."""
+    grey = np.array([0.0, 1.0, 0.5], np.float32)[:, None, None, None]
+    image = shown(Pictures(grey * np.ones((3, 8, 10, 1)), columns=2))
+    assert image.shape == (2 * 40 + 4, 2 * 50 + 4)
+    corners = [image[0, 0], image[0, 54], image[44, 0], image[44, 54]]
+    assert corners == [0, 255, 128, 255]  # an empty place is white
     assert (image[40:44] == 255).all()
 
 
-@pytest.mark.parametrize("size", [28, 40, 64])
-def test_shorter_side_has_40_pixels_at_least(size: int) -> None:
-    colour = Pictures(np.zeros((1, size, size, 3), np.uint8))
-    assert shown(colour).shape == (
-        max(size, 56 if size == 28 else 40),
-        max(size, 56 if size == 28 else 40),
-        3,
-    )
+@pytest.mark.parametrize(("size", "pixels"), [(28, 56), (40, 40), (64, 64)])
+def test_shorter_side_has_40_pixels_at_least(size: int, pixels: int) -> None:
+    assert shown(Pictures(np.zeros((1, size, size, 3), np.uint8))).shape == (pixels, pixels, 3)
 
 
 def test_first_400_of_many_are_shown() -> None:
-    assert shown(Pictures(np.zeros((401, 40, 40, 1), np.uint8), columns=1)).shape == (
-        400 * 44 - 4,
-        40,
-    )
+    many = Pictures(np.zeros((401, 40, 40, 1), np.uint8), columns=1)
+    assert shown(many).shape == (400 * 44 - 4, 40)
 
 
 @pytest.mark.parametrize(
@@ -77,9 +61,9 @@ def test_saved_grid_is_pixel_by_pixel(tmp_path: Path) -> None:
     assert saved.shape == (7, 4, 3)
     np.testing.assert_array_equal(saved[:3], pictures[0])
     np.testing.assert_array_equal(saved[4:], pictures[1])
-    for wrong in (pictures[0], pictures):
+    for wrong, name in ((pictures[0], "grid.png"), (pictures, "grid.gif")):
         with pytest.raises(InputError, match=r"must end in \.png, and pictures have the shape"):
-            wrong.save(tmp_path / ("grid.gif" if wrong is pictures else "grid.png"))
+            wrong.save(tmp_path / name)
 
 
 def test_grey_picture_is_read_with_its_channel(tmp_path: Path) -> None:

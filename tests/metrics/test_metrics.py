@@ -1,4 +1,4 @@
-"""What every file in `metrics/` offers; and the formulas of what is not measured on samples or pictures."""
+"""What every file in `metrics/` offers; and the formulas of those not of samples or pictures."""
 
 from pathlib import Path
 from types import ModuleType
@@ -11,11 +11,11 @@ from sklearn.metrics import roc_curve
 from genlab.measurement import evidence
 from genlab.measurement.evidence import (
     EvidenceBound,
-    FewLabels,
-    ImportanceWeights,
+    FewLabelPredictions,
+    LabelledVectors,
+    LogLikelihoods,
     OutlierScores,
     Reconstructions,
-    Representations,
     Samples,
     Unavailable,
 )
@@ -35,31 +35,28 @@ ROOT = Path(__file__).parents[2]
 ENTRIES = params.read_yaml(ROOT / "params.yaml")["evaluation"]["metrics"]
 RANDOM = np.random.default_rng(0)
 
+HALVES, PICTURES = np.arange(120) % 2, np.zeros((2, 2, 2, 1), np.float32)
 EVIDENCE: dict[type, Any] = {
     Samples: Samples(
-        RANDOM.normal(size=(120, 3)),
-        RANDOM.normal(size=(120, 3)),
-        np.arange(120) % 2,
-        np.arange(120) % 2,
+        *RANDOM.normal(size=(2, 120, 3)),
+        HALVES,
+        HALVES,
         2,
         RANDOM.normal(size=(50, 3)),
+        asked_classes=HALVES,
     ),
-    Reconstructions: Reconstructions(
-        np.zeros((2, 2, 2, 1), np.float32), np.full((2, 2, 2, 1), 0.1, np.float32)
-    ),
+    Reconstructions: Reconstructions(PICTURES, PICTURES + np.float32(0.1)),
     EvidenceBound: EvidenceBound(
-        np.array([2.0, 4.0], np.float32),
-        np.array([[0.5, 0.0], [0.5, 1.0]], np.float32),
-        np.array([[0.0, 1], [0, 3]]),
+        np.array([2.0, 4.0]), np.array([[0.5, 0.0], [0.5, 1.0]]), np.array([[0.0, 1], [0, 3]])
     ),
-    ImportanceWeights: ImportanceWeights(np.array([-80.0, -90.0], np.float32)),
-    Representations: Representations(
+    LogLikelihoods: LogLikelihoods(np.array([-80.0, -90.0])),
+    LabelledVectors: LabelledVectors(
         np.array([[0.0, 1], [0, 2], [5, 1], [5, 2], [6, 1]]),
         np.array([0, 0, 1, 1, 1]),
         np.eye(2),
         np.array([0, 1]),
     ),
-    FewLabels: FewLabels(np.array([0, 1, 1]), np.array([0, 0, 0]), np.array([0, 1, 0])),
+    FewLabelPredictions: FewLabelPredictions(*np.array([[0, 1, 1], [0, 0, 0], [0, 1, 0]])),
     OutlierScores: OutlierScores(np.array([0.0, 1.0]), np.array([2.0, 0.5])),
 }
 
@@ -76,61 +73,44 @@ def compute(module: ModuleType, evidence: Any, **settings: Any) -> evidence.Valu
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_metric_says_what_it_needs_and_what_its_values_mean(name: str) -> None:
-    module = plugins.find("metrics", name, "tests")
-    assert module.NEEDS in get_args(evidence.Evidence)
-    for measure in module.MEASURES.values():
-        assert measure.unit
-        assert measure.direction in ("lower", "higher", "none")
-        assert measure.reference
-
-
-@pytest.mark.parametrize("name", NAMES)
 def test_every_metric_gives_what_it_says(name: str) -> None:
     module = plugins.find("metrics", name, "tests")
-    values = compute(module, EVIDENCE[module.NEEDS])
+    assert module.NEEDS in get_args(evidence.Evidence)
+    values, again = (compute(module, EVIDENCE[module.NEEDS]) for _ in range(2))
     assert set(values) == set(module.MEASURES)
-    for value in values.values():
+    for key, value in values.items():
         assert np.isfinite(value).all()
         assert type(value) is float or (value.dtype == np.float64 and value.ndim == 1)
+        np.testing.assert_array_equal(value, again[key])
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_same_evidence_same_values(name: str) -> None:
-    module = plugins.find("metrics", name, "tests")
-    values, again = (compute(module, EVIDENCE[module.NEEDS]) for _ in range(2))
-    for key in values:
-        np.testing.assert_array_equal(values[key], again[key])
-
-
-def test_every_metric_has_an_entry_and_every_entry_a_metric() -> None:
+def test_every_metric_has_an_entry_and_every_number_one_meaning() -> None:
     assert sorted(ENTRIES) == NAMES
-
-
-def test_every_number_is_defined_in_the_docs() -> None:
     text = (ROOT / "docs" / "metrics.md").read_text()
     modules = [plugins.find("metrics", name, "tests") for name in NAMES]
-    assert [name for module in modules for name in module.MEASURES if f"`{name}`" not in text] == []
+    measures = [item for module in modules for item in module.MEASURES.items()]
+    assert len(measures) == len(dict(measures)), "no name has two meanings"
+    assert [name for name, _ in measures if f"`{name}`" not in text] == []
+    for name, measure in measures:
+        assert measure.unit, name
+        assert measure.reference, name
+        assert measure.direction in ("lower", "higher", "none")
 
 
-def test_no_value_has_two_meanings() -> None:
-    modules = [plugins.find("metrics", name, "tests") for name in NAMES]
-    names = [name for module in modules for name in module.MEASURES]
-    assert len(names) == len(set(names))
+# Bound and likelihood
 
 
-# Bound
-
-
-def test_negative_elbo_by_hand() -> None:
+def test_negative_elbo_and_likelihood_by_hand() -> None:
     values = negative_elbo.compute(EVIDENCE[EvidenceBound])
     np.testing.assert_allclose(values["negative_elbo"], [2.5, 5.5])
     np.testing.assert_allclose(values["reconstruction_loss"], [2, 4])
     np.testing.assert_allclose(values["kl"], [0.5, 1.5])
+    (values,) = negative_log_likelihood.compute(EVIDENCE[LogLikelihoods]).values()
+    np.testing.assert_array_equal(values, [80, 90])
 
 
 def test_active_units_by_hand() -> None:
-    """Two posterior means 2, 2, 0.1, 0.22 and 0 apart: their variances are 1, 1, 0.0025, 0.0121 and 0."""
+    """The variances of the posterior means are 1, 1, 0.0025, 0.0121 and 0."""
     means = np.array([[0.0, 5.0, 0.0, 0.0, 7.0], [2.0, 3.0, 0.1, 0.22, 7.0]], np.float32)
     kls = np.array([[1.0, 0.5, 0.0, 0.5, 0.0], [3.0, 0.5, 0.0, 0.1, 0.0]], np.float32)
     bound = EvidenceBound(np.zeros(2), kls, means)
@@ -138,145 +118,130 @@ def test_active_units_by_hand() -> None:
     np.testing.assert_allclose(latent_use.kl_by_dimension(bound), [2, 0.5, 0, 0.3, 0], rtol=1e-6)
 
 
-def test_one_image_has_no_active_units() -> None:
-    with pytest.raises(Unavailable, match=r"^a variance needs at least 2 images$"):
-        latent_use.compute(EvidenceBound(np.zeros(1), np.zeros((1, 2)), np.zeros((1, 2))))
-
-
-def test_negative_log_likelihood_changes_the_sign() -> None:
-    found = negative_log_likelihood.compute(EVIDENCE[ImportanceWeights])["negative_log_likelihood"]
-    np.testing.assert_array_equal(found, [80, 90])
-
-
 # Representations
 
 
-def blobs(distance: float) -> Representations:
-    """Two classes of unit deviation, so far apart along the first axis; the second axis is loud and says nothing."""
+def blobs(distance: float) -> LabelledVectors:
+    """Two classes, apart along the first axis; the second axis is loud and says nothing."""
     generator = np.random.default_rng(4)
     labels = np.arange(2000) % 2
     vectors = generator.normal(size=(2000, 2)) * [1, 1e5]
     vectors[:, 0] += distance * labels
-    return Representations(vectors[:1000], labels[:1000], vectors[1000:], labels[1000:])
+    return LabelledVectors(vectors[:1000], labels[:1000], vectors[1000:], labels[1000:])
 
 
-def pairs(evidence: Representations) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
-    return (evidence.train, evidence.train_labels), (evidence.test, evidence.test_labels)
+def probe_accuracy(vectors: LabelledVectors) -> float:
+    hits = linear_probe.compute(vectors)["linear_probe_accuracy"]
+    assert set(np.unique(hits)) <= {0, 1}
+    return hits.mean()
 
 
 def test_linear_probe_reaches_the_best_that_a_line_can() -> None:
-    """Of two normal distributions d apart, the best line is right with the probability Phi(d / 2): 0.8413 for d = 2."""
-    hits = linear_probe.compute(blobs(2.0))["linear_probe_accuracy"]
-    assert set(np.unique(hits)) == {0, 1}
-    assert hits.mean() == pytest.approx(0.8413, abs=0.03)
+    """For two normal distributions 2 apart, the best line is right with probability Phi(1)."""
+    assert probe_accuracy(blobs(2.0)) == pytest.approx(0.8413, abs=0.03)
 
 
-def test_linear_probe_does_not_ask_for_units() -> None:
-    """Both dimensions tell the classes; a penalty on the weights would drop the one in small units."""
-    evidence = blobs(2.0)
-    train, test = (
-        vectors / [1, 1e5] + 2 * labels[:, None] * [0, 1] for vectors, labels in pairs(evidence)
-    )
-    hits = [
-        linear_probe.compute(
-            Representations(
-                train * scale, evidence.train_labels, test * scale, evidence.test_labels
-            )
-        )
-        for scale in (1, np.array([1, 1e-4]))
-    ]
-    np.testing.assert_array_equal(*(found["linear_probe_accuracy"] for found in hits))
-    assert hits[0]["linear_probe_accuracy"].mean() == pytest.approx(
-        0.9214, abs=0.025
-    )  # Phi(sqrt(2))
+@pytest.mark.parametrize("scale", [1, 1e-4])
+def test_linear_probe_does_not_ask_for_units(scale: float) -> None:
+    """Both dimensions tell the classes; a penalty would drop the one in small units."""
+    labels = np.arange(2000) % 2
+    vectors = np.random.default_rng(4).normal(size=(2000, 2)) + 2 * labels[:, None]
+    vectors[:, 1] *= scale
+    parts = vectors[:1000], labels[:1000], vectors[1000:], labels[1000:]
+    assert probe_accuracy(LabelledVectors(*parts)) == pytest.approx(0.9214, abs=0.025)  # Phi(2^.5)
 
 
 def test_linear_probe_does_not_bend() -> None:
-    corners = np.array([[0.0, 0], [1, 1], [0, 1], [1, 0]] * 20)
-    labels = np.array([0, 0, 1, 1] * 20)
-    hits = linear_probe.compute(Representations(corners, labels, corners, labels))[
-        "linear_probe_accuracy"
-    ]
-    assert hits.mean() <= 0.75, "no line has more than three corners of four on the right side"
+    corners, labels = np.array([[0.0, 0], [1, 1], [0, 1], [1, 0]] * 20), np.array([0, 0, 1, 1] * 20)
+    accuracy = probe_accuracy(LabelledVectors(corners, labels, corners, labels))
+    assert accuracy <= 0.75, "no line has more than three corners of four on the right side"
 
 
-def test_neighbours_vote_by_hand() -> None:
+@pytest.mark.parametrize(("number", "expected"), [(1, [1, 1]), (3, [0, 1])])
+def test_neighbours_vote_by_hand(number: int, expected: list[int]) -> None:
     """At 2.1 the nearest is of class 1, the two others of the nearest three of class 0."""
     train, labels = np.array([[0.0], [1.0], [2.0], [9.0]]), np.array([0, 0, 1, 1])
-    evidence = Representations(train, labels, np.array([[2.1], [0.1]]), np.array([1, 0]))
-    for number, expected in ((1, [1, 1]), (3, [0, 1])):
-        found = compute(nearest_neighbour, evidence, num_neighbours=number)[
-            "nearest_neighbour_accuracy"
-        ]
-        np.testing.assert_array_equal(found, expected)
+    vectors = LabelledVectors(train, labels, np.array([[2.1], [0.1]]), np.array([1, 0]))
+    (hits,) = compute(nearest_neighbour, vectors, num_neighbours=number).values()
+    np.testing.assert_array_equal(hits, expected)
 
 
 def test_neighbours_hear_the_loudest_dimension() -> None:
     """They see the vectors as they are: the dimension that says nothing drowns the other one."""
-    found = compute(nearest_neighbour, blobs(10.0))["nearest_neighbour_accuracy"]
-    assert found.mean() < 0.6
-    assert linear_probe.compute(blobs(10.0))["linear_probe_accuracy"].mean() > 0.99
+    (hits,) = compute(nearest_neighbour, blobs(10.0)).values()
+    assert hits.mean() < 0.6
+    assert probe_accuracy(blobs(10.0)) > 0.99
 
 
-@pytest.mark.parametrize("module", [linear_probe, nearest_neighbour])
-def test_one_class_is_no_task(module: ModuleType) -> None:
-    evidence = Representations(np.eye(6), np.full(6, -1), np.eye(6), np.full(6, -1))
-    with pytest.raises(Unavailable, match=r"^the train images have fewer than two classes$"):
-        compute(module, evidence)
-
-
-def test_neighbours_must_be_there() -> None:
-    with pytest.raises(Unavailable, match=r"^there are fewer than 5 train images$"):
-        compute(
-            nearest_neighbour, Representations(np.eye(4), np.arange(4), np.eye(4), np.arange(4))
-        )
-
-
-# Few labels
+# Few labels and outliers
 
 
 def test_few_labels_by_hand() -> None:
-    values = few_labels.compute(EVIDENCE[FewLabels])
+    values = few_labels.compute(EVIDENCE[FewLabelPredictions])
     np.testing.assert_array_equal(values["fine_tuned_accuracy"], [1, 1, 0])
     np.testing.assert_array_equal(values["from_scratch_accuracy"], [1, 0, 1])
     np.testing.assert_array_equal(values["few_labels_gain"], [0, 1, -1])
 
 
-# Outliers
-
-
-def test_area_by_hand_with_ties_as_halves() -> None:
-    """Six pairs: 2 over 0 and 1, 1 over 0, 1 as 1, 0 as 0, 0 under 1."""
-    values = outlier_detection.compute(
-        OutlierScores(np.array([0.0, 1.0]), np.array([2.0, 1.0, 0.0]))
-    )
-    assert values["auroc"] == pytest.approx((1 + 1 + 1 + 0.5 + 0.5 + 0) / 6)
-
-
-def test_equal_scores_say_nothing_and_separate_ones_all() -> None:
-    same, higher = np.zeros(30), np.ones(20)
-    assert outlier_detection.compute(OutlierScores(same, same[:20])) == {
-        "auroc": 0.5,
-        "false_positive_rate_at_95": 1,
-    }
-    assert outlier_detection.compute(OutlierScores(same, higher)) == {
-        "auroc": 1,
-        "false_positive_rate_at_95": 0,
-    }
-    assert outlier_detection.compute(OutlierScores(higher, same))["auroc"] == 0
+@pytest.mark.parametrize(
+    ("inliers", "outliers", "area", "rate"),
+    [
+        ([0, 1], [2, 1, 0], (1 + 1 + 1 + 0.5 + 0.5 + 0) / 6, 1),  # ties count half
+        ([0] * 30, [0] * 20, 0.5, 1),
+        ([0] * 30, [1] * 20, 1, 0),
+        ([1] * 30, [0] * 20, 0, 1),
+    ],
+)
+def test_outlier_detection_by_hand(inliers: Any, outliers: Any, area: float, rate: float) -> None:
+    scores = OutlierScores(np.array(inliers, float), np.array(outliers, float))
+    expected = {"auroc": pytest.approx(area), "false_positive_rate_at_95": rate}
+    assert outlier_detection.compute(scores) == expected
 
 
 def test_false_positives_agree_with_the_curve() -> None:
     generator = np.random.default_rng(1)
     inliers, outliers = generator.normal(size=400), generator.normal(1, 2, size=300)
-    found = outlier_detection.compute(OutlierScores(inliers, outliers))
-    false, true, _ = roc_curve(
-        np.repeat([0, 1], [400, 300]), np.concatenate([inliers, outliers]), drop_intermediate=False
-    )
-    assert found["false_positive_rate_at_95"] == pytest.approx(false[np.argmax(true >= 0.95)])
-    assert 0.5 < found["auroc"] < found["false_positive_rate_at_95"] < 1
+    values = outlier_detection.compute(OutlierScores(inliers, outliers))
+    is_outlier, scores = np.repeat([0, 1], [400, 300]), np.concatenate([inliers, outliers])
+    false, true, _ = roc_curve(is_outlier, scores, drop_intermediate=False)
+    expected = false[np.argmax(true >= 0.95)]
+    assert values["false_positive_rate_at_95"] == pytest.approx(expected)
+    assert 0.5 < values["auroc"] < expected < 1
 
 
-def test_without_outliers_there_is_nothing_to_find() -> None:
-    with pytest.raises(Unavailable, match=r"^there are no images of another kind$"):
-        outlier_detection.compute(OutlierScores(np.zeros(3), np.zeros(0)))
+# What is not available
+
+
+@pytest.mark.parametrize(
+    ("module", "evidence", "reason"),
+    [
+        (
+            latent_use,
+            EvidenceBound(np.zeros(1), np.zeros((1, 2)), np.zeros((1, 2))),
+            "a variance needs at least 2 images",
+        ),
+        (
+            linear_probe,
+            LabelledVectors(np.eye(6), np.full(6, -1), np.eye(6), np.full(6, -1)),
+            "the train images have fewer than two classes",
+        ),
+        (
+            nearest_neighbour,
+            LabelledVectors(np.eye(6), np.full(6, -1), np.eye(6), np.full(6, -1)),
+            "the train images have fewer than two classes",
+        ),
+        (
+            nearest_neighbour,
+            LabelledVectors(np.eye(4), np.arange(4), np.eye(4), np.arange(4)),
+            "there are fewer than 5 train images",
+        ),
+        (
+            outlier_detection,
+            OutlierScores(np.zeros(3), np.zeros(0)),
+            "there are no images of another kind",
+        ),
+    ],
+)
+def test_reasons(module: ModuleType, evidence: Any, reason: str) -> None:
+    with pytest.raises(Unavailable, match=f"^{reason}$"):
+        compute(module, evidence)

@@ -1,5 +1,6 @@
-"""Worse pictures have worse numbers: digits under blur, noise, lost classes and JPEG, on features without learning."""
+"""Worse pictures have worse numbers: digits made worse step by step, on PCA features."""
 
+import dataclasses
 import io
 from collections.abc import Callable
 
@@ -23,6 +24,7 @@ DIGITS = load_digits()
 IMAGES = DIGITS.images / 16
 REAL, OTHERS, LABELS = IMAGES[::2], IMAGES[1::2], DIGITS.target[1::2]
 COMPONENTS = PCA(16, random_state=0).fit(REAL.reshape(len(REAL), -1))
+Degrade = Callable[[float], np.ndarray]
 
 
 def blurred(level: float) -> np.ndarray:
@@ -47,9 +49,8 @@ def compressed(level: float) -> np.ndarray:
 
 
 def evidence(images: np.ndarray) -> Samples:
-    real, generated = (COMPONENTS.transform(each.reshape(len(each), -1)) for each in (REAL, images))
-    classes = DIGITS.target[::2], np.zeros(len(images), np.int64)
-    return Samples(real, generated, *classes, num_classes=10)
+    real, generated = (COMPONENTS.transform(part.reshape(len(part), -1)) for part in (REAL, images))
+    return Samples(real, generated, DIGITS.target[::2], np.zeros(len(images), np.int64), 10)
 
 
 LADDERS = {
@@ -61,16 +62,15 @@ LADDERS = {
 
 
 @pytest.mark.parametrize("degrade", LADDERS)
-def test_distances_grow_step_by_step(degrade: Callable[[float], np.ndarray]) -> None:
-    found = []
+def test_distances_grow_step_by_step(degrade: Degrade) -> None:
+    kernel = kernel_distance.Settings(num_subsets=20, subset_size=150)
+    steps = []
     for level in LADDERS[degrade]:
         samples = evidence(degrade(level))
         values = frechet_distance.compute(samples, frechet_distance.Settings(num_sizes=5))
-        values |= kernel_distance.compute(
-            samples, kernel_distance.Settings(num_subsets=20, subset_size=150)
-        )
-        found.append(list(values.values()))
-    assert (np.diff(found, axis=0) > 0).all(), found
+        values |= kernel_distance.compute(samples, kernel)
+        steps.append(list(values.values()))
+    assert (np.diff(steps, axis=0) > 0).all(), steps
 
 
 @pytest.mark.parametrize(
@@ -81,45 +81,26 @@ def test_distances_grow_step_by_step(degrade: Callable[[float], np.ndarray]) -> 
         (without_classes, "coverage", "precision"),
     ],
 )
-def test_the_right_number_falls(
-    degrade: Callable[[float], np.ndarray], falls: str, stays: str | None
-) -> None:
-    """Noise leaves the real images' region, blur keeps to its middle, and lost classes leave the others as good."""
-    found = []
+def test_the_right_number_falls(degrade: Degrade, falls: str, stays: str | None) -> None:
+    """Noise leaves the real region, blur keeps to its middle, lost classes leave the others."""
+    steps = []
     for level in LADDERS[degrade]:
         samples = evidence(degrade(level))
         values = precision_recall.compute(samples, precision_recall.Settings(num_neighbours=3))
-        found.append(
-            values | density_coverage.compute(samples, density_coverage.Settings(num_neighbours=5))
-        )
-    assert (np.diff([values[falls] for values in found]) < 0).all(), found
+        coverage = density_coverage.Settings(num_neighbours=5)
+        steps.append(values | density_coverage.compute(samples, coverage))
+    assert (np.diff([values[falls] for values in steps]) < 0).all(), steps
     if stays:
-        assert min(values[stays] for values in found) > 0.95 * found[0][stays]
+        assert min(values[stays] for values in steps) > 0.95 * steps[0][stays]
 
 
 def test_one_poor_class_shows_in_the_distance_by_class() -> None:
-    settings = class_frechet_distance.Settings(min_images=50)
-    found = []
+    settings, largest = class_frechet_distance.Settings(min_images=50), []
     for level in (0, 0.4):
         images = np.where((LABELS == 3)[:, None, None], noisy(level), OTHERS)
-        samples = evidence(images)
-        samples = Samples(
-            samples.real_features,
-            samples.generated_features,
-            samples.real_classes,
-            LABELS,
-            samples.num_classes,
-        )
-        found.append(
-            (
-                class_frechet_distance.compute(samples, settings),
-                class_frechet_distance.by_class(samples, 50),
-            )
-        )
-    (good, _), (poor, by_class) = found
-    assert (
-        poor["class_frechet_distance_largest"]
-        == by_class[3]
-        > 1.5 * good["class_frechet_distance_largest"]
-    )
-    assert good["class_frechet_distance_classes"] == 10
+        samples = dataclasses.replace(evidence(images), generated_classes=LABELS)
+        values = class_frechet_distance.compute(samples, settings)
+        assert values["class_frechet_distance_classes"] == 10
+        largest.append(values["class_frechet_distance_largest"])
+    assert largest[1] > 1.5 * largest[0]
+    assert largest[1] == class_frechet_distance.by_class(samples, 50)[3]

@@ -32,9 +32,10 @@ def test_every_name_is_in_the_table() -> None:
 
 
 def test_unknown_augmentations_are_refused() -> None:
-    expected = r"^augmentations\[1\] must be 'colour', 'translation' or 'cutout'. Received: augmentations\[1\]='color'"
-    with pytest.raises(InputError, match=expected):
+    with pytest.raises(InputError) as caught:
         tiny_settings("gan", augmentations=["cutout", "color"])
+    expected = "augmentations[1] must be 'colour', 'translation' or 'cutout'"
+    assert caught.value.expected == expected
 
 
 def test_nothing_is_changed_where_nothing_is_named() -> None:
@@ -47,8 +48,9 @@ def test_nothing_is_changed_where_nothing_is_named() -> None:
 
 def test_grey_image_gets_brightness_and_contrast() -> None:
     """Brightened by 0.1 it is 0.2, 0.4, 0.9; around its mean 0.5, distances -0.3, -0.1, 0.4 are doubled."""
-    found = augmentation.colour(grey([0.1, 0.3, 0.8]), factors(0.1), factors(0.0), factors(2.0))
-    np.testing.assert_allclose(found, grey([-0.1, 0.3, 1.3]), atol=1e-6)
+    image, brighter = grey([0.1, 0.3, 0.8]), factors(0.1)
+    coloured = augmentation.colour(image, brighter, factors(0.0), factors(2.0))
+    np.testing.assert_allclose(coloured, grey([-0.1, 0.3, 1.3]), atol=1e-6)
 
 
 def test_colour_image_gets_saturation_as_well() -> None:
@@ -62,9 +64,9 @@ def test_colour_image_gets_saturation_as_well() -> None:
 
 def test_images_do_not_mix() -> None:
     images = tf.concat([grey([0.1, 0.3, 0.8]), grey([0.0, 0.0, 0.6])], axis=0)
-    found = augmentation.colour(images, factors(0.1, 0.0), factors(1.0, 1.0), factors(2.0, 0.0))
-    np.testing.assert_allclose(found[0, 0, :, 0], [-0.1, 0.3, 1.3], atol=1e-6)
-    np.testing.assert_allclose(found[1, 0, :, 0], [0.2, 0.2, 0.2], atol=1e-6)
+    coloured = augmentation.colour(images, factors(0.1, 0.0), factors(1.0, 1.0), factors(2.0, 0.0))
+    expected = [[-0.1, 0.3, 1.3], [0.2, 0.2, 0.2]]
+    np.testing.assert_allclose(coloured[:, 0, :, 0], expected, atol=1e-6)
 
 
 # Translation
@@ -82,22 +84,22 @@ MOVED = {
 
 @pytest.mark.parametrize(("down", "right"), MOVED)
 def test_translation_by_hand(down: int, right: int) -> None:
-    found = augmentation.translate(IMAGE, whole(down), whole(right))
-    np.testing.assert_allclose(found, grey(*MOVED[down, right]))
+    moved = augmentation.translate(IMAGE, whole(down), whole(right))
+    np.testing.assert_allclose(moved, grey(*MOVED[down, right]))
 
 
 def test_each_image_is_moved_by_its_own_way_and_channels_stay_together() -> None:
     images = tf.reshape(tf.range(2 * 1 * 2 * 3, dtype=tf.float32), (2, 1, 2, 3))
-    found = augmentation.translate(images, whole(0, 0), whole(1, -1))
-    np.testing.assert_allclose(found, [[[[0.5] * 3, [0, 1, 2]]], [[[9, 10, 11], [0.5] * 3]]])
+    moved = augmentation.translate(images, whole(0, 0), whole(1, -1))
+    np.testing.assert_allclose(moved, [[[[0.5] * 3, [0, 1, 2]]], [[[9, 10, 11], [0.5] * 3]]])
 
 
 def test_gradient_of_a_translation_is_moved_back() -> None:
     weights = grey([1.0, 2.0, 3.0], [4.0, 5.0, 6.0])
     with tf.GradientTape() as tape:
         tape.watch(IMAGE)
-        seen = tf.reduce_sum(weights * augmentation.translate(IMAGE, whole(1), whole(-1)))
-    np.testing.assert_allclose(tape.gradient(seen, IMAGE), grey([0, 4, 5], [0, 0, 0]))
+        total = tf.reduce_sum(weights * augmentation.translate(IMAGE, whole(1), whole(-1)))
+    np.testing.assert_allclose(tape.gradient(total, IMAGE), grey([0, 4, 5], [0, 0, 0]))
 
 
 # Cutout
@@ -115,17 +117,16 @@ def test_gradient_of_a_translation_is_moved_back() -> None:
 def test_cutout_by_hand(
     row: int, column: int, rows: tuple[int, int], columns: tuple[int, int]
 ) -> None:
-    """An image of 4 x 5 loses a box of 2 x 2, which begins one row and one column before its centre."""
+    """An image of 4 x 5 loses a box of 2 x 2, which begins one row and column before its centre."""
     expected = np.ones((1, 4, 5, 3))
     expected[:, slice(*rows), slice(*columns)] = 0.5
-    np.testing.assert_array_equal(
-        augmentation.cut_out(tf.ones((1, 4, 5, 3)), whole(row), whole(column)), expected
-    )
+    cut = augmentation.cut_out(tf.ones((1, 4, 5, 3)), whole(row), whole(column))
+    np.testing.assert_array_equal(cut, expected)
 
 
 def test_each_image_has_a_box_of_its_own() -> None:
-    found = augmentation.cut_out(tf.ones((2, 2, 2, 1)), whole(0, 1), whole(1, 0))
-    np.testing.assert_array_equal(found[..., 0], [[[1, 0.5], [1, 1]], [[1, 1], [0.5, 1]]])
+    cut = augmentation.cut_out(tf.ones((2, 2, 2, 1)), whole(0, 1), whole(1, 0))
+    np.testing.assert_array_equal(cut[..., 0], [[[1, 0.5], [1, 1]], [[1, 1], [0.5, 1]]])
 
 
 # Draws
@@ -134,48 +135,45 @@ NUM_IMAGES = 4000
 
 
 def augmented(images: np.ndarray, name: Any, seed: tuple[int, int] = SEED) -> np.ndarray:
-    return np.asarray(
-        augmentation.augment(tf.constant(images, tf.float32), [name], seed), np.float64
-    )
+    images = augmentation.augment(tf.constant(images, tf.float32), [name], seed)
+    return np.asarray(images, np.float64)
 
 
-def assert_equally_likely(found: np.ndarray, expected: Any) -> None:
-    """Checks that the entries of `found` are those of `expected`, which is sorted, each about as often."""
-    kinds, counts = np.unique(found, axis=0, return_counts=True)
+def assert_equally_likely(values: np.ndarray, expected: Any) -> None:
+    """Checks that values are those expected, which are sorted, each about as often."""
+    kinds, counts = np.unique(values, axis=0, return_counts=True)
     np.testing.assert_array_equal(kinds, expected)
     assert counts * len(kinds) / NUM_IMAGES == pytest.approx(1, abs=0.2)
 
 
 def test_ways_are_up_to_an_eighth_and_equally_likely() -> None:
-    """Each pixel of an image of 16 x 24 holds 100 times its row plus its column; the centre says what came there."""
+    """A pixel holds 100 times its row plus its column; the centre says what came there."""
     numbered = 100 * np.arange(16)[:, None] + np.arange(24)
-    found = augmented(np.tile(numbered[None, :, :, None], (NUM_IMAGES, 1, 1, 1)), "translation")[
-        :, 8, 12, 0
-    ]
-    rows, columns = found // 100, found % 100
+    images = np.tile(numbered[None, :, :, None], (NUM_IMAGES, 1, 1, 1))
+    centres = augmented(images, "translation")[:, 8, 12, 0]
+    rows, columns = centres // 100, centres % 100
     assert_equally_likely(8 - rows, range(-2, 3))
     assert_equally_likely(12 - columns, range(-3, 4))
     assert abs(np.corrcoef(rows, columns)[0, 1]) < 0.06
 
 
 def test_boxes_are_anywhere_up_to_the_edge() -> None:
-    """A box of 2 x 3 in 4 x 6; its centre may be any row from 0 to 4 (even height) and column from 0 to 5 (odd)."""
-    found = augmented(np.ones((NUM_IMAGES, 4, 6, 1)), "cutout")[..., 0] == 0.5
-    assert found.any(axis=(1, 2)).all()
-    rows, columns = found.any(axis=2), found.any(axis=1)
-    assert_equally_likely(
-        rows, [[0, 0, 0, 1], [0, 0, 1, 1], [0, 1, 1, 0], [1, 0, 0, 0], [1, 1, 0, 0]]
-    )
-    kinds = ["000011", "000111", "001110", "011100", "110000", "111000"]
-    assert_equally_likely(columns, [[int(digit) for digit in kind] for kind in kinds])
+    """A box of 2 x 3 in 4 x 6: its centre is in any row from 0 to 4 and any column from 0 to 5."""
+    boxes = augmented(np.ones((NUM_IMAGES, 4, 6, 1)), "cutout")[..., 0] == 0.5
+    assert boxes.any(axis=(1, 2)).all()
+    of_rows = ["0001", "0011", "0110", "1000", "1100"]
+    of_columns = ["000011", "000111", "001110", "011100", "110000", "111000"]
+    for axis, kinds in ((2, of_rows), (1, of_columns)):
+        expected = [[int(digit) for digit in kind] for kind in kinds]
+        assert_equally_likely(boxes.any(axis=axis), expected)
 
 
 def test_colours_are_drawn_from_the_ranges_of_the_paper() -> None:
     images = np.tile(np.array([[[[0.1, 0.2, 0.6], [0.5, 0.5, 0.5]]]]), (NUM_IMAGES, 1, 1, 1))
-    found = augmented(images, "colour")
-    brightness = found.mean(axis=(1, 2, 3)) - 0.4
-    contrast = (found[:, 0, 1].mean(axis=1) - found[:, 0, 0].mean(axis=1)) / 0.2
-    saturation = (found[:, 0, 0, 2] - found[:, 0, 0, 0]) / 0.5 / contrast
+    images = augmented(images, "colour")
+    brightness = images.mean(axis=(1, 2, 3)) - 0.4
+    contrast = (images[:, 0, 1].mean(axis=1) - images[:, 0, 0].mean(axis=1)) / 0.2
+    saturation = (images[:, 0, 0, 2] - images[:, 0, 0, 0]) / 0.5 / contrast
     draws = {"brightness": brightness, "contrast": contrast, "saturation": saturation}
     bounds = {"brightness": (-0.25, 0.25), "contrast": (0.5, 1.5), "saturation": (0.0, 2.0)}
     for name, (low, high) in bounds.items():

@@ -44,6 +44,17 @@ def test_outside_of_a_step_the_noise_is_whole() -> None:
         )
 
 
+@pytest.mark.parametrize(
+    ("prior", "deviation", "bound"), [("normal", 1.0, np.inf), ("uniform", 3**-0.5, 1.0)]
+)
+def test_priors(prior: str, deviation: float, bound: float) -> None:
+    draws = np.asarray(noise.draw(5000, (3,), SEED, prior))
+    assert draws.shape == (5000, 3)
+    assert draws.mean() == pytest.approx(0, abs=0.05)
+    assert draws.std() == pytest.approx(deviation, rel=0.03)
+    assert np.abs(draws).max() <= bound
+
+
 def test_other_seeds_have_noise_of_their_own() -> None:
     seeds = [
         SEED,

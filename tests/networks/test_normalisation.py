@@ -23,7 +23,7 @@ def pair(channels: int) -> list[keras.layers.Layer]:
 @pytest.mark.parametrize("training", [True, False])
 def test_it_is_that_of_keras(training: bool) -> None:
     images = 3 * tf.random.stateless_normal((5, 4, 6, 3), (1, 2)) + 2
-    found = []
+    results = []
     for layer in pair(3):
         with tf.GradientTape() as outer:
             outer.watch(images)
@@ -33,8 +33,8 @@ def test_it_is_that_of_keras(training: bool) -> None:
                 loss = tf.reduce_sum(tf.sin(outputs))
             first = inner.gradient(loss, [images, *layer.trainable_variables])
             norm = tf.reduce_sum(tf.square(first[0]))
-        found.append([outputs, *first, outer.gradient(norm, images), *layer.get_weights()])
-    for one, other in zip(*found, strict=True):
+        results.append([outputs, *first, outer.gradient(norm, images), *layer.get_weights()])
+    for one, other in zip(*results, strict=True):
         np.testing.assert_allclose(one, other, rtol=2e-4, atol=2e-4)
 
 

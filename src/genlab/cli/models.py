@@ -103,15 +103,17 @@ def _numbers(context: click.Context, option: click.Parameter, text: str) -> list
 )
 @images_option
 @features_option
-@folder_option("--out", "reports/rate_distortion", "Table, figure, models.")
-def rate_distortion(model: str, **options: Any) -> None:
-    """Train MODEL once for each weight of the KL, and draw distortion over rate."""
+@folder_option("--out", "reports/rate_distortion", "Table, protocol, models.")
+def rate_distortion(
+    model: str, kl_weights: list[float], steps: int | None, **folders: Path
+) -> None:
+    """Train MODEL once for each weight of the KL; the report draws distortion over rate."""
     import_tensorflow()
     from genlab.workflows import rate_distortion as study
 
-    for point in study.run(load_params(), model, **options):
+    for point in study.run(load_params(), model, kl_weights, steps, study.Folders(**folders)):
         click.echo("  ".join(f"{name} {value:.6g}" for name, value in point._asdict().items()))
-    click.echo(f"table and figure: {options['out']}")
+    click.echo(f"table and protocol: {folders['out']}; make report draws the curve")
 
 
 @main.command()

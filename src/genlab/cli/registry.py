@@ -13,40 +13,28 @@ TOPIC = "With a trained model"
 NOT_BETTER_EXIT_CODE = 3
 """Click's own for a wrong call is 2."""
 
+models_option = click.option(
+    "--models", type=FOLDER, default="models", show_default=True, help="Folder of trained models."
+)
+
 
 @main.command()
 @model_argument
 @click.option(
-    "--by",
-    default="frechet_distance",
-    show_default=True,
-    help="The metric that decides; or its whole name.",
+    "--by", default="frechet_distance", show_default=True, help="The metric that decides."
 )
 @click.option(
-    "--force",
-    "reason",
-    default="",
-    metavar="REASON",
-    help="Promote whatever the scores say; it is kept.",
+    "--force", "reason", default="", metavar="REASON", help="Promote whatever the scores; recorded."
 )
+@models_option
 @click.option(
-    "--models",
-    type=FOLDER,
-    default="models",
-    show_default=True,
-    help="Folder of all trained models.",
-)
-@click.option(
-    "--scores",
-    type=FOLDER,
-    default="reports/scores",
-    show_default=True,
-    help="Folder of all scores.",
+    "--scores", type=FOLDER, default="reports/scores", show_default=True, help="Folder of scores."
 )
 def promote(model: str, by: str, reason: str, models: Path, scores: Path) -> None:
-    """Make the trained MODEL the champion of its name in MLflow's registry, if its scores are better.
+    """Make the trained MODEL the champion of its name in MLflow's registry, if it is better.
 
-    Exits with 0 where it is the champion now, with 3 where its scores are not better, with 1 where it has none.
+    Exits with 0 if it is the champion now, with 3 if its scores are not better, with 1 if it has
+    none.
     """
     from genlab.workflows import promotion
 
@@ -58,16 +46,10 @@ def promote(model: str, by: str, reason: str, models: Path, scores: Path) -> Non
 @main.command()
 @model_argument
 @click.option("--format", "name", type=click.Choice(["savedmodel", "onnx"]), required=True)
-@click.option(
-    "--models",
-    type=FOLDER,
-    default="models",
-    show_default=True,
-    help="Folder of all trained models.",
-)
+@models_option
 @click.option("--out", type=FOLDER, required=True, help="A new folder, or an earlier export.")
 def export(model: str, name: str, models: Path, out: Path) -> None:
-    """Write the trained MODEL for other programs, checked against itself: TensorFlow's SavedModel, or ONNX."""
+    """Write the trained MODEL for other programs as TensorFlow's SavedModel or ONNX, and check it."""
     import_tensorflow()
     from genlab import tracking
     from genlab.workflows import export as writer

@@ -83,7 +83,7 @@ def evaluate(**paths: Path) -> None:
     import_tensorflow()
     from genlab.stages import evaluate as stage
 
-    stage.run(load_params(), **paths)
+    stage.run(load_params(), stage.Paths(**paths))
 
 
 REPORT = {
@@ -116,7 +116,7 @@ def _report_options(command: Callable[..., None]) -> Callable[..., None]:
 @path_option("--out", "The page, HTML.")
 def report(runs: str | None, out: Path, **paths: Path | None) -> None:
     """Write the page that compares all models, and one for each; with --runs, runs of MLflow."""
-    from genlab import report as stage
+    from genlab.stages import report as stage
 
     if runs is not None:
         names = [name.strip() for name in runs.split(",") if name.strip()]

@@ -1,6 +1,7 @@
 """The search for better settings."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -11,6 +12,10 @@ from genlab.runtime.native_output import import_tensorflow
 TOPIC = "Better settings"
 
 
+def _folder(name: str, default: str, text: str) -> Any:
+    return click.option(name, type=FOLDER, default=default, show_default=True, help=text)
+
+
 @main.command()
 @model_argument
 @click.option(
@@ -18,7 +23,7 @@ TOPIC = "Better settings"
     type=click.IntRange(min=1),
     help="Of the whole study; a study that has them is confirmed.",
 )
-@click.option("--workers", type=click.IntRange(min=1), help="As if `search.workers` were this.")
+@click.option("--workers", type=click.IntRange(min=1), help="In place of `search.workers`.")
 @click.option("--study", help="Its name; by default <model>-<data set>.")
 @click.option(
     "--apply",
@@ -26,61 +31,38 @@ TOPIC = "Better settings"
     is_flag=True,
     help="Write the winner of the last search into params.yaml.",
 )
-@click.option(
-    "--images", type=FOLDER, default="data/images", show_default=True, help="The fetched data set."
-)
-@click.option(
-    "--features",
-    type=FOLDER,
-    default="data/features",
-    show_default=True,
-    help="The feature extractor.",
-)
-@click.option(
-    "--out",
-    type=FOLDER,
-    default="reports/studies",
-    show_default=True,
-    help="Folder of all studies.",
-)
-def tune(
-    model: str,
-    trials: int | None,
-    workers: int | None,
-    study: str | None,
-    is_apply: bool,
-    images: Path,
-    features: Path,
-    out: Path,
-) -> None:
-    """Search better settings for MODEL: loss weights, learning rates, what `tune.MODEL` in params.yaml names."""
+@_folder("--images", "data/images", "The fetched data set.")
+@_folder("--features", "data/features", "The feature extractor.")
+@_folder("--out", "reports/studies", "Folder of all studies.")
+def tune(model: str, study: str | None, is_apply: bool, out: Path, **options: Any) -> None:
+    """Search better settings for MODEL, such as loss weights and learning rates.
+
+    `params.yaml: tune.MODEL` says what is searched.
+    """
     params = load_params()
     params.model(model)
     folder = out / (study or f"{model}-{params.data.name}")
     if is_apply:
         _apply(model, folder)
         return
-    if trials is None:
-        raise InputError(
-            "--trials must be given",
-            "none",
-            "Run: genlab tune MODEL --trials 30",
-        )
-    if workers:
-        params = params.model_copy(
-            update={"search": params.search.model_copy(update={"workers": workers})}
-        )
+    if options["trials"] is None:
+        raise InputError("--trials must be given", "none", "Run: genlab tune MODEL --trials 30")
+    if options["workers"]:
+        search = params.search.model_copy(update={"workers": options["workers"]})
+        params = params.model_copy(update={"search": search})
     import_tensorflow()
-    from genlab import tune as stage
+    from genlab import tune as room
+    from genlab.tune import plan
 
-    click.echo(stage.run(params, model, trials, images, features, folder, study))
+    made = plan.make(params, model, study, options["images"], options["features"])
+    click.echo(room.run(made, options["trials"], folder))
 
 
 def _apply(model: str, folder: Path) -> None:
-    from genlab import tune as stage
+    from genlab import tune as room
 
-    data, settings = stage.read_best(folder, model)
-    changes = stage.apply(Path("params.yaml"), data, model, settings)
+    data, settings = room.read_best(folder, model)
+    changes = room.apply(Path("params.yaml"), data, model, settings)
     click.echo(changes or "params.yaml has these settings already")
     if changes:
-        click.echo("To make the official models with them: dvc repro")
+        click.echo("To train the official models with them: dvc repro")

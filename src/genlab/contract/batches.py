@@ -1,4 +1,4 @@
-"""Arrays as they lie on the disk become what models take."""
+"""Turns fields as they are stored into the tensors that models take."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,17 +16,17 @@ _CONVERT = {
 
 
 def as_batch(fields: Mapping[str, Any], spec: Spec) -> dict[str, tf.Tensor]:
-    """Returns fields as models take them: images float32 in [0, 1], labels int32, factors float32.
+    """Returns images as float32 in [0, 1], labels as int32 and factors as float32.
 
     Args:
-        fields: By name an array or a tensor (n, *shape), as on the disk.
-        spec: Of these fields.
+        fields: By name an array or a tensor (n, *shape), of the type that it has on disk.
+        spec: Describes at least these fields.
     """
     return {name: _CONVERT[spec[name].kind](values) for name, values in fields.items()}
 
 
 def empty_batch(spec: Spec, names: tuple[str, ...], num_examples: int) -> dict[str, tf.Tensor]:
-    """Returns a batch of zeros: of the shapes and types that a model will see."""
+    """Returns a batch of zeros with the shapes and types that a model takes."""
     zeros: dict[str, np.ndarray] = {
         name: np.zeros((num_examples, *spec[name].shape), DTYPES[spec[name].kind]) for name in names
     }

@@ -1,4 +1,4 @@
-"""What a model can do beside a training step. Shared code asks `isinstance(model, Generates)`.
+"""What a model can do besides a training step. Shared code asks `isinstance(model, Generates)`.
 
 Images are float32 (n, height, width, channels) in [0, 1].
 """
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class Generates(Protocol):
-    """Maps noise and givens to images.
+    """Maps noise and given fields to images.
 
     Attributes:
-        given: Fields that it is given: () unconditional, ("labels",) or ("inputs",).
-        noise_shape: Of one example's noise: (64,) a latent, (28, 28, 1) of a flow, () of a model that
-            draws nothing.
-        prior: What noise is drawn from: `normal`, or `uniform` on [-1, 1).
+        given: The fields that it is given: () unconditional, ("labels",) or ("inputs",).
+        noise_shape: Shape of one example's noise: (64,) a latent, (28, 28, 1) a flow's, () where
+            the model draws no noise.
+        prior: The noise's distribution: `normal`, or `uniform` on [-1, 1).
     """
 
     given: tuple[str, ...]
@@ -28,17 +28,17 @@ class Generates(Protocol):
     prior: Literal["normal", "uniform"]
 
     def generate(self, noise: "tf.Tensor", given: Batch) -> "tf.Tensor":
-        """Returns the images of noise (n, *noise_shape) and of givens, n rows each."""
+        """Returns one image per row of noise (n, *noise_shape) and of each given field."""
 
 
 @runtime_checkable
 class Encodes(Protocol):
-    """Maps images to latents and back; their composition is the reconstruction."""
+    """Maps images to latents and back; the composition is the reconstruction."""
 
     latent_dim: int
 
     def encode(self, images: "tf.Tensor") -> "tf.Tensor":
-        """Returns the latents (n, latent_dim); of a posterior the means."""
+        """Returns the latents (n, latent_dim); the means where there is a posterior."""
 
     def decode(self, latents: "tf.Tensor") -> "tf.Tensor":
         """Returns the images of latents (n, latent_dim)."""
@@ -49,13 +49,13 @@ class HasPosterior(Encodes, Protocol):
     """Encodes an image as a Gaussian with a diagonal covariance."""
 
     def posterior(self, images: "tf.Tensor") -> tuple["tf.Tensor", "tf.Tensor"]:
-        """Returns mean and log-variance, (n, latent_dim) each."""
+        """Returns mean and log-variance, each (n, latent_dim)."""
 
     def draw_posterior(self, images: "tf.Tensor", seed: "tf.Tensor") -> "tf.Tensor":
         """Returns one draw from each posterior, (n, latent_dim)."""
 
     def elbo_terms(self, images: "tf.Tensor", seed: "tf.Tensor") -> tuple["tf.Tensor", "tf.Tensor"]:
-        """Returns -log p(image | latent) at one draw, (n,) nats, and the KL, (n, latent_dim) nats."""
+        """Returns -log p(image | latent) at one draw, (n,), and the KL, (n, latent_dim): nats."""
 
 
 @runtime_checkable
@@ -63,8 +63,9 @@ class HasLikelihood(Protocol):
     """Estimates the log-likelihood of images.
 
     Attributes:
-        likelihood_mean: Of several estimates: `probabilities` where the mean of their exponentials is
-            unbiased (importance sampling), `logarithms` where their own mean is (change of variables).
+        likelihood_mean: What to average over several estimates of one image. `probabilities`: the
+            mean of their exponentials is unbiased (importance sampling). `logarithms`: the mean of
+            the estimates is (change of variables).
     """
 
     likelihood_mean: Literal["probabilities", "logarithms"]
@@ -77,7 +78,7 @@ class HasLikelihood(Protocol):
 
 @runtime_checkable
 class Classifies(Protocol):
-    """Tells the classes of images."""
+    """Predicts the class of an image."""
 
     def class_logits(self, images: "tf.Tensor") -> "tf.Tensor":
         """Returns logits, (n, number of classes)."""
@@ -85,14 +86,14 @@ class Classifies(Protocol):
 
 @runtime_checkable
 class HasEncoderNetwork(Protocol):
-    """Has an encoder that can be fine-tuned as a classifier: its first output are the latents."""
+    """Has an encoder to fine-tune as a classifier; its first output is the latents."""
 
     encoder: "keras.Model"
 
 
 @runtime_checkable
 class Validated(Protocol):
-    """Has losses on images that it does not learn from."""
+    """Computes losses on images that it does not learn from."""
 
     def compute_losses(self, batch: Batch, seed: "tf.Tensor") -> Losses:
         """Returns losses by name; any of them may be monitored."""
@@ -100,7 +101,7 @@ class Validated(Protocol):
 
 @runtime_checkable
 class Diagnosed(Protocol):
-    """Says more of itself at each validation."""
+    """Reports further numbers at each validation."""
 
     def diagnostics(self, batch: Batch) -> Losses:
         """Returns numbers by name; any of them may be monitored."""
@@ -108,10 +109,10 @@ class Diagnosed(Protocol):
 
 @runtime_checkable
 class ChecksLosses(Protocol):
-    """Knows which values of its losses are impossible."""
+    """Recognises impossible values of its losses."""
 
     def check_losses(self, losses: dict[str, float]) -> None:
-        """Raises a FloatingPointError where a mean loss is impossible."""
+        """Raises a FloatingPointError if a mean loss is impossible."""
 
 
 @runtime_checkable
@@ -119,12 +120,12 @@ class AveragesWeights(Protocol):
     """Keeps a moving average of its weights."""
 
     def average_weights(self, number: "tf.Tensor") -> None:
-        """Moves the average; called after each step, outside of the replicas, with the step's number."""
+        """Updates the average after the step `number`, outside the replicas."""
 
 
 @runtime_checkable
 class Grows(Protocol):
-    """Has several phases. Its present level is a saved weight; all variables exist from the start."""
+    """Has several phases. All variables exist from the start; the current level is a saved one."""
 
     def begin(self, phase: int, optimizers: Optimizers) -> None:
-        """Prepares the first step of a phase, once: sets the level; may reset moments."""
+        """Prepares a phase, once, before its first step: sets the level, may reset moments."""

@@ -1,4 +1,4 @@
-"""A data set is named fields, one array per field and split: `<split>_<field>.npy` on disk."""
+"""A data set is a set of named fields: one array per field and split, `<split>_<field>.npy`."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -11,17 +11,17 @@ from genlab.runtime.errors import InputError
 
 Kind = Literal["image", "label", "factors"]
 DTYPES: dict[str, type] = {"image": np.uint8, "label": np.int64, "factors": np.float32}
-"""Of an array on disk, by kind. Models get float32 in [0, 1], int32 and float32."""
+"""Type of a field on disk, by kind. Models take float32 in [0, 1], int32 and float32."""
 
 
 class Field(NamedTuple):
     """One field of a data set.
 
     Attributes:
-        shape: Of one example: (28, 28, 1) an image, () a label, (6,) factors.
+        shape: Shape of one example: (28, 28, 1) an image, () a label, (6,) factors.
         kind: What the values mean: `image` (uint8 on disk), `label` (int64) or `factors` (float32).
-        class_names: Of a label, by its value.
-        aligned: Whether row i belongs to row i of `images`; if not, it is shuffled by itself.
+        class_names: Names of a label's values, in order.
+        aligned: Whether row i belongs to row i of `images`. If not, it is shuffled on its own.
     """
 
     shape: tuple[int, ...]
@@ -30,18 +30,26 @@ class Field(NamedTuple):
     aligned: bool = True
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the field as `dataset.json` and `settings.json` hold it."""
+        """Returns the field in the form of `dataset.json` and `settings.json`."""
         return self._asdict() | {"shape": list(self.shape), "class_names": list(self.class_names)}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Field":
-        """Returns the field that `to_json` wrote."""
-        shape, names = tuple(values["shape"]), tuple(values["class_names"])
-        return cls(shape, values["kind"], names, values["aligned"])
+        """Reverses `to_json`."""
+        shape = tuple(values["shape"])
+        return cls(shape, values["kind"], tuple(values["class_names"]), values["aligned"])
 
 
 Spec = Mapping[str, Field]
 """The fields of a data set by name; `images` is always there."""
+Arrays = Mapping[str, np.ndarray]
+"""By field an array (n, *shape)."""
+
+
+def labelled_images(shape: tuple[int, int, int], class_names: Iterable[str]) -> dict[str, Field]:
+    """Returns the fields of images (height, width, channels) and their classes, if any."""
+    spec, names = {"images": Field(shape, "image")}, tuple(class_names)
+    return spec | ({"labels": Field((), "label", names)} if names else {})
 
 
 def spec_to_json(spec: Spec) -> dict[str, Any]:
@@ -50,7 +58,7 @@ def spec_to_json(spec: Spec) -> dict[str, Any]:
 
 
 def spec_from_json(fields: Mapping[str, Any]) -> dict[str, Field]:
-    """Returns the fields that `spec_to_json` wrote."""
+    """Reverses `spec_to_json`."""
     return {name: Field.from_json(values) for name, values in fields.items()}
 
 
@@ -60,39 +68,47 @@ def read_arrays(folder: Path, split: str, names: Iterable[str]) -> dict[str, np.
     Args:
         folder: The fetched data set.
         split: `train`, `validation` or `test`.
-        names: Of the fields.
+        names: The fields.
 
     Returns:
-        By name an array (n, *shape) of the dtype in `DTYPES`.
+        By name an array (n, *shape) with the type in `DTYPES`.
 
     Raises:
         InputError: The folder lacks one of the files.
     """
-    return {name: _open(Path(folder) / f"{split}_{name}.npy") for name in names}
+    paths = {name: _fetched(folder, f"{split}_{name}.npy") for name in names}
+    return {name: np.load(path, mmap_mode="r", allow_pickle=False) for name, path in paths.items()}
+
+
+def read_description(folder: Path) -> dict[str, Any]:
+    """Returns `dataset.json`: what is known of a fetched data set.
+
+    It has `name`, `image_shape`, `class_names`, `fields`, `num_images` per split, `sha256` of all
+    arrays, `licence`, `citation`, and `held_out_classes`: the names of classes that train and
+    validation lack.
+
+    Raises:
+        InputError: The folder holds no data set.
+    """
+    return json.loads(_fetched(folder, "dataset.json").read_text())
 
 
 def read_spec(folder: Path) -> dict[str, Field]:
     """Returns the fields of a fetched data set.
 
     Raises:
-        InputError: The folder describes no data set.
+        InputError: The folder holds no data set.
     """
-    path = Path(folder) / "dataset.json"
-    if not path.is_file():
-        raise InputError(
-            f"{path} must describe a fetched data set", "no such file", "Run: dvc repro fetch"
-        )
-    description = json.loads(path.read_text())
+    description = read_description(folder)
     if "fields" in description:
         return spec_from_json(description["fields"])
-    spec = {"images": Field(tuple(description["image_shape"]), "image")}
-    names = tuple(description["class_names"])
-    return spec | ({"labels": Field((), "label", names)} if names else {})
+    return labelled_images(tuple(description["image_shape"]), description["class_names"])
 
 
-def _open(path: Path) -> np.ndarray:
-    if not path.is_file():
-        raise InputError(
-            f"{path} must be a field of a fetched data set", "no such file", "Run: dvc repro fetch"
-        )
-    return np.load(path, mmap_mode="r", allow_pickle=False)
+def _fetched(folder: Path, name: str) -> Path:
+    path = Path(folder) / name
+    if path.is_file():
+        return path
+    raise InputError(
+        f"{path} must be a file of a fetched data set", "no such file", "Run: dvc repro fetch"
+    )

@@ -18,9 +18,9 @@ class Step(NamedTuple):
     """One step of training.
 
     Attributes:
-        seed: Of all that is drawn in this step, int32 (2,).
-        number: Steps made before, int64 ().
-        phase: Index of the present phase, a Python number: each phase has a graph of its own.
+        seed: Seed of every draw in this step, int32 (2,).
+        number: Number of earlier steps, int64 ().
+        phase: Index of the current phase, a Python number: each phase has its own graph.
     """
 
     seed: "tf.Tensor"
@@ -34,7 +34,7 @@ class Phase(NamedTuple):
     Attributes:
         steps: At least 1.
         batch_size: Examples per batch, shared equally by all devices.
-        batches_per_step: Batches that one step takes: a discriminator's steps each see their own.
+        batches_per_step: Batches in one step. A GAN uses one for each discriminator update.
     """
 
     steps: int
@@ -43,30 +43,28 @@ class Phase(NamedTuple):
 
     @property
     def images_per_step(self) -> int:
-        """Examples that one step takes."""
+        """Examples in one step."""
         return self.batch_size * self.batches_per_step
 
 
 class Model(Protocol):
-    """What every model is: a `keras.Model` that can make a training step.
+    """Every model: a `keras.Model` that can make a training step.
 
     Attributes:
-        settings: As its chapter's `Settings`.
-        takes: The fields of a batch that it needs; `images` is always among them.
-        loss_names: Of what `update` returns.
+        settings: Its chapter's `Settings`.
+        loss_names: Names of the losses that `update` returns.
     """
 
     settings: Any
-    takes: tuple[str, ...]
     loss_names: tuple[str, ...]
 
     @property
     def variables(self) -> list[Any]:
-        """All weights, in an order that does not change."""
+        """All weights, in a fixed order."""
 
     @property
     def trainable_variables(self) -> list[Any]:
-        """The weights that have gradients."""
+        """The weights that are trained."""
 
     def make_optimizers(self) -> Optimizers:
         """Returns the optimizers, built on their variables."""
@@ -78,7 +76,7 @@ class Model(Protocol):
         """Returns the values of all weights."""
 
     def save_weights(self, filepath: Any) -> None:
-        """Writes the weights, HDF5."""
+        """Writes the weights to an HDF5 file."""
 
     def load_weights(self, filepath: Any) -> None:
         """Reads the weights."""

@@ -1,26 +1,31 @@
-"""What a file in `data/` says of its data set: where its files lie, and what valid images of it look like."""
+"""What the file of a data set declares: where its files lie, and what its images look like."""
 
-from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from genlab.contract.fields import Arrays, Spec
 
-class RemoteFile(NamedTuple):
-    """One file of a data set: its name, public addresses (the first that works is used) and `"sha256:..."` sum."""
 
-    name: str
-    addresses: tuple[str, ...]
-    checksum: str
+class RawSplits(NamedTuple):
+    """A data set as it is read: its fields, and their arrays in the train and the test split.
+
+    A field of kind `label` may be missing; then the images have no classes.
+    """
+
+    fields: Spec
+    train: Arrays
+    test: Arrays
 
 
 class Profile(NamedTuple):
-    """What is known of a data set, all splits together. None: not known, then it is not checked.
+    """What is known of a data set, all splits together. None: unknown, so it is not checked.
 
     Attributes:
         num_images: All images.
         num_test: Images of the official test split.
         mean: Of all grey values, in [0, 1].
-        deviation: Mean over the images of the standard deviation of an image's grey values, in [0, 1].
-        may_share: Whether the published test split may share images with train: no user could mend it, so it warns.
+        deviation: Mean over the images of the standard deviation of their grey values, in [0, 1].
+        may_share: Whether the published test split may share images with train: this is only a
+            warning, since no user can fix it.
     """
 
     num_images: int | None = None
@@ -28,16 +33,3 @@ class Profile(NamedTuple):
     mean: float | None = None
     deviation: float | None = None
     may_share: bool = False
-
-
-def remote_files(checksums: Mapping[str, str], mirrors: Sequence[str]) -> tuple[RemoteFile, ...]:
-    """Returns the files of a data set whose mirrors all use the same file names.
-
-    Args:
-        checksums: File name to sum.
-        mirrors: Addresses of folders, each with a slash at its end.
-    """
-    return tuple(
-        RemoteFile(name, tuple(mirror + name for mirror in mirrors), checksum)
-        for name, checksum in checksums.items()
-    )

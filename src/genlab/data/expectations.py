@@ -1,4 +1,4 @@
-"""What valid images are, as a suite of Great Expectations over the table of images."""
+"""What valid images are, as suites of Great Expectations over tables of images and of fields."""
 
 import logging
 import os
@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
+from genlab.contract.fields import DTYPES, Field, Spec
 from genlab.data.declaration import Profile
 from genlab.imaging.arrays import SPLITS
 from genlab.settings.params import Validation
@@ -16,44 +19,182 @@ from genlab.settings.params import Validation
 if TYPE_CHECKING:
     import pandas as pd
 
-NUM_EXAMPLES = 5  # of the images that fail a check
+NUM_EXAMPLES = 5  # of the rows that fail a check
+CRITICAL, WARNING = "critical", "warning"
+IN_SET, WITHIN = "ColumnValuesToBeInSet", "ColumnValuesToBeBetween"
 
 
-class Classes(NamedTuple):
-    """How many classes the data set has, and the labels of those that only test may have."""
+class Declared(NamedTuple):
+    """What a data set is said to be.
 
-    number: int
+    Attributes:
+        spec: Its fields.
+        profile: What is known of its images.
+        held_out: Labels of the classes that only test may have.
+    """
+
+    spec: Spec
+    profile: Profile
     held_out: list[int]
+
+    @property
+    def num_classes(self) -> int:
+        """0 if the images have no classes."""
+        return len(self.spec["labels"].class_names) if "labels" in self.spec else 0
+
+
+class Check(NamedTuple):
+    """One expectation, in words and as a class of Great Expectations.
+
+    `kind` is the class without `Expect`, `settings` are its own; `rows` selects rows by a column
+    and its value.
+    """
+
+    name: str
+    severity: str
+    expected: str
+    kind: str
+    settings: dict[str, Any]
+    rows: tuple[str, str] | None = None
 
 
 def check(
-    table: "pd.DataFrame",
-    profile: Profile,
-    limits: Validation,
-    classes: Classes,
-    shape: str,
-    data_docs: Path,
+    tables: Mapping[str, "pd.DataFrame"], declared: Declared, limits: Validation, data_docs: Path
 ) -> list[dict[str, Any]]:
-    """Checks the images and writes the Data Docs.
+    """Checks a data set and writes the Data Docs.
 
     Args:
-        table: One row per image, see `genlab.data.table`.
-        profile: What is known of the data set.
+        tables: `images` and `fields`, see `genlab.data.table`.
+        declared: The data set.
         limits: `params.yaml: validation`.
-        classes: Of the data set.
-        shape: That every image must have: `28x28x1`.
         data_docs: Folder of the Data Docs; replaced.
 
     Returns:
         One entry per check: `name`, `severity`, `success`, `expected` and `observed`, in words.
     """
+    suites = {
+        "images": list(_checks_of_images(declared, limits)),
+        "fields": [
+            check
+            for name, field in declared.spec.items()
+            if name not in ("images", "labels")
+            for check in _checks_of_field(name, field)
+        ],
+    }
     with _great_expectations() as gx:
-        return _validate(gx, _build_suite(gx, profile, limits, classes, shape), table, data_docs)
+        return _validate(gx, suites, tables, data_docs)
+
+
+def _checks_of_images(declared: Declared, limits: Validation) -> Iterator[Check]:
+    profile = declared.profile
+    if declared.held_out:  # what is known is known of the whole data set
+        profile = Profile(num_test=profile.num_test, may_share=profile.may_share)
+    yield from _counts(profile)
+    yield from _values("x".join(map(str, declared.spec["images"].shape)))
+    for column, centre in (("mean", profile.mean), ("deviation", profile.deviation)):
+        if centre is not None:
+            low, high = (round(centre + sign * limits.max_mean_deviation, 6) for sign in (-1, 1))
+            text = f"a {column} of the grey values from {low:g} to {high:g}"
+            bounds = {"column": column, "min_value": low, "max_value": high}
+            yield Check(f"profile_{column}", WARNING, text, "ColumnMeanToBeBetween", bounds)
+    if declared.num_classes:
+        yield from _classes(declared, limits)
+    else:
+        only = {"column": "label", "value_set": [-1]}
+        yield Check("labels", CRITICAL, "labels of -1 only", IN_SET, only)
+    yield from _splits_apart(profile)
+
+
+def _counts(profile: Profile) -> Iterator[Check]:
+    for split in SPLITS:
+        count = profile.num_test if split == "test" else None
+        text = f"{count} images" if count else "at least 1 image"
+        bounds, kind = {"min_value": count or 1, "max_value": count}, "TableRowCountToBeBetween"
+        yield Check(f"num_{split}_images", CRITICAL, text, kind, bounds, ("split", split))
+    if profile.num_images:
+        text, number = f"{profile.num_images} images in all splits together", profile.num_images
+        yield Check("num_images", CRITICAL, text, "TableRowCountToEqual", {"value": number})
+
+
+def _values(shape: str) -> Iterator[Check]:
+    shapes = {"column": "shape", "value_set": [shape]}
+    yield Check("shape", CRITICAL, f"images of {shape}", IN_SET, shapes)
+    types = {"column": "type", "value_set": ["uint8"]}
+    yield Check("type", CRITICAL, "uint8 values", IN_SET, types)
+    for column, bound in (("minimum", {"min_value": 0}), ("maximum", {"max_value": 255})):
+        text = f"a {column} grey value within 0 to 255"
+        yield Check(f"{column}_range", CRITICAL, text, WITHIN, {"column": column, **bound})
+    text = "a largest grey value of at least 128 (values of 0 to 1 are not stretched to 0 to 255)"
+    bright = {"column": "maximum", "min_value": 128}
+    yield Check("value_spread", WARNING, text, "ColumnMaxToBeBetween", bright)
+    varied = {"column": "deviation", "min_value": 0, "strict_min": True}
+    text = "images of more than one grey value"
+    yield Check("no_constant_images", CRITICAL, text, WITHIN, varied)
+
+
+def _classes(declared: Declared, limits: Validation) -> Iterator[Check]:
+    every = list(range(declared.num_classes))
+    learned = [label for label in every if label not in declared.held_out]
+    bounds = {"column": "label", "min_value": 0, "max_value": every[-1]}
+    yield Check("labels", CRITICAL, f"labels from 0 to {every[-1]}", WITHIN, bounds)
+    for split in SPLITS:
+        rows = ("split", split)
+        wanted = {"column": "label", "value_set": every if split == "test" else learned}
+        if declared.held_out and split != "test":
+            text = f"no images of the classes that are held out in {split}"
+            yield Check(f"held_out_of_{split}", CRITICAL, text, IN_SET, wanted, rows)
+        severity = CRITICAL if split == "train" else WARNING
+        text, kind = f"images of every class in {split}", "ColumnDistinctValuesToContainSet"
+        yield Check(f"classes_in_{split}", severity, text, kind, wanted, rows)
+    least, most, train = limits.min_images_per_class, limits.max_class_imbalance, ("split", "train")
+    size, kind = {"column": "class_size", "min_value": least}, "ColumnMinToBeBetween"
+    text = f"at least {least} images per class in train"
+    yield Check("images_per_class", CRITICAL, text, kind, size, train)
+    ratio, kind = {"column": "class_ratio", "max_value": most}, "ColumnMaxToBeBetween"
+    text = f"at most {most:g} times as many train images in the largest class as in the smallest"
+    yield Check("class_balance", WARNING, text, kind, ratio, train)
+
+
+def _splits_apart(profile: Profile) -> Iterator[Check]:
+    new = {"column": "seen_before", "value_set": [False]}
+    for split, earlier, severity in (
+        ("test", "train or validation", WARNING if profile.may_share else CRITICAL),
+        ("validation", "train", CRITICAL),
+    ):
+        text = f"{split} images that are not in {earlier}"
+        yield Check(f"{split}_apart", severity, text, IN_SET, new, ("split", split))
+    text, once = "train images that are there once", {"column": "sha256"}
+    kind, train = "ColumnValuesToBeUnique", ("split", "train")
+    yield Check("no_repeats_in_train", WARNING, text, kind, once, train)
+
+
+def _checks_of_field(name: str, field: Field) -> Iterator[Check]:
+    shape, dtype = "x".join(map(str, field.shape)) or "numbers", np.dtype(DTYPES[field.kind]).name
+    allowed = {
+        "image": "0 to 255",
+        "label": f"0 to {len(field.class_names) - 1}",
+        "factors": "finite numbers",
+    }
+    for column, value, text in (
+        (
+            "complete",
+            True,
+            f"{name} for every image" if field.aligned else f"at least one of {name}",
+        ),
+        ("shape", shape, f"{name} of {shape}"),
+        ("type", dtype, f"{name} of {dtype}"),
+        ("in_range", True, f"{name} within {allowed[field.kind]}"),
+    ):
+        wanted = {"column": column, "value_set": [value]}
+        yield Check(f"{name}_{column}", CRITICAL, text, IN_SET, wanted, ("index", name))
+
+
+# Great Expectations
 
 
 @contextmanager
 def _great_expectations() -> Iterator[Any]:
-    """Imports Great Expectations without its telemetry, and undoes what it does to Python's warnings."""
+    """Imports Great Expectations without telemetry; what it does to Python's warnings is undone."""
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -62,195 +203,56 @@ def _great_expectations() -> Iterator[Any]:
 
             yield great_expectations
         finally:
-            logging.captureWarnings(
-                False
-            )  # it turns this on in several of its modules, whenever they are imported
-
-
-def _build_suite(
-    gx: Any, profile: Profile, limits: Validation, classes: Classes, shape: str
-) -> list[Any]:
-    """Returns the expectations; `meta` holds what `validation.json` says of each."""
-    from great_expectations.expectations.row_conditions import Column
-
-    if classes.held_out:  # what is known is known of the whole data set
-        profile = Profile(num_test=profile.num_test, may_share=profile.may_share)
-    within = {split: {"row_condition": Column("split") == split} for split in SPLITS}
-    suite = _Suite(gx.expectations)
-    _expect_counts(suite, profile, within)
-    _expect_values(suite, profile, limits, shape)
-    _expect_classes(suite, limits, classes, within)
-    _expect_apart(suite, profile, within)
-    return suite.expectations
-
-
-class _Suite:
-    """The expectations so far."""
-
-    def __init__(self, kinds: Any) -> None:
-        self._kinds = kinds
-        self.expectations: list[Any] = []
-
-    def add(self, name: str, severity: str, expected: str, kind: str, **settings: Any) -> None:
-        """Adds one expectation.
-
-        Args:
-            name: Of the check.
-            severity: `"critical"` or `"warning"`.
-            expected: In words.
-            kind: The class of Great Expectations, without `Expect`.
-            settings: Of that class.
-        """
-        meta = {"name": name, "expected": expected}
-        self.expectations.append(
-            getattr(self._kinds, f"Expect{kind}")(severity=severity, meta=meta, **settings)
-        )
-
-
-def _expect_counts(suite: _Suite, profile: Profile, within: Mapping[str, dict[str, Any]]) -> None:
-    counts = {"train": None, "validation": None, "test": profile.num_test}
-    for split, count in counts.items():
-        expected = f"{count} images" if count else "at least 1 image"
-        limits = {"min_value": count or 1, "max_value": count}
-        suite.add(
-            f"num_{split}_images",
-            "critical",
-            expected,
-            "TableRowCountToBeBetween",
-            **limits,
-            **within[split],
-        )
-    if profile.num_images:
-        expected = f"{profile.num_images} images in all splits together"
-        suite.add(
-            "num_images", "critical", expected, "TableRowCountToEqual", value=profile.num_images
-        )
-
-
-def _expect_values(suite: _Suite, profile: Profile, limits: Validation, shape: str) -> None:
-    suite.add(
-        "shape",
-        "critical",
-        f"images of {shape}",
-        "ColumnValuesToBeInSet",
-        column="shape",
-        value_set=[shape],
-    )
-    suite.add(
-        "type",
-        "critical",
-        "uint8 values",
-        "ColumnValuesToBeInSet",
-        column="type",
-        value_set=["uint8"],
-    )
-    for column, limit in (("minimum", {"min_value": 0}), ("maximum", {"max_value": 255})):
-        text = f"a {column} grey value within 0 to 255"
-        suite.add(
-            f"{column}_range", "critical", text, "ColumnValuesToBeBetween", column=column, **limit
-        )
-    text = "a largest grey value of at least 128 (values of 0 to 1 are not stretched to 0 to 255)"
-    suite.add(
-        "value_spread", "warning", text, "ColumnMaxToBeBetween", column="maximum", min_value=128
-    )
-    text, varied = (
-        "images of more than one grey value",
-        {"column": "deviation", "min_value": 0, "strict_min": True},
-    )
-    suite.add("no_constant_images", "critical", text, "ColumnValuesToBeBetween", **varied)
-    for column, centre in (("mean", profile.mean), ("deviation", profile.deviation)):
-        if centre is not None:
-            low, high = (round(centre + sign * limits.max_mean_deviation, 6) for sign in (-1, 1))
-            bounds = {"column": column, "min_value": low, "max_value": high}
-            text = f"a {column} of the grey values from {low:g} to {high:g}"
-            suite.add(f"profile_{column}", "warning", text, "ColumnMeanToBeBetween", **bounds)
-
-
-def _expect_classes(
-    suite: _Suite, limits: Validation, classes: Classes, within: Mapping[str, dict[str, Any]]
-) -> None:
-    if not classes.number:
-        suite.add(
-            "labels",
-            "critical",
-            "labels of -1 only",
-            "ColumnValuesToBeInSet",
-            column="label",
-            value_set=[-1],
-        )
-        return
-    every = list(range(classes.number))
-    labels = {"column": "label", "min_value": 0, "max_value": every[-1]}
-    suite.add(
-        "labels", "critical", f"labels from 0 to {every[-1]}", "ColumnValuesToBeBetween", **labels
-    )
-    seen = [label for label in every if label not in classes.held_out]
-    for split in SPLITS:
-        severity = "critical" if split == "train" else "warning"
-        wanted = {"column": "label", "value_set": every if split == "test" else seen}
-        if classes.held_out and split != "test":
-            text = f"no images of the classes that are held out in {split}"
-            suite.add(
-                f"held_out_of_{split}",
-                "critical",
-                text,
-                "ColumnValuesToBeInSet",
-                **wanted,
-                **within[split],
-            )
-        text, kind = f"images of every class in {split}", "ColumnDistinctValuesToContainSet"
-        suite.add(f"classes_in_{split}", severity, text, kind, **wanted, **within[split])
-    size = {"column": "class_size", "min_value": limits.min_images_per_class, **within["train"]}
-    text = f"at least {limits.min_images_per_class} images per class in train"
-    suite.add("images_per_class", "critical", text, "ColumnMinToBeBetween", **size)
-    ratio = {"column": "class_ratio", "max_value": limits.max_class_imbalance, **within["train"]}
-    text = f"at most {limits.max_class_imbalance:g} times as many train images in the largest class as in the smallest"
-    suite.add("class_balance", "warning", text, "ColumnMaxToBeBetween", **ratio)
-
-
-def _expect_apart(suite: _Suite, profile: Profile, within: Mapping[str, dict[str, Any]]) -> None:
-    new = {"column": "seen_before", "value_set": [False]}
-    severity = "warning" if profile.may_share else "critical"
-    text = "test images that are not in train or validation"
-    suite.add("test_apart", severity, text, "ColumnValuesToBeInSet", **new, **within["test"])
-    text = "validation images that are not in train"
-    suite.add(
-        "validation_apart", "critical", text, "ColumnValuesToBeInSet", **new, **within["validation"]
-    )
-    text = "train images that are there once"
-    suite.add(
-        "no_repeats_in_train",
-        "warning",
-        text,
-        "ColumnValuesToBeUnique",
-        column="sha256",
-        **within["train"],
-    )
+            logging.captureWarnings(False)  # several of its modules turn it on
 
 
 def _validate(
-    gx: Any, expectations: list[Any], table: "pd.DataFrame", data_docs: Path
+    gx: Any,
+    suites: Mapping[str, list[Check]],
+    tables: Mapping[str, "pd.DataFrame"],
+    data_docs: Path,
 ) -> list[dict[str, Any]]:
-    """Runs the suite, writes the Data Docs and returns one entry for each expectation, in their order."""
+    """Runs the suites, writes the Data Docs and returns one entry per check, in order."""
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
-    suite = context.suites.add(gx.ExpectationSuite(name="images", expectations=expectations))
-    asset = context.data_sources.add_pandas("genlab").add_dataframe_asset("images")
-    batch = asset.add_batch_definition_whole_dataframe("all")
-    definition = gx.ValidationDefinition(name="images", data=batch, suite=suite)
-    examples = {
-        "partial_unexpected_count": NUM_EXAMPLES,
-        "unexpected_index_column_names": ["split", "index"],
-    }
-    result = context.validation_definitions.add(definition).run(
-        batch_parameters={"dataframe": table},
-        result_format={"result_format": "SUMMARY", **examples},
-    )
+    source = context.data_sources.add_pandas("genlab")
+    summaries = []
+    for name, checks in suites.items():
+        if checks:
+            expectations = [_expectation(gx, check) for check in checks]
+            suite = context.suites.add(gx.ExpectationSuite(name, expectations=expectations))
+            batch = source.add_dataframe_asset(name).add_batch_definition_whole_dataframe("all")
+            definition = gx.ValidationDefinition(name=name, data=batch, suite=suite)
+            result = context.validation_definitions.add(definition).run(
+                batch_parameters={"dataframe": tables[name]},
+                result_format={
+                    "result_format": "SUMMARY",
+                    "partial_unexpected_count": NUM_EXAMPLES,
+                    "unexpected_index_column_names": ["split", "index"],
+                },
+            )
+            observed = {
+                part.expectation_config.meta["name"]: (bool(part.success), _observe(part, name))
+                for part in result.results
+            }
+            for check in checks:
+                success, words = observed[check.name]
+                summary = {"name": check.name, "severity": check.severity, "success": success}
+                summaries.append(summary | {"expected": check.expected, "observed": words})
     _write_data_docs(context, data_docs)
-    names = [expectation.meta["name"] for expectation in expectations]
-    return sorted(
-        (_summarise(each) for each in result.results), key=lambda check: names.index(check["name"])
-    )
+    return summaries
+
+
+def _expectation(gx: Any, check: Check) -> Any:
+    from great_expectations.expectations.row_conditions import Column
+
+    settings = dict(check.settings)
+    if check.rows:
+        column, value = check.rows
+        settings["row_condition"] = Column(column) == value
+    kind = getattr(gx.expectations, f"Expect{check.kind}")
+    meta = {"name": check.name, "expected": check.expected}
+    return kind(severity=check.severity, meta=meta, **settings)
 
 
 def _write_data_docs(context: Any, data_docs: Path) -> None:
@@ -259,38 +261,30 @@ def _write_data_docs(context: Any, data_docs: Path) -> None:
         "class_name": "TupleFilesystemStoreBackend",
         "base_directory": str(data_docs.resolve()),
     }
-    site = {"class_name": "SiteBuilder", "store_backend": store, "site_name": "images"}
-    context.add_data_docs_site(
-        "images", {**site, "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"}}
-    )
+    site = {
+        "class_name": "SiteBuilder",
+        "site_name": "images",
+        "store_backend": store,
+        "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
+    }
+    context.add_data_docs_site("images", site)
     context.build_data_docs(site_names=["images"])
 
 
-def _summarise(result: Any) -> dict[str, Any]:
-    config = result.expectation_config
-    return {
-        "name": config.meta["name"],
-        "severity": str(config.severity.value),
-        "success": bool(result.success),
-        "expected": config.meta["expected"],
-        "observed": _observe(result),
-    }
-
-
-def _observe(result: Any) -> str:
-    """Returns what was found, in words: a value, what is missing, or how many images fail and the first of them."""
-    found = result.result
+def _observe(result: Any, rows: str) -> str:
+    """Returns in words: a value, what is missing, or how many rows fail and the first of them."""
+    facts = result.result
     if result.exception_info.get("raised_exception"):
-        return f"a check that failed itself: {result.exception_info['exception_message']}"
-    if found.get("observed_value") is not None:
-        return f"{found['observed_value']:.6g}"
-    if "element_count" not in found:
-        missing = found.get("partial_missing_list") or []
+        return f"an error of the check itself: {result.exception_info['exception_message']}"
+    if facts.get("observed_value") is not None:
+        return f"{facts['observed_value']:.6g}"
+    if "element_count" not in facts:
+        missing = facts.get("partial_missing_list") or []
         return f"none of {', '.join(map(str, missing))}" if missing else "all"
-    if not found["unexpected_count"]:
+    if not facts["unexpected_count"]:
         return "all"
-    examples = [
-        f"{each['split']} {each['index']}" for each in found["partial_unexpected_index_list"]
-    ]
-    more = ", ..." if found["unexpected_count"] > len(examples) else ""
-    return f"others: {found['unexpected_count']} of {found['element_count']} images ({', '.join(examples)}{more})"
+    unexpected = facts["partial_unexpected_index_list"]
+    examples = ", ".join(f"{row['split']} {row['index']}" for row in unexpected)
+    more = ", ..." if facts["unexpected_count"] > len(unexpected) else ""
+    counts = f"{facts['unexpected_count']} of {facts['element_count']}"
+    return f"others: {counts} {rows} ({examples}{more})"

@@ -1,22 +1,65 @@
 """The IDX format of MNIST and its relatives: a header of big-endian sizes, then unsigned bytes.
 
-See http://yann.lecun.com/exdb/mnist/: two zero bytes, the type (8 is unsigned byte), the number of dimensions, the
-size of each dimension as a 32-bit integer, the values with the last dimension changing fastest.
+See http://yann.lecun.com/exdb/mnist/: two zero bytes, the type (8 is unsigned byte), the number of
+dimensions, the size of each dimension as a 32-bit integer, and the values in C order.
 """
 
 import gzip
 import math
 import struct
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from genlab.imaging.arrays import Split
+from genlab.contract.fields import Arrays
+from genlab.runtime.downloads import RemoteFile
 from genlab.runtime.errors import InputError
 
 UNSIGNED_BYTE = 8
-REMEDY = "Delete the file and run again: dvc repro fetch"
+FIX = "Delete the file and run again: dvc repro fetch"
+NAMES = (
+    "train-images-idx3-ubyte.gz",
+    "train-labels-idx1-ubyte.gz",
+    "t10k-images-idx3-ubyte.gz",
+    "t10k-labels-idx1-ubyte.gz",
+)
+"""The same for MNIST and its relatives."""
+
+
+def remote_files(checksums: Sequence[str], mirrors: Sequence[str]) -> tuple[RemoteFile, ...]:
+    """Returns the four files of a data set.
+
+    Args:
+        checksums: SHA-256 of each file in the order of `NAMES`.
+        mirrors: Addresses of folders, each with a slash at its end.
+    """
+    return tuple(
+        RemoteFile(name, tuple(mirror + name for mirror in mirrors), f"sha256:{checksum}")
+        for name, checksum in zip(NAMES, checksums, strict=True)
+    )
+
+
+def read_splits(directory: Path) -> tuple[Arrays, Arrays]:
+    """Returns images and labels of the official splits, train and test.
+
+    Raises:
+        InputError: A file is broken, or there are not as many labels as images.
+    """
+    return _read_split(directory, *NAMES[:2]), _read_split(directory, *NAMES[2:])
+
+
+def _read_split(directory: Path, images_name: str, labels_name: str) -> Arrays:
+    images = read(directory / images_name, num_dimensions=3)
+    labels = read(directory / labels_name, num_dimensions=1)
+    if len(images) != len(labels):
+        raise InputError(
+            f"{directory / labels_name} must have one label per image",
+            f"{len(images)} images, {len(labels)} labels",
+            FIX,
+        )
+    return {"images": images[..., np.newaxis], "labels": labels}
 
 
 def read(path: Path, num_dimensions: int) -> np.ndarray:
@@ -30,7 +73,7 @@ def read(path: Path, num_dimensions: int) -> np.ndarray:
         Read-only uint8 values, shaped as the header says.
 
     Raises:
-        InputError: The archive is broken, or the header does not describe the values that follow it.
+        InputError: The archive is broken, or the header does not describe the values after it.
     """
     content = _decompress(path)
     head = 4 + 4 * num_dimensions
@@ -38,14 +81,15 @@ def read(path: Path, num_dimensions: int) -> np.ndarray:
         raise InputError(
             f"{path} must begin with the IDX header of {num_dimensions}-dimensional unsigned bytes",
             content[:4].hex(" ") or "an empty file",
-            REMEDY,
+            FIX,
         )
     shape = struct.unpack(f">{num_dimensions}I", content[4:head])
     if math.prod(shape) != len(content) - head:
+        sizes = " x ".join(map(str, shape))
         raise InputError(
-            f"{path} must hold {' x '.join(map(str, shape))} = {math.prod(shape)} bytes after its header",
+            f"{path} must hold {sizes} = {math.prod(shape)} bytes after its header",
             str(len(content) - head),
-            REMEDY,
+            FIX,
         )
     return np.frombuffer(content, np.uint8, offset=head).reshape(shape)
 
@@ -55,26 +99,4 @@ def _decompress(path: Path) -> bytes:
         with gzip.open(path) as file:
             return file.read()
     except (EOFError, OSError, zlib.error) as error:
-        raise InputError(f"{path} must be a whole gzip archive", str(error), REMEDY) from None
-
-
-def read_split(directory: Path, prefix: str) -> Split:
-    """Reads one split: `<prefix>-images-idx3-ubyte.gz` and `<prefix>-labels-idx1-ubyte.gz`.
-
-    Raises:
-        InputError: A file is broken, or there are not as many labels as images.
-    """
-    images = read(directory / f"{prefix}-images-idx3-ubyte.gz", num_dimensions=3)
-    labels = read(directory / f"{prefix}-labels-idx1-ubyte.gz", num_dimensions=1)
-    if len(images) != len(labels):
-        raise InputError(
-            f"{directory}: {prefix} must have one label per image",
-            f"{len(images)} images, {len(labels)} labels",
-            REMEDY,
-        )
-    return Split(images[..., np.newaxis], labels.astype(np.int64))
-
-
-def read_splits(directory: Path) -> dict[str, Split]:
-    """Reads the official splits of MNIST and its relatives, which all use the same file names."""
-    return {"train": read_split(directory, "train"), "test": read_split(directory, "t10k")}
+        raise InputError(f"{path} must be a whole gzip archive", str(error), FIX) from None

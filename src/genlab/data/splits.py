@@ -1,151 +1,187 @@
-"""The splits of a data set as arrays on disk: what goes where, what is refused, and how they are written."""
+"""The splits of a data set on disk: what goes where, what is refused, and how they are written."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.lib.format import write_array_header_1_0
+from numpy.lib.format import dtype_to_descr, write_array_header_1_0
 
-from genlab.data import splitting
-from genlab.imaging.arrays import SPLITS, Split, digest, read_split
+from genlab.contract.fields import DTYPES, Field, Spec, read_arrays, spec_to_json
+from genlab.data import inputs, splitting
+from genlab.data.declaration import RawSplits
+from genlab.imaging.arrays import SPLITS, digest
 from genlab.runtime import progress
 from genlab.runtime.errors import InputError
 from genlab.runtime.files import replacing
 from genlab.settings import plugins, seeds
-from genlab.settings.params import Params
+from genlab.settings.params import Data, Params
 
-CHUNK_IMAGES = 4096
+CHUNK_BYTES = 1 << 24
 MIN_IMAGES = 2  # a covariance needs them
+ADD_IMAGES = "Add images, or see params.yaml: data.validation_share, data.test_share, seed"
+UNKNOWN = Field((), "label")
+"""The labels of images without classes: -1 each, on disk but not among the fields."""
 
 
-def write(
-    out: Path,
-    splits: Mapping[str, Split],
-    class_names: Sequence[str],
-    params: Params,
-    facts: Mapping[str, Any],
-) -> None:
-    """Writes train, validation and test; validation is carved out of train by a seeded hash of each image.
+class Rows(NamedTuple):
+    """Some rows of an array, and what is made of them."""
 
-    Equal images lie on one side, and more images move no other. Held-out classes stay in test alone.
+    array: np.ndarray
+    rows: np.ndarray
+    change: Callable[[np.ndarray], np.ndarray] = np.asarray
+
+    def chunks(self) -> Iterator[np.ndarray]:
+        """Yields the rows in chunks of about `CHUNK_BYTES`."""
+        size = max(1, CHUNK_BYTES // max(1, self.array[:1].nbytes))
+        for start in range(0, len(self.rows), size):
+            yield self.change(self.array[self.rows[start : start + size]])
+
+
+Parts = dict[str, dict[str, Rows]]
+"""By split and field."""
+
+
+def write(out: Path, raw: RawSplits, params: Params, facts: Mapping[str, Any]) -> None:
+    """Writes train, validation and test; validation is chosen from train by a hash of each image.
+
+    Equal images are on one side, and more images move no other. Held-out classes stay in test only.
 
     Args:
-        out: The folder; it appears, or is replaced, only when everything in it is complete.
-        splits: `train` and `test`.
-        class_names: Of all classes, by label.
+        out: The folder; it appears, or is replaced, only when it is complete.
+        raw: The data set.
         params: `data` and `seed` are used.
         facts: What else `dataset.json` says: licence and citation.
 
     Raises:
-        InputError: A split or a class has no images, or `held_out_classes` are not classes.
+        InputError: A split or a class has no images, `held_out_classes` are not classes, or
+            `data.inputs` would replace inputs of the data set's own.
     """
-    name = params.data.name
-    chosen = _choose_validation(splits["train"], params)
-    held_out = params.data.held_out_classes
-    _check_held_out(held_out, class_names, name)
-    trained = ~np.isin(splits["train"].labels, [class_names.index(held) for held in held_out])
-    parts = {
-        "train": (splits["train"], np.flatnonzero(trained & ~chosen)),
-        "validation": (splits["train"], np.flatnonzero(trained & chosen)),
-        "test": (splits["test"], np.arange(len(splits["test"].labels))),
-    }
-    _check(parts, [known for known in class_names if known not in held_out], class_names, name)
-    _write(
-        out,
-        parts,
-        {"name": name, "class_names": class_names, "held_out_classes": held_out} | dict(facts),
-    )
+    name, spec = params.data.name, dict(raw.fields)
+    class_names = spec.get("labels", UNKNOWN).class_names
+    _check_held_out(params.data.held_out_classes, class_names, name)
+    parts = _split(raw, class_names, params)
+    _check_sizes(parts, spec, name)
+    _check_classes(parts["train"]["labels"], class_names, params.data)
+    _derive_inputs(parts, spec, params)
+    with replacing(out) as building:
+        building.mkdir()
+        for split, fields in parts.items():
+            for field, rows in fields.items():
+                path = building / f"{split}_{field}.npy"
+                _write_array(path, spec.get(field, UNKNOWN), rows)
+        names = {
+            "name": name,
+            "class_names": class_names,
+            "held_out_classes": params.data.held_out_classes,
+        }
+        description = names | dict(facts) | _measure(building, parts, spec)
+        (building / "dataset.json").write_text(json.dumps(description, indent=2) + "\n")
+    counts = ", ".join(f"{count} {split}" for split, count in description["num_images"].items())
+    progress.note(f"fetch: {name}: {counts}")
 
 
-def _choose_validation(train: Split, params: Params) -> np.ndarray:
-    """Returns for each image of train whether it goes to validation."""
-    seed = seeds.derive(params.seed, "fetch", "validation")
-    share = params.data.validation_share
-    images = progress.bar(train.images, "fetch: validation images", unit="image")
-    return np.fromiter(
-        (splitting.chosen(image, share, seed) for image in images), bool, len(train.labels)
-    )
-
-
-def _check_held_out(held_out: Sequence[str], class_names: Sequence[str], name: str) -> None:
-    """Raises an InputError where a class is unknown or named twice, or where fewer than two are left."""
-    unknown = [each for each in held_out if each not in class_names]
-    if (
-        unknown
-        or len(set(held_out)) < len(held_out)
-        or (held_out and len(class_names) - len(held_out) < 2)
-    ):
+def _check_held_out(held_out: tuple[str, ...], class_names: tuple[str, ...], name: str) -> None:
+    unknown = [label for label in held_out if label not in class_names]
+    too_many = bool(held_out) and len(class_names) - len(held_out) < 2
+    if unknown or too_many or len(set(held_out)) < len(held_out):
         known = ", ".join(class_names) or "none"
         near = plugins.nearest(unknown[0], class_names) if unknown else ""
         raise InputError(
             f"held_out_classes must be different classes of {name} ({known}){near}, and leave two",
-            str(", ".join(map(repr, held_out))),
+            ", ".join(map(repr, held_out)),
             "See params.yaml: data.held_out_classes",
         )
 
 
-def _check(
-    parts: Mapping[str, tuple[Split, np.ndarray]],
-    wanted: Sequence[str],
-    class_names: Sequence[str],
-    name: str,
-) -> None:
-    total = sum(len(rows) for _, rows in parts.values())
-    for split, (_, rows) in parts.items():
-        if len(rows) < MIN_IMAGES:
+def _split(raw: RawSplits, class_names: tuple[str, ...], params: Params) -> Parts:
+    """Returns the rows of each split; a field that is not aligned has rows of its own."""
+    train, test = (
+        {"labels": np.full(len(arrays["images"]), -1)} | dict(arrays)
+        for arrays in (raw.train, raw.test)
+    )
+    held_out = [class_names.index(label) for label in params.data.held_out_classes]
+    learned = ~np.isin(train["labels"], held_out)
+    moved = _choose(train["images"], params)
+    parts: Parts = {split: {} for split in SPLITS}
+    for field in {"images": None, "labels": None, **raw.fields}:
+        if not raw.fields.get(field, UNKNOWN).aligned:
+            field_moved = _choose(train[field], params)
+            masks = {"train": ~field_moved, "validation": field_moved}
+        else:
+            masks = {"train": learned & ~moved, "validation": learned & moved}
+        for split, mask in masks.items():
+            parts[split][field] = Rows(train[field], np.flatnonzero(mask))
+        parts["test"][field] = Rows(test[field], np.arange(len(test[field])))
+    return parts
+
+
+def _choose(array: np.ndarray, params: Params) -> np.ndarray:
+    """Returns for each row of train whether it goes to validation."""
+    seed = seeds.derive(params.seed, "fetch", "validation")
+    share = params.data.validation_share
+    rows = progress.bar(array, "fetch: validation images", unit="image")
+    return np.fromiter((splitting.chosen(row, share, seed) for row in rows), bool, len(array))
+
+
+def _check_sizes(parts: Parts, spec: Spec, name: str) -> None:
+    for field in ["images", *(field for field in spec if not spec[field].aligned)]:
+        sizes = {split: len(fields[field].rows) for split, fields in parts.items()}
+        for split, size in sizes.items():
+            if size < MIN_IMAGES:
+                raise InputError(
+                    f"{name} must have at least {MIN_IMAGES} {field} for every split",
+                    f"{sum(sizes.values())}, {size} of them in {split} (equal ones stay together)",
+                    ADD_IMAGES,
+                )
+
+
+def _check_classes(labels: Rows, class_names: tuple[str, ...], data: Data) -> None:
+    present = set(labels.array[labels.rows].tolist())
+    for label, class_name in enumerate(class_names):
+        if label not in present and class_name not in data.held_out_classes:
             raise InputError(
-                f"{name} must have at least {MIN_IMAGES} images for every split",
-                f"{total}, {len(rows)} of them in {split} (equal images stay together)",
-                "Add images, or see params.yaml: data.validation_share, data.test_share, seed",
+                f"{data.name} must have images of every class in train",
+                f"none of {class_name!r}",
+                ADD_IMAGES.replace("images", "images of it"),
             )
-    source, rows = parts["train"]
-    labels = set(source.labels[rows].tolist())
-    for missing in [each for each in wanted if class_names.index(each) not in labels]:
+
+
+def _derive_inputs(parts: Parts, spec: dict[str, Field], params: Params) -> None:
+    """Adds the field that `data.inputs` asks for."""
+    if params.data.inputs == "none":
+        return
+    if "inputs" in spec:
         raise InputError(
-            f"{name} must have images of every class in train",
-            f"none of {missing!r}",
-            "Add images of it, or see params.yaml: data.validation_share, data.test_share, seed",
+            f"data.inputs must be none for {params.data.name}, which has inputs of its own",
+            params.data.inputs,
+            "See params.yaml: data.inputs",
         )
+    spec["inputs"] = inputs.field_of(params.data.inputs, spec["images"])
+    seed = seeds.derive(params.seed, "fetch", "inputs")
+    derive = partial(inputs.derive, params.data.inputs, seed)
+    for fields in parts.values():
+        fields["inputs"] = fields["images"]._replace(change=derive)
 
 
-def _write(
-    out: Path, parts: Mapping[str, tuple[Split, np.ndarray]], names: Mapping[str, Any]
-) -> None:
-    with replacing(out) as building:
-        building.mkdir()
-        for split, (source, rows) in parts.items():
-            _write_split(building, split, source, rows)
-        _write_description(building, names)
-
-
-def _write_split(directory: Path, split: str, source: Split, rows: np.ndarray) -> None:
-    header = {
-        "descr": "|u1",
-        "fortran_order": False,
-        "shape": (len(rows), *source.images.shape[1:]),
-    }
-    with (directory / f"{split}_images.npy").open(
-        "wb"
-    ) as file:  # no memory map: on a full disk that is a bus error
+def _write_array(path: Path, field: Field, rows: Rows) -> None:
+    dtype = np.dtype(DTYPES[field.kind])
+    shape = (len(rows.rows), *field.shape)
+    header = {"descr": dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    with path.open("wb") as file:  # no memory map: on a full disk that is a bus error
         write_array_header_1_0(file, header)
-        for start in range(0, len(rows), CHUNK_IMAGES):
-            file.write(source.images[rows[start : start + CHUNK_IMAGES]].tobytes())
-    np.save(
-        directory / f"{split}_labels.npy", source.labels[rows].astype(np.int64), allow_pickle=False
-    )
+        for chunk in rows.chunks():
+            values = chunk.astype(dtype, casting="same_kind", copy=False)
+            file.write(values.reshape(-1, *field.shape).tobytes())
 
 
-def _write_description(directory: Path, names: Mapping[str, Any]) -> None:
-    splits = {split: read_split(directory, split) for split in SPLITS}
-    counts = {split: len(part.labels) for split, part in splits.items()}
-    measured = {
-        "image_shape": splits["train"].images.shape[1:],
-        "num_images": counts,
-        "sha256": digest(*(array for split in SPLITS for array in splits[split])),
+def _measure(directory: Path, parts: Parts, spec: Spec) -> dict[str, Any]:
+    arrays = {split: read_arrays(directory, split, parts[split]) for split in SPLITS}
+    return {
+        "image_shape": spec["images"].shape,
+        "num_images": {split: len(fields["images"]) for split, fields in arrays.items()},
+        "sha256": digest(*(array for fields in arrays.values() for array in fields.values())),
+        "fields": spec_to_json(spec),
     }
-    (directory / "dataset.json").write_text(json.dumps({**names, **measured}, indent=2) + "\n")
-    progress.note(
-        f"fetch: {names['name']}: {', '.join(f'{n} {split}' for split, n in counts.items())}"
-    )

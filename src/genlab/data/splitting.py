@@ -1,4 +1,4 @@
-"""Which images go aside: decided for each image alone, by a seeded hash of its bytes.
+"""Which images go aside: decided by a seeded hash of each image.
 
 Equal images lie on one side, and adding images moves no other.
 """

@@ -1,27 +1,34 @@
-"""The table that describes the images of a data set, one row each: what Great Expectations checks."""
+"""The tables that describe a data set: what Great Expectations checks."""
 
 import math
 from collections.abc import Mapping
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from genlab.contract.fields import Arrays, Field, Spec
 from genlab.imaging.arrays import Split
 
 if TYPE_CHECKING:
     import pandas as pd
 
-CHUNK_VALUES = 1 << 22  # grey values that are measured at a time
+CHUNK_VALUES = 1 << 22  # that are measured at a time
 
 
-def build_table(splits: Mapping[str, Split]) -> "pd.DataFrame":
+def image_table(splits: Mapping[str, Split]) -> "pd.DataFrame":
     """Returns one row per image.
 
-    Columns: `split`, `index` (in its split), `label`, `shape` (`"28x28x1"`), `type`, `minimum`, `maximum` (0 to 255),
-    `mean`, `deviation` (of the image's grey values, in [0, 1]), `sha256` (of its bytes), `class_size` (images of its
-    split with its label), `class_ratio` (`class_size` over that of the smallest class of the split), `seen_before` (the
-    same image is in an earlier split, in the order train, validation, test).
+    Columns:
+        split, index: `index` is its row in the split.
+        label: -1 if it has none.
+        shape, type: `"28x28x1"`, `"uint8"`.
+        minimum, maximum: Of its grey values, 0 to 255.
+        mean, deviation: Of its grey values, in [0, 1].
+        sha256: Of its bytes.
+        class_size: Images of its split with its label.
+        class_ratio: `class_size` over that of the smallest class of the split.
+        seen_before: Whether an earlier split has the same image; in the order of `splits`.
     """
     import pandas as pd
 
@@ -37,29 +44,66 @@ def build_table(splits: Mapping[str, Split]) -> "pd.DataFrame":
 def _measure(split: str, part: Split) -> "pd.DataFrame":
     import pandas as pd
 
-    num_images, *shape = part.images.shape
-    step = max(1, CHUNK_VALUES // math.prod(shape))
-    starts = range(0, max(1, num_images), step)
-    chunks = [_measure_chunk(part.images[start : start + step]) for start in starts]
+    chunks = [_measure_images(chunk) for chunk in _chunks(part.images)]
     columns = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
-    fixed = {"shape": "x".join(map(str, shape)), "type": part.images.dtype.name}
-    return pd.DataFrame(
-        {"split": split, "index": np.arange(num_images), "label": part.labels, **fixed, **columns}
-    )
+    columns = {"index": np.arange(len(part.images)), "label": part.labels, **columns}
+    return pd.DataFrame({"split": split, **_form(part.images), **columns})
 
 
-def _measure_chunk(images: np.ndarray) -> dict[str, Any]:
-    values = np.ascontiguousarray(images).reshape(
-        len(images), math.prod(images.shape[1:])
-    )  # (n, values per image)
+def _form(array: np.ndarray) -> dict[str, str]:
+    return {"shape": "x".join(map(str, array.shape[1:])) or "numbers", "type": array.dtype.name}
+
+
+def _chunks(array: np.ndarray) -> list[np.ndarray]:
+    """Returns views of some rows each; of an empty array one empty view."""
+    size = max(1, CHUNK_VALUES // max(1, math.prod(array.shape[1:])))
+    return [array[start : start + size] for start in range(0, max(1, len(array)), size)]
+
+
+def _measure_images(images: np.ndarray) -> dict[str, np.ndarray]:
+    values = np.ascontiguousarray(images).reshape(len(images), math.prod(images.shape[1:]))
     grey = values.astype(np.float32) / np.float32(255)
     minimum, maximum = values.min(axis=1), values.max(axis=1)
+    deviation = grey.std(axis=1, dtype=np.float64)
     return {
         "minimum": minimum,
         "maximum": maximum,
         "mean": grey.mean(axis=1, dtype=np.float64),
-        "deviation": np.where(
-            minimum == maximum, 0.0, grey.std(axis=1, dtype=np.float64)
-        ),  # exactly 0, not rounding
+        "deviation": np.where(minimum == maximum, 0.0, deviation),  # exactly 0, no rounding
         "sha256": np.array([sha256(row.data).hexdigest() for row in values]),
     }
+
+
+def field_table(splits: Mapping[str, Arrays], spec: Spec) -> "pd.DataFrame":
+    """Returns one row per split and field other than images and labels.
+
+    Columns:
+        split, index: `index` is the field's name.
+        complete: Whether it has a row for every image, or any row if it is not aligned.
+        shape, type: As of images.
+        in_range: Whether images are in 0 to 255, labels those of classes, and factors finite.
+    """
+    import pandas as pd
+
+    rows = [
+        {
+            "split": split,
+            "index": name,
+            "complete": len(arrays[name]) == len(arrays["images"])
+            if field.aligned
+            else len(arrays[name]) > 0,
+            "in_range": all(_in_range(chunk, field) for chunk in _chunks(arrays[name])),
+            **_form(arrays[name]),
+        }
+        for split, arrays in splits.items()
+        for name, field in spec.items()
+        if name not in Split._fields
+    ]
+    return pd.DataFrame(rows)
+
+
+def _in_range(values: np.ndarray, field: Field) -> bool:
+    if field.kind == "factors":
+        return bool(np.isfinite(values).all())
+    end = 256 if field.kind == "image" else len(field.class_names)
+    return bool(np.all((values >= 0) & (values < end)))

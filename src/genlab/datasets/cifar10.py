@@ -1,7 +1,8 @@
 """CIFAR-10: 60,000 photographs of ten things, 32x32 colour, with the official test split of 10,000.
 
-The binary version: each record is one byte of label, then 1,024 bytes each of red, green and blue, row by row
-(https://www.cs.toronto.edu/~kriz/cifar.html). The Python version holds pickles, which are never loaded here.
+The binary version: a record is one byte of label, then 1,024 bytes each of red, green and blue, row
+by row (https://www.cs.toronto.edu/~kriz/cifar.html). The Python version holds pickles, which are
+never loaded here.
 """
 
 import tarfile
@@ -10,14 +11,15 @@ from pathlib import Path
 
 import numpy as np
 
-from genlab.data.declaration import Profile, RemoteFile
-from genlab.imaging.arrays import Split
+from genlab.contract.fields import Arrays, labelled_images
+from genlab.data.declaration import Profile, RawSplits
+from genlab.runtime.downloads import RemoteFile
 from genlab.runtime.errors import InputError
-from genlab.settings import params
+from genlab.settings.params import Data
 
 ARCHIVE = "cifar-10-binary.tar.gz"
-# Sum: tensorflow/datasets, tensorflow_datasets/url_checksums/cifar10.txt, for the first address. The publisher's page
-# names its MD5, c32a1d4ab5d03f1284b67883e8d87530.
+# Sum: tensorflow/datasets, tensorflow_datasets/url_checksums/cifar10.txt, for the first address.
+# The publisher's page names its MD5, c32a1d4ab5d03f1284b67883e8d87530.
 FILES = (
     RemoteFile(
         ARCHIVE,
@@ -33,92 +35,59 @@ LICENCE = "none stated by the publisher; for research"
 CITATION = (
     "Krizhevsky: Learning multiple layers of features from tiny images. Technical report, 2009."
 )
-IMAGE_SHAPE = (32, 32, 3)
-CLASS_NAMES = (
-    "airplane",
-    "automobile",
-    "bird",
-    "cat",
-    "deer",
-    "dog",
-    "frog",
-    "horse",
-    "ship",
-    "truck",
-)
-# The mean is that of the published channel means of train, 0.4914, 0.4822, 0.4465 (github.com/chatflip/
-# CalculationMeanStd). Near-duplicates across the splits are known (Barz, Denzler 2020); how many are equal is not.
+CLASSES = "airplane, automobile, bird, cat, deer, dog, frog, horse, ship, truck"
+FIELDS = labelled_images((32, 32, 3), CLASSES.split(", "))
+# The mean is of the published channel means of train, 0.4914, 0.4822, 0.4465 (github.com/chatflip/
+# CalculationMeanStd). Near-duplicates across the splits are known (Barz, Denzler 2020); how many
+# are equal is not.
 PROFILE = Profile(num_images=60_000, num_test=10_000, mean=0.4734, may_share=True)
 
 RECORD_BYTES = 1 + 32 * 32 * 3
-MEMBERS = {
-    "train": tuple(f"cifar-10-batches-bin/data_batch_{number}.bin" for number in range(1, 6)),
-    "test": ("cifar-10-batches-bin/test_batch.bin",),
-}
+TRAIN = tuple(f"cifar-10-batches-bin/data_batch_{number}.bin" for number in range(1, 6))
+TEST = ("cifar-10-batches-bin/test_batch.bin",)
 
 
-def read(directory: Path, data: params.Data, seed: int) -> dict[str, Split]:
-    """Reads the official splits; the archive's members are read by name and never written to disk.
-
-    Args:
-        directory: Where `FILES` lie.
-        data: Not used: nothing of this data set can be set.
-        seed: Not used: the splits are the official ones.
+def read(directory: Path, data: Data, seed: int) -> RawSplits:
+    """Reads the official splits; the archive's members are never written to disk.
 
     Raises:
         InputError: The archive is broken, or lacks a member.
     """
-    path = directory / ARCHIVE
-    batches = _read_batches(path)
-    return {
-        split: _join([batches.pop(member) for member in members])
-        for split, members in MEMBERS.items()
-    }
+    batches = _read_batches(directory / ARCHIVE)
+    train, test = ([batches.pop(member) for member in members] for members in (TRAIN, TEST))
+    return RawSplits(FIELDS, _join(train), _join(test))
 
 
 def _read_batches(path: Path) -> dict[str, np.ndarray]:
-    wanted = {member for members in MEMBERS.values() for member in members}
     batches: dict[str, np.ndarray] = {}
     try:
         with tarfile.open(path, "r:gz") as archive:
             for member in archive:
-                file = archive.extractfile(member) if member.name in wanted else None
+                file = archive.extractfile(member) if member.name in (*TRAIN, *TEST) else None
                 if file is not None:
                     batches[member.name] = _parse(path, member.name, file.read())
     except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
         raise _broken(path, "a whole gzip-compressed tar archive", str(error)) from None
-    if missing := sorted(wanted - batches.keys()):
-        raise _broken(path, f"an archive with {missing[0]}", "none")
+    for member_name in (*TRAIN, *TEST):
+        if member_name not in batches:
+            raise _broken(path, f"an archive with {member_name}", "none")
     return batches
 
 
 def _parse(path: Path, member: str, content: bytes) -> np.ndarray:
     if not content or len(content) % RECORD_BYTES:
-        raise _broken(
-            path,
-            f"an archive whose {member} has records of {RECORD_BYTES} bytes",
-            f"{len(content)} bytes",
-        )
+        expected = f"an archive whose {member} has records of {RECORD_BYTES} bytes"
+        raise _broken(path, expected, f"{len(content)} bytes")
     return np.frombuffer(content, np.uint8).reshape(-1, RECORD_BYTES)
 
 
-def _join(batches: list[np.ndarray]) -> Split:
-    images = np.empty((sum(map(len, batches)), *IMAGE_SHAPE), np.uint8)
-    labels = np.empty(len(images), np.int64)
-    start = 0
-    for batch in batches:
-        rows = slice(start, start + len(batch))
-        labels[rows] = batch[:, 0]
-        images[rows] = (
-            batch[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
-        )  # (n, height, width, channels)
-        start = rows.stop
-    return Split(images, labels)
+def _join(batches: list[np.ndarray]) -> Arrays:
+    records = np.concatenate(batches)
+    images = records[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+    return {"images": images, "labels": records[:, 0]}
 
 
 def _broken(path: Path, expected: str, received: str) -> InputError:
     return InputError(
-        f"{path} must be {expected}",
-        str(received),
-        "Delete the file and run again: dvc repro fetch",
+        f"{path} must be {expected}", received, "Delete the file and run again: dvc repro fetch"
     )

@@ -1,7 +1,7 @@
 """Image folder: the user's own PNG and JPEG files, optionally in one subfolder per class.
 
-Every picture is turned upright (EXIF), laid on white where it is transparent, and made grey or colour with 8 bits;
-where `params.yaml: data.image_size` is set, it is scaled to fill that size, and what stands over is cut off.
+Every picture is turned upright (EXIF), laid on white if it is transparent, and made grey or colour
+with 8 bits. With `params.yaml: data.image_size` it is scaled to fill that size, and cropped.
 """
 
 from collections.abc import Iterator
@@ -11,116 +11,72 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from genlab.data.declaration import Profile, RemoteFile
+from genlab.contract.fields import labelled_images
+from genlab.data.declaration import Profile, RawSplits
 from genlab.data.splitting import chosen
-from genlab.imaging.arrays import Split
 from genlab.runtime import workspace
 from genlab.runtime.errors import InputError
-from genlab.settings import params
+from genlab.settings.params import Data
 
 if TYPE_CHECKING:
     from PIL import Image
 
-FILES: tuple[RemoteFile, ...] = ()
+FILES = None  # they are the user's
 LICENCE = "the user's own"
 CITATION = "the user's own images"
-IMAGE_SHAPE = None  # data.image_size (or the pictures' own size) and data.channels
-CLASS_NAMES = None  # read_class_names
 PROFILE = Profile()
 
 ENDINGS = (".png", ".jpg", ".jpeg")
 ORIENTATION = 0x0112  # the EXIF tag
 WHERE = "See params.yaml: data.directory"
-OR_SET, WHERE_SIZE = ", or data.image_size must be set", "See params.yaml: data.image_size."
+WHERE_SIZE = "See params.yaml: data.image_size"
 
 
-def read_class_names(data: params.Data) -> tuple[str, ...]:
-    """Returns the names of the subfolders that hold pictures, sorted; empty where the pictures lie in no subfolder.
-
-    Raises:
-        InputError: The folder is missing or empty, or has pictures both in subfolders and beside them.
-    """
-    return tuple(
-        sorted(
-            {path.relative_to(_folder(data)).parts[0] for path, label in _list(data) if label >= 0}
-        )
-    )
-
-
-def read(directory: Path, data: params.Data, seed: int) -> dict[str, Split]:
-    """Reads the pictures; the test split is chosen by a seeded hash of each image, so equal images lie on one side.
-
-    Args:
-        directory: Not used: the user's folder is `data.directory`.
-        data: The folder, the size, the channels and the share of the test split.
-        seed: Chooses the test split.
+def read(directory: Path, data: Data, seed: int) -> RawSplits:
+    """Reads the pictures in `data.directory`; the test split is chosen by a hash of each image.
 
     Raises:
-        InputError: The folder is missing or empty, a picture is not readable, or sizes differ and none is set.
+        InputError: The folder is missing or empty, has pictures both in subfolders and beside them,
+            has a broken picture, or has pictures of several sizes and `data.image_size` is null.
     """
-    files = _list(data)
-    height, width = data.image_size or _common_size([path for path, _ in files], OR_SET, WHERE_SIZE)
-    images = np.empty((len(files), height, width, data.channels), np.uint8)
-    labels = np.empty(len(files), np.int64)
-    start, stop = (
-        0,
-        len(files),
-    )  # train fills the arrays from the front, test from the back: one copy in memory
-    for path, label in files:
-        image = _read_image(path, (height, width), data.channels)
+    # A relative folder is in the repository, in temporary and queued experiments too.
+    folder = workspace.root() / Path(data.directory).expanduser()
+    paths = _sorted(folder, WHERE)
+    class_names, labels = _classes(folder, paths)
+    shape = (*(data.image_size or _read_size(paths[0])), data.channels)
+    images, order = np.empty((len(paths), *shape), np.uint8), np.empty(len(paths), int)
+    start, stop = 0, len(paths)  # train fills from the front, test from the back: one copy
+    for number, image in enumerate(_read(paths, data.channels, data.image_size, WHERE_SIZE)):
         if chosen(image, data.test_share, seed):
             stop -= 1
             row = stop
         else:
             row = start
             start += 1
-        images[row], labels[row] = image, label
-    return {
-        "train": Split(images[:start], labels[:start]),
-        "test": Split(images[stop:][::-1], labels[stop:][::-1]),
-    }
+        images[row], order[row] = image, number
+    arrays = {"images": images} | ({"labels": labels[order]} if class_names else {})
+    train = {name: array[:start] for name, array in arrays.items()}
+    test = {name: array[stop:][::-1] for name, array in arrays.items()}
+    return RawSplits(labelled_images(shape, class_names), train, test)
 
 
 def read_all(folder: Path, channels: int | None, where: str) -> np.ndarray:
-    """Returns all pictures of any folder and its subfolders in the order of their paths, uint8 NHWC.
+    """Returns the pictures of any folder and its subfolders, sorted by path, uint8 NHWC.
 
     Args:
         folder: Pictures of one size.
-        channels: 1 (grey), 3 (colour), or None: grey where every picture is.
-        where: What set the folder, for errors: `"See --real."`.
+        channels: 1 (grey), 3 (colour), or None: grey if every picture is.
+        where: What set the folder, for errors: `"See --real"`.
 
     Raises:
         InputError: There are no pictures, one is not readable, or sizes differ.
     """
     paths = _sorted(folder, where)
-    height, width = _common_size(paths, "", where)
     channels = channels or (1 if all(map(_is_grey, paths)) else 3)
-    images = np.empty((len(paths), height, width, channels), np.uint8)
-    for row, path in enumerate(paths):
-        images[row] = _read_image(path, (height, width), channels)
+    images = np.empty((len(paths), *_read_size(paths[0]), channels), np.uint8)
+    for row, image in enumerate(_read(paths, channels, None, where)):
+        images[row] = image
     return images
-
-
-def _folder(data: params.Data) -> Path:
-    """Returns the user's folder; a relative one lies in the repository, also for temporary and queued experiments."""
-    return workspace.root() / Path(data.directory).expanduser()
-
-
-def _list(data: params.Data) -> list[tuple[Path, int]]:
-    """Returns the pictures, sorted by path, and their labels: -1 where there are no subfolders."""
-    folder = _folder(data)
-    paths = _sorted(folder, WHERE)
-    alone = [path for path in paths if path.parent == folder]
-    if len(alone) == len(paths):
-        return [(path, -1) for path in paths]
-    if alone:
-        raise InputError(
-            f"{folder} must hold all pictures in subfolders, one per class, or none",
-            f"{alone[0].name} and {len(alone) - 1} more beside the subfolders",
-            WHERE,
-        )
-    names = sorted({path.relative_to(folder).parts[0] for path in paths})
-    return [(path, names.index(path.relative_to(folder).parts[0])) for path in paths]
 
 
 def _sorted(folder: Path, where: str) -> list[Path]:
@@ -139,16 +95,41 @@ def _pictures(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _common_size(paths: list[Path], unless: str, where: str) -> tuple[int, int]:
+def _classes(folder: Path, paths: list[Path]) -> tuple[list[str], np.ndarray]:
+    """Returns the names of the subfolders, sorted, and of each picture the index of its own.
+
+    Both are empty if there are no subfolders.
+    """
+    loose = [path for path in paths if path.parent == folder]
+    if len(loose) == len(paths):
+        return [], np.empty(0)
+    if loose:
+        raise InputError(
+            f"{folder} must hold all pictures in subfolders, one per class, or none",
+            f"{loose[0].name} and {len(loose) - 1} more beside the subfolders",
+            WHERE,
+        )
+    names, labels = np.unique(
+        [path.relative_to(folder).parts[0] for path in paths], return_inverse=True
+    )
+    return names.tolist(), labels
+
+
+def _read(
+    paths: list[Path], channels: int, size: tuple[int, int] | None, where: str
+) -> Iterator[np.ndarray]:
+    """Yields the pictures as uint8 (height, width, channels), scaled if there is a size."""
     first = _read_size(paths[0])
-    for path in paths[1:]:
-        if (size := _read_size(path)) != first:
+    for path in paths:
+        image = _read_image(path, channels, size)
+        if size is None and image.shape[:2] != first:
+            unless = ", or data.image_size must be set" if where == WHERE_SIZE else ""
             raise InputError(
                 f"pictures must have one size (height x width){unless}",
-                f"{paths[0]} is {first[0]}x{first[1]}, {path} is {size[0]}x{size[1]}",
+                f"{paths[0]} is {first[0]}x{first[1]}, {path} is {image.shape[0]}x{image.shape[1]}",
                 where,
             )
-    return first
+        yield image
 
 
 def _read_size(path: Path) -> tuple[int, int]:
@@ -162,23 +143,20 @@ def _is_grey(path: Path) -> bool:
         return picture.mode in ("1", "L", "LA") or picture.mode.startswith(("I", "F"))
 
 
-def _read_image(path: Path, size: tuple[int, int], channels: int) -> np.ndarray:
-    """Returns one picture as uint8 (height, width, channels)."""
+def _read_image(path: Path, channels: int, size: tuple[int, int] | None) -> np.ndarray:
     from PIL import Image, ImageOps
 
     with _opened(path) as opened:
-        picture = _on_white(_to_8_bits(ImageOps.exif_transpose(opened))).convert(
-            "L" if channels == 1 else "RGB"
-        )
-    height, width = size
-    if (picture.height, picture.width) != (height, width):
-        picture = ImageOps.fit(picture, (width, height), Image.Resampling.LANCZOS)
-    return np.asarray(picture, np.uint8).reshape(height, width, channels)
+        upright = ImageOps.exif_transpose(opened)
+        picture = _on_white(_to_8_bits(upright)).convert("L" if channels == 1 else "RGB")
+    if size and (picture.height, picture.width) != size:
+        picture = ImageOps.fit(picture, (size[1], size[0]), Image.Resampling.LANCZOS)
+    return np.asarray(picture, np.uint8).reshape(picture.height, picture.width, channels)
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator["Image.Image"]:
-    """Opens a picture; whatever is wrong with the file, also while it is decoded, is the user's to mend."""
+    """Opens a picture; a fault in the file, also one that decoding meets, is an InputError."""
     from PIL import Image
 
     try:
@@ -192,7 +170,7 @@ def _opened(path: Path) -> Iterator["Image.Image"]:
 
 
 def _to_8_bits(picture: "Image.Image") -> "Image.Image":
-    """Returns grey values of 16 bits as 8 bits; Pillow's own conversion would cut everything above 255."""
+    """Returns 16-bit grey values as 8 bits; Pillow's own conversion cuts everything above 255."""
     from PIL import Image
 
     if not picture.mode.startswith("I"):
@@ -202,11 +180,9 @@ def _to_8_bits(picture: "Image.Image") -> "Image.Image":
 
 
 def _on_white(picture: "Image.Image") -> "Image.Image":
-    """Returns a picture without transparency, laid on white."""
     from PIL import Image
 
     if not picture.has_transparency_data:
         return picture
     colour = picture.convert("RGBA")
-    white = Image.new("RGBA", colour.size, "white")
-    return Image.alpha_composite(white, colour)
+    return Image.alpha_composite(Image.new("RGBA", colour.size, "white"), colour)

@@ -2,19 +2,19 @@
 
 from pathlib import Path
 
+from genlab.contract.fields import labelled_images
 from genlab.data import idx
-from genlab.data.declaration import Profile, remote_files
-from genlab.imaging.arrays import Split
-from genlab.settings import params
+from genlab.data.declaration import Profile, RawSplits
+from genlab.settings.params import Data
 
-# Sums: of the original archives; the same stand in tensorflow/datasets, url_checksums/mnist.txt.
-FILES = remote_files(
-    {
-        "train-images-idx3-ubyte.gz": "sha256:440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
-        "train-labels-idx1-ubyte.gz": "sha256:3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
-        "t10k-images-idx3-ubyte.gz": "sha256:8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
-        "t10k-labels-idx1-ubyte.gz": "sha256:f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
-    },
+# Sums: of the original archives; the same are in tensorflow/datasets, url_checksums/mnist.txt.
+FILES = idx.remote_files(
+    (
+        "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+        "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+        "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+        "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+    ),
     mirrors=(
         "https://ossci-datasets.s3.amazonaws.com/mnist/",
         "https://storage.googleapis.com/cvdf-datasets/mnist/",
@@ -26,17 +26,10 @@ CITATION = (
     "LeCun, Bottou, Bengio, Haffner: Gradient-based learning applied to document recognition. "
     "Proceedings of the IEEE 86(11), 1998."
 )
-IMAGE_SHAPE = (28, 28, 1)
-CLASS_NAMES = ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
+FIELDS = labelled_images((28, 28, 1), class_names="0123456789")
 PROFILE = Profile(num_images=70_000, num_test=10_000, mean=0.130925, deviation=0.301647)  # measured
 
 
-def read(directory: Path, data: params.Data, seed: int) -> dict[str, Split]:
-    """Reads the official splits.
-
-    Args:
-        directory: Where `FILES` lie.
-        data: Not used: nothing of this data set can be set.
-        seed: Not used: the splits are the official ones.
-    """
-    return idx.read_splits(directory)
+def read(directory: Path, data: Data, seed: int) -> RawSplits:
+    """Reads the official splits."""
+    return RawSplits(FIELDS, *idx.read_splits(directory))

@@ -8,10 +8,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from genlab.data import downloads
 from genlab.doctor.finding import Finding, error, ok, warning
 from genlab.imaging.arrays import read_description
-from genlab.runtime import workspace
+from genlab.runtime import downloads, workspace
 from genlab.runtime.errors import InputError
 from genlab.settings import params as parameters
 from genlab.settings import plugins
@@ -51,7 +50,7 @@ def data() -> Finding:
     if (folder / "dataset.json").is_file() and read_description(folder)["name"] == name:
         return ok("data", f"{name} is fetched: {folder}")
     present = workspace.downloads(name)
-    missing = [file for file in chapter.FILES if not (present / file.name).is_file()]
+    missing = [file for file in chapter.FILES or () if not (present / file.name).is_file()]
     if not missing:
         return ok("data", f"{name} needs no download")
     if source := _source(name, missing[0].name, missing[0].addresses):

@@ -1,43 +1,38 @@
-"""Scores any trained model: each part gathers evidence of one kind, and the panel of metrics is asked for its numbers.
+"""Scores any trained model: each part gathers evidence of one kind, the panel gives its numbers.
 
-task             what is scored, and the protocol that every number carries
+task             what is scored, and the protocol of every number
+sources          where each kind of evidence comes from, by what a model can do
 samples          generated images against real ones
-reconstructions  images rebuilt by the encoder, by inversion, by PCA
+reconstructions  images rebuilt by an encoder, by inversion, by translation, by PCA
 evidence_bound   the terms of the evidence lower bound
-likelihood       by importance sampling
+likelihood       the likelihood of images
 representations  latents beside PCA and pixels, for a classifier
 few_labels       the encoder fine-tuned on few labels
 outliers         images of another kind
-interpolations   paths between images, for a look
-traversals       one latent dimension at a time, for a look
-walks            where both begin, and how far they go
+walks            through latent space, for a look
 panel            the metrics that params.yaml lists
 scores           numbers with interval, unit, reference and protocol
-intervals        how intervals are made
+floor            real images against real ones
+results          what lies on the disk afterwards
 """
-
-from pathlib import Path
 
 from genlab.evaluation import (
     evidence_bound,
     few_labels,
-    interpolations,
     likelihood,
     outliers,
     reconstructions,
     representations,
     samples,
-    traversals,
+    walks,
 )
 from genlab.evaluation.panel import Panel
 from genlab.evaluation.scores import Scores
+from genlab.evaluation.sources import sources
 from genlab.evaluation.task import Task
-from genlab.features.extractor import Extractor
 from genlab.runtime import progress
-from genlab.settings.params import Params
-from genlab.trained.model import TrainedModel
 
-__all__ = ["Panel", "Scores", "Task", "evaluate", "measure", "samples"]
+__all__ = ["Panel", "Scores", "Task", "evaluate", "measure", "samples", "sources"]
 
 PARTS = (
     samples,
@@ -48,35 +43,24 @@ PARTS = (
     few_labels,
     outliers,
 )
-LOOKS = (interpolations, traversals)
-"""What measures nothing: pictures for the page."""
 
 
-def evaluate(
-    model: TrainedModel,
-    extractor: Extractor,
-    data: Path,
-    params: Params,
-    seed: int,
-    inception: Extractor | None = None,
-) -> Scores:
-    """Returns the scores of `model` on the test split of the data set in `data`; the arguments are those of `Task`.
+def evaluate(task: Task) -> Scores:
+    """Returns all scores of a model, with pictures.
 
     Raises:
-        InputError: The images have not the shape of those that the model was trained on, or a metric is unknown.
+        InputError: The images have another shape than the model's, or a metric is unknown.
     """
-    task = Task(model, extractor, data, params, seed, inception)
     scores = _begin(task)
-    scores.pictures["originals"] = model.as_seen(task.real.images[: samples.NUM_PICTURES])
+    scores.pictures["originals"] = task.model.as_seen(task.real.images[: samples.NUM_PICTURES])
     for part in progress.bar(PARTS, "evaluate"):
         part.score(task, scores)
-    for look in LOOKS:
-        look.draw(task, scores)
+    walks.draw(task, scores)
     return scores
 
 
 def measure(task: Task) -> Scores:
-    """Returns the scores of what `params.evaluation.metrics` lists, and gathers no evidence that none of it needs.
+    """Returns the scores of the listed metrics, without evidence that none of them needs.
 
     Raises:
         InputError: As `evaluate`.

@@ -1,4 +1,4 @@
-"""Real images against real ones, by every metric of samples: what a perfect generator would score."""
+"""Real images against real ones, by every metric of samples: what a perfect generator scores."""
 
 from pathlib import Path
 
@@ -7,9 +7,8 @@ import numpy as np
 import genlab
 from genlab.evaluation import samples
 from genlab.evaluation.scores import Scores
-from genlab.features.extractor import Extracted, Extractor
+from genlab.features.extractor import Extractor
 from genlab.imaging.arrays import part_outliers, read_description, read_split
-from genlab.measurement.evidence import Protocol, Samples
 from genlab.runtime import progress
 from genlab.settings import seeds
 from genlab.settings.params import Evaluation
@@ -21,51 +20,41 @@ def score(
     """Scores real images in one space of features.
 
     `test/floor/...` is of test images against as many train images, drawn several times;
-    `test/floor_halves/...` of two disjoint halves of the test images, split several times: fewer
-    images, so a greater bias.
+    `test/floor_halves/...` of two disjoint halves of the test images: fewer images, more bias.
 
     Args:
         settings: How many images and repeats.
         images: The fetched data set.
         extractor: Where distances are measured.
         scores: Where the numbers go.
-        space: What is added to the names of the sources: `""` or `"_inception"`.
+        space: Added to the names of the sources: `""` or `"_inception"`.
     """
     test = part_outliers(read_split(images, "test"), read_description(images))[0].images
     train = read_split(images, "train").images
     number = min(settings.num_images, len(test), len(train))
     progress.note(f"floor: {number} real images against as many, {settings.num_repeats} times")
-    real, others = samples.extract(extractor, test[:number]), samples.extract(extractor, train)
+    real = samples.extract(extractor, test[:number])
+    others = samples.extract(extractor, train)
     draws = [seeds.derive(scores.seed, str(repeat)) for repeat in range(settings.num_repeats)]
+    orders = (
+        np.random.default_rng(seeds.derive(draw, "train")).permutation(len(train)) for draw in draws
+    )
     sets = {
-        "floor": [(real, _draw(others, number, seeds.derive(draw, "train"))) for draw in draws],
+        "floor": [(real, samples.choose(others, order[:number])) for order in orders],
         "floor_halves": [samples.halves(real, seeds.derive(draw, "halves")) for draw in draws],
     }
     for source, pairs in progress.bar(sets.items(), "floor", len(sets), "comparison"):
-        dice = (seeds.derive(draw, "metrics") for draw in draws)
-        found = [
-            samples.evidence(*pair, None, extractor.num_classes, seed)
-            for pair, seed in zip(pairs, dice, strict=True)
+        repeats = [
+            samples.evidence(*pair, None, extractor.num_classes, seeds.derive(draw, "metrics"))
+            for pair, draw in zip(pairs, draws, strict=True)
         ]
-        scores.add(
-            f"{source}{space}", found, _protocol(extractor, found, scores.seed), "real images"
-        )
-
-
-def _draw(extracted: Extracted, number: int, seed: int) -> Extracted:
-    rows = np.random.default_rng(seed).permutation(len(extracted.features))[:number]
-    return Extracted(extracted.features[rows], extracted.classes[rows])
-
-
-def _protocol(extractor: Extractor, found: list[Samples], seed: int) -> Protocol:
-    facts = {
-        "split": "test",
-        "quantisation": "uint8",
-        "resize": extractor.settings.get("resize", "none"),
-    }
-    sizes = {
-        "num_real": len(found[0].real_classes),
-        "num_generated": len(found[0].generated_classes),
-    }
-    facts |= sizes | {"num_repeats": len(found), "seed": seed, "genlab_version": genlab.__version__}
-    return facts | {"features": samples.facts_of(extractor)}
+        protocol = {
+            "split": "test",
+            "num_real": len(repeats[0].real_classes),
+            "num_generated": len(repeats[0].generated_classes),
+            "num_repeats": len(repeats),
+            "seed": scores.seed,
+            "genlab_version": genlab.__version__,
+            **samples.facts_of(extractor),
+        }
+        scores.add_repeats(f"{source}{space}", repeats, protocol, "real images")

@@ -1,44 +1,55 @@
-"""Reconstruction without an encoder: the latent whose image is nearest is found by gradient descent (inversion).
+"""Reconstruction without an encoder: gradient descent finds the latent with the nearest image.
 
-Zhu et al., "Generative Visual Manipulation on the Natural Image Manifold", ECCV 2016, section 3.1. Each search starts
-at the draw from the prior whose image is nearest: from one common start it often ends in a poor minimum.
+Zhu et al., "Generative Visual Manipulation on the Natural Image Manifold", ECCV 2016, section 3.1.
+Each search starts at the draw from the prior whose image is nearest: from one common start it often
+ends in a poor minimum.
 """
 
-import functools
-from typing import Any
+from collections.abc import Callable
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from genlab.contract.capabilities import Generates
+from genlab.measurement.evidence import Unavailable
 from genlab.settings.params import Inversion
 from genlab.trained.generators import PRIOR
 from genlab.trained.model import TrainedModel
 
 BATCH_SIZE = 256
+NO_SEARCH = "makes no images from a latent vector alone"
+Decode = Callable[[tf.Tensor], tf.Tensor]
 
 
 def invert(model: TrainedModel, images: np.ndarray, settings: Inversion, seed: int) -> np.ndarray:
-    """Returns the nearest images that the search found, float32 NHWC in [0, 1].
+    """Returns the nearest images that the search finds, float32 NHWC in [0, 1].
 
     Args:
-        model: Generates from latent vectors, given nothing.
+        model: Generates from latent vectors alone.
         images: float32 (n, height, width, channels) in [0, 1].
-        settings: Number of starts; steps and learning rate of Adam on the squared error of each image.
+        settings: Number of starts; steps and learning rate of Adam on each image's squared error.
         seed: Of the starts.
+
+    Raises:
+        Unavailable: The model generates from something else.
     """
-    decode = functools.partial(model.model.generate, given={})  # type: ignore[attr-defined]
+    generator = model.model
+    if not isinstance(generator, Generates) or not model.can("decode"):
+        raise Unavailable(f"{model.kind} {NO_SEARCH}")
+
+    def decode(latents: tf.Tensor) -> tf.Tensor:
+        return generator.generate(latents, {})
+
     candidates = model.draw_latents(settings.num_starts, seed, PRIOR)
     decoded = np.concatenate([np.asarray(decode(batch)) for batch in _batches(candidates)])
     starts = candidates[nearest(images, decoded)]
     pairs = zip(_batches(images), _batches(starts), strict=True)
-    return np.concatenate(
-        [_descend(decode, targets, latents, settings) for targets, latents in pairs]
-    )
+    return np.concatenate([_descend(decode, *pair, settings) for pair in pairs])
 
 
 def nearest(images: np.ndarray, candidates: np.ndarray) -> np.ndarray:
-    """Returns, for each image (n, ...), the index of the candidate (m, ...) with the least squared error: (n,)."""
+    """Returns per image (n, ...) the index of the candidate of the least squared error: (n,)."""
     rows, others = images.reshape(len(images), -1), candidates.reshape(len(candidates), -1)
     return (np.square(others).sum(axis=1) - 2 * rows @ others.T).argmin(axis=1)
 
@@ -48,12 +59,11 @@ def _batches(values: np.ndarray) -> list[np.ndarray]:
 
 
 def _descend(
-    decode: Any, targets: np.ndarray, starts: np.ndarray, settings: Inversion
+    decode: Decode, targets: np.ndarray, starts: np.ndarray, settings: Inversion
 ) -> np.ndarray:
     latents = keras.Variable(starts, dtype="float32")
-    optimizer = keras.optimizers.Adam(
-        keras.optimizers.schedules.CosineDecay(settings.learning_rate, settings.steps)
-    )
+    schedule = keras.optimizers.schedules.CosineDecay(settings.learning_rate, settings.steps)
+    optimizer = keras.optimizers.Adam(schedule)
     optimizer.build([latents])
 
     @tf.function(autograph=False)

@@ -1,9 +1,11 @@
-"""The metrics that are asked, each with its settings, and what they answer."""
+"""The metrics that are asked, each with its settings, and their answers."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from genlab.measurement.evidence import Evidence, Measure, Unavailable
+import numpy as np
+
+from genlab.measurement.evidence import Evidence, Measure, Unavailable, Values
 from genlab.settings import plugins
 from genlab.settings.params import Section, build_section
 
@@ -17,7 +19,7 @@ class Answer(NamedTuple):
     measure: Measure
     settings: dict[str, Any]
     value: Any
-    reason: str = ""
+    reason: str
 
 
 class Panel:
@@ -36,24 +38,29 @@ class Panel:
             self._metrics.append((module, settings))
 
     def ask(self, evidence: Evidence) -> Iterator[Answer]:
-        """Yields the answer of each metric that needs this kind of evidence, one for each of its measures."""
+        """Yields the answers of all metrics that need this kind of evidence, one per measure."""
         for module, settings in self._metrics:
             if module.NEEDS is not type(evidence):
                 continue
-            facts, values, reason = settings.model_dump(mode="json"), {}, "not measured"
-            try:
-                values = (
-                    module.compute(evidence, settings)
-                    if hasattr(module, "Settings")
-                    else module.compute(evidence)
-                )
-            except Unavailable as error:
-                reason = str(error)
+            values, reason = _compute(module, evidence, settings)
+            facts = settings.model_dump(mode="json")
             for name, measure in module.MEASURES.items():
-                yield Answer(name, measure, facts, values.get(name), reason)
+                value = values.get(name)
+                if value is not None and not np.isfinite(value).all():
+                    value, reason = None, "not a finite number"
+                yield Answer(name, measure, facts, value, reason)
 
     def names(self, kind: type[Evidence]) -> list[str]:
         """Returns the names of all numbers that this kind of evidence gives."""
         return [
             name for module, _ in self._metrics if module.NEEDS is kind for name in module.MEASURES
         ]
+
+
+def _compute(module: Any, evidence: Evidence, settings: Section) -> tuple[Values, str]:
+    """Returns what a metric gives, and why it gives no more."""
+    arguments = (evidence, settings) if hasattr(module, "Settings") else (evidence,)
+    try:
+        return module.compute(*arguments), "not measured"
+    except Unavailable as error:
+        return {}, str(error)

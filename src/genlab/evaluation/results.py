@@ -1,75 +1,90 @@
-"""What an evaluation leaves on disk: numbers beside their floor, protocols, pictures."""
+"""What an evaluation leaves on the disk: numbers beside their floor, protocols, pictures."""
 
+import dataclasses
 import hashlib
 import json
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from genlab.evaluation import samples
 from genlab.evaluation.scores import Scores
 from genlab.imaging.arrays import grid, write_npz, write_png
+from genlab.imaging.pictures import read_png
+from genlab.measurement.score import Floor, Score
 from genlab.runtime.files import replacing
 from genlab.trained.model import TrainedModel
 
 SAME = ("num_real", "num_generated", "features", "quantisation", "resize", "metric")
+"""What the protocols of a score and its floor must agree on."""
 KINDS = ("floor", "floor_halves")
-"""Real images against real ones: train against test, and half of test against the other half."""
+"""Real images against real ones: train against test, and halves of test against each other."""
+SHOWN_PIXELS = 400
+"""Width of an enlarged picture, at least half of it."""
 
 
-def add_floor(result: Scores, floor: dict[str, Any]) -> None:
-    """Puts beside each number of samples the same number of real images."""
-    for name, metric in result.metrics.items():
-        split, source, measure = name.split("/")
-        source, _, space = source.partition("_")
-        kinds = {
-            kind: f"{split}/{'_'.join(filter(None, (kind, space)))}/{measure}" for kind in KINDS
-        }
-        if source in samples.SOURCES and all(each in floor for each in kinds.values()):
-            found = {kind: floor[each] for kind, each in kinds.items()}
-            if any(found["floor"]["protocol"][key] != metric["protocol"][key] for key in SAME):
-                continue  # fewer train images than samples, or other features: not to be compared
-            metric["floor"] = {
-                kind: {key: each[key] for key in ("value", "interval")}
-                for kind, each in found.items()
+def add_floor(scores: Scores, floor: Mapping[str, Score]) -> None:
+    """Puts beside each score of samples that of real images, where it was measured alike."""
+    for name, score in scores.metrics.items():
+        split, source, metric = name.split("/")
+        source, underscore, space = source.partition("_")
+        names = {kind: f"{split}/{kind}{underscore}{space}/{metric}" for kind in KINDS}
+        if source not in samples.SOURCES or not floor.keys() >= set(names.values()):
+            continue
+        protocol = floor[names["floor"]].protocol
+        if all(protocol[key] == score.protocol[key] for key in SAME):
+            floors = {
+                kind: Floor(floor[name].value, floor[name].interval) for kind, name in names.items()
             }
+            scores.metrics[name] = dataclasses.replace(score, floor=floors)
 
 
-def write_scores(folder: Path, result: Scores, trained: TrainedModel) -> None:
-    """Writes `metrics.json`, the bare numbers, and `scores.json`, with protocols."""
-    facts = {
-        "kind": trained.settings["kind"],
-        "train_key": trained.settings["train_key"],
-        "num_parameters": sum(
-            int(np.prod(weight.shape)) for weight in trained.model.trainable_variables
-        ),
-        "protocol": protocol_hash(result),
-        "metrics": result.metrics,
-        "skipped": result.skipped,
-    }
+def write_scores(folder: Path, scores: Scores, facts: Mapping[str, Any]) -> None:
+    """Writes `metrics.json`, the bare numbers, and `scores.json`, `facts` first, as a whole."""
+    metrics = {name: score.to_json() for name, score in scores.metrics.items()}
     with replacing(folder) as building:
-        building.mkdir()
-        (building / "metrics.json").write_text(
-            json.dumps(result.values(), indent=2, allow_nan=False) + "\n"
-        )
-        (building / "scores.json").write_text(json.dumps(facts, indent=2, allow_nan=False) + "\n")
+        building.mkdir(parents=True)
+        _write_json(building / "metrics.json", scores.values())
+        content = {**facts, "metrics": metrics, "skipped": scores.skipped}
+        _write_json(building / "scores.json", content)
 
 
-def protocol_hash(result: Scores) -> str:
-    """Returns a hash of all that the scores depend on beside the model."""
-    protocols: dict[str, Any] = {
-        name: metric["protocol"] for name, metric in result.metrics.items()
+def facts_of(scores: Scores, model: TrainedModel) -> dict[str, Any]:
+    """Returns what `scores.json` says of the model."""
+    return {
+        "kind": model.kind,
+        "train_key": model.settings["train_key"],
+        "num_parameters": sum(math.prod(v.shape) for v in model.model.trainable_variables),
+        "protocol": protocol_hash(scores),
     }
+
+
+def protocol_hash(scores: Scores) -> str:
+    """Returns a hash of all that the scores depend on beside the model."""
+    protocols = {name: score.protocol for name, score in scores.metrics.items()}
     return hashlib.sha256(json.dumps(protocols, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def write_pictures(folder: Path, result: Scores) -> None:
+def write_pictures(folder: Path, scores: Scores) -> None:
     """Writes the pictures as arrays and as PNG grids, and the other arrays."""
     with replacing(folder) as building:
         building.mkdir()
-        write_npz(building / "pictures.npz", result.pictures)
-        for name, pictures in result.pictures.items():
+        write_npz(building / "pictures.npz", scores.pictures)
+        for name, pictures in scores.pictures.items():
             write_png(building / f"{name}.png", grid(pictures))
-        for name, arrays in result.arrays.items():
+        for name, arrays in scores.arrays.items():
             write_npz(building / f"{name}.npz", arrays)
+
+
+def write_enlarged(pictures: Path, path: Path) -> None:
+    """Writes the grid of samples, else of reconstructions, large enough to be looked at."""
+    names = (*(f"{source}_samples" for source in samples.SOURCES), "reconstructions", "originals")
+    paths = (pictures / f"{name}.png" for name in names)
+    image = read_png(next(path for path in paths if path.is_file()))
+    factor = max(1, SHOWN_PIXELS // image.shape[1])
+    write_png(path, image.repeat(factor, axis=0).repeat(factor, axis=1))
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")

@@ -1,4 +1,4 @@
-"""Numbers with all that belongs to them: interval, unit, reference, method and protocol; and what is missing."""
+"""Numbers with all that belongs to them, the reasons for missing ones, pictures and arrays."""
 
 import functools
 from collections.abc import Callable, Iterable, Sequence
@@ -9,9 +9,12 @@ import numpy as np
 
 from genlab.evaluation.panel import Answer, Panel
 from genlab.measurement.evidence import Evidence, Protocol, Unavailable, without_blocks
+from genlab.measurement.score import Score
 from genlab.numerics import intervals
+from genlab.numerics.intervals import Estimate
 
-NOT_FINITE = "not a finite number"
+LeaveOut = Callable[[Any], Iterable[Evidence]]
+"""From evidence to that without each of some blocks of images; nothing: no interval."""
 
 
 def leave_out_blocks(evidence: Evidence) -> list[Evidence]:
@@ -21,83 +24,79 @@ def leave_out_blocks(evidence: Evidence) -> list[Evidence]:
 
 @dataclass
 class Scores:
-    """The numbers of one model, what was left out and why, and the pictures and arrays that go with them.
+    """The numbers of one model, what is missing and why, and pictures and arrays beside them.
 
     Attributes:
-        panel: Whom to ask.
+        panel: The metrics.
         seed: Of the bootstrap.
         split: Whose images are real; names begin with it.
-        metrics: By name: value, interval (or None), interval_method, unit, direction, reference, method, protocol.
-        skipped: By name: why there is no value.
-        pictures: uint8 NHWC.
-        arrays: By the name of a file the arrays in it: `latents`, `class_histogram` and others.
+        metrics: The scores by name: `test/prior/frechet_distance`.
+        skipped: By name why there is no value.
+        pictures: By name uint8 NHWC.
+        arrays: By the name of a file the arrays in it.
     """
 
     panel: Panel
     seed: int
     split: str = "test"
-    metrics: dict[str, dict[str, Any]] = field(default_factory=dict)
+    metrics: dict[str, Score] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
     pictures: dict[str, np.ndarray] = field(default_factory=dict)
     arrays: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
 
     def values(self) -> dict[str, float]:
         """Returns the bare numbers by name."""
-        return {name: metric["value"] for name, metric in self.metrics.items()}
+        return {name: score.value for name, score in self.metrics.items()}
 
     def add(
         self,
         source: str,
-        evidence: Evidence | Sequence[Evidence],
+        evidence: Evidence,
         protocol: Protocol,
         method: str,
-        leave_out: Callable[[Any], Iterable[Evidence]] = leave_out_blocks,
+        leave_out: LeaveOut = leave_out_blocks,
     ) -> None:
-        """Asks every metric that needs this kind of evidence.
+        """Scores one evidence by every metric that needs its kind.
+
+        A value per image gets the bootstrap's interval, a value of the whole set the jackknife's.
 
         Args:
-            source: What is scored: `prior`, `reconstruction`.
-            evidence: One, or several that differ in the seed of what was generated: then the mean is the number.
+            source: Where the evidence comes from: `prior`, `reconstruction`.
+            evidence: Of one set of images.
             protocol: How it came about; the metric's own settings are added.
             method: The same in a word, for the reader.
-            leave_out: What the jackknife of one evidence compares: the evidence without each of some blocks.
+            leave_out: What the jackknife compares.
         """
-        repeats = list(evidence) if isinstance(evidence, Sequence) else [evidence]
-        blocks = functools.cache(lambda: [self._numbers(part) for part in leave_out(repeats[0])])
-        for answers in zip(*(self.panel.ask(each) for each in repeats), strict=True):
-            first, name = answers[0], f"{self.split}/{source}/{answers[0].name}"
-            missing = next((answer for answer in answers if answer.value is None), None)
-            if missing is not None:
-                self.skipped[name] = missing.reason
-                continue
-            if not all(np.isfinite(answer.value).all() for answer in answers):
-                self.skipped[name] = NOT_FINITE
-                continue
-            facts = first.measure._asdict() | {
-                "method": method,
-                "protocol": protocol | {"metric": first.settings},
-            }
-            self.metrics[name] = self._estimate(answers, blocks)._asdict() | facts
 
-    def _estimate(
-        self, answers: Sequence[Answer], blocks: Callable[[], list[dict[str, float]]]
-    ) -> intervals.Estimate:
-        values = [answer.value for answer in answers]
-        if len(values) > 1:
-            return intervals.of_repeats([float(np.mean(value)) for value in values])
-        if np.ndim(values[0]):
-            return intervals.of_mean(values[0], self.seed)
-        return intervals.of_jackknife(
-            float(values[0]), [block.get(answers[0].name, np.nan) for block in blocks()]
-        )
+        @functools.cache
+        def values_without_blocks() -> list[dict[str, float]]:
+            return [_set_values(self.panel.ask(part)) for part in leave_out(evidence)]
 
-    def _numbers(self, evidence: Evidence) -> dict[str, float]:
-        """Returns the numbers that are of the whole set, by name."""
-        return {
-            each.name: each.value
-            for each in self.panel.ask(evidence)
-            if isinstance(each.value, float)
-        }
+        for answer in self.panel.ask(evidence):
+            if answer.value is None:
+                self.skipped[self._name(source, answer)] = answer.reason
+                continue
+            if np.ndim(answer.value):
+                estimate = intervals.of_mean(answer.value, self.seed)
+            else:
+                without = [block.get(answer.name, np.nan) for block in values_without_blocks()]
+                estimate = intervals.of_jackknife(float(answer.value), without)
+            self._keep(source, answer, estimate, protocol, method)
+
+    def add_repeats(
+        self, source: str, repeats: Sequence[Evidence], protocol: Protocol, method: str
+    ) -> None:
+        """Scores several sets of one kind, each of a seed of its own: the number is their mean.
+
+        Takes what `add` does.
+        """
+        for answers in zip(*map(self.panel.ask, repeats), strict=True):
+            missing = [answer for answer in answers if answer.value is None]
+            if missing:
+                self.skipped[self._name(source, missing[0])] = missing[0].reason
+                continue
+            estimate = intervals.of_repeats([float(np.mean(answer.value)) for answer in answers])
+            self._keep(source, answers[0], estimate, protocol, method)
 
     def gather(
         self,
@@ -109,12 +108,30 @@ class Scores:
     ) -> None:
         """Adds what `evidence` returns, or notes why it is unavailable."""
         try:
-            found = evidence()
+            available = evidence()
         except Unavailable as reason:
             self.skip(source, kind, str(reason))
         else:
-            self.add(source, found, protocol, method)
+            self.add(source, available, protocol, method)
 
     def skip(self, source: str, kind: type[Evidence], reason: str) -> None:
         """Notes why the metrics of this kind of evidence have no value from `source`."""
         self.skipped |= {f"{self.split}/{source}/{name}": reason for name in self.panel.names(kind)}
+
+    def _name(self, source: str, answer: Answer) -> str:
+        return f"{self.split}/{source}/{answer.name}"
+
+    def _keep(
+        self, source: str, answer: Answer, estimate: Estimate, protocol: Protocol, method: str
+    ) -> None:
+        self.metrics[self._name(source, answer)] = Score(
+            **estimate._asdict(),
+            **answer.measure._asdict(),
+            method=method,
+            protocol=protocol | {"metric": answer.settings},
+        )
+
+
+def _set_values(answers: Iterable[Answer]) -> dict[str, float]:
+    """Returns the values of a whole set by name."""
+    return {answer.name: answer.value for answer in answers if isinstance(answer.value, float)}

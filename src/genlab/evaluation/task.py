@@ -1,5 +1,6 @@
-"""What is scored: one trained model, on one split of one data set, and how every number came about."""
+"""What is scored: one trained model, on one split of one data set; and how numbers came about."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -8,8 +9,16 @@ from typing import Any
 import numpy as np
 
 import genlab
+from genlab.contract.fields import read_arrays
 from genlab.features.extractor import Extractor
-from genlab.imaging.arrays import Split, part_outliers, read_description, read_split, to_float
+from genlab.imaging.arrays import (
+    Split,
+    held_out_labels,
+    part_outliers,
+    read_description,
+    read_split,
+    to_float,
+)
 from genlab.measurement.evidence import Protocol
 from genlab.runtime.errors import InputError
 from genlab.settings.params import Evaluation, Params
@@ -39,11 +48,13 @@ class Task:
     split: str = "test"
 
     def check(self) -> None:
-        """Raises an InputError where the images have not the shape of those that the model was trained on."""
-        if self.real.images.shape[1:] != self.model.image_shape:
+        """Raises an InputError where the images have another shape than the model's."""
+        shape = self.real.images.shape[1:]
+        if shape != self.model.image_shape:
             raise InputError(
-                f"{self.data} must hold images of the shape {self.model.image_shape}, on which {self.model.settings['name']} was trained",
-                str(self.real.images.shape[1:]),
+                f"{self.data} must hold images of the shape {self.model.image_shape}, on which "
+                f"{self.model.name} was trained",
+                str(shape),
                 "Run: dvc repro",
             )
 
@@ -53,28 +64,23 @@ class Task:
         return self.params.evaluation
 
     @property
-    def kind(self) -> str:
-        """The model's chapter: `vae`."""
-        return str(self.model.settings["kind"])
-
-    @property
     def binarisation(self) -> str:
-        """Whether the model was trained on grey images (`none`) or on draws of black and white."""
+        """Whether the model was trained on grey images (`none`) or on black-and-white draws."""
         return str(self.model.settings.get("binarisation", "none"))
 
     @cached_property
     def real(self) -> Split:
-        """The images of the split of classes that train has, uint8, and their labels."""
-        return self._parted[0]
-
-    @property
-    def held_out(self) -> Split:
-        """The images of the split of classes that were held out of train."""
-        return self._parted[1]
+        """The split's images of the classes that train has, uint8, and their labels."""
+        return part_outliers(self._whole, self.description)[0]
 
     @cached_property
-    def _parted(self) -> tuple[Split, Split]:
-        return part_outliers(read_split(self.data, self.split), self.description)
+    def held_out(self) -> Split:
+        """The split's images of the classes that train lacks."""
+        return part_outliers(self._whole, self.description)[1]
+
+    @cached_property
+    def _whole(self) -> Split:
+        return read_split(self.data, self.split)
 
     @cached_property
     def description(self) -> dict[str, Any]:
@@ -83,21 +89,40 @@ class Task:
 
     @cached_property
     def train(self) -> Split:
-        """The images that the model was trained on, uint8, memory-mapped, and their labels."""
+        """The train images, uint8, memory-mapped, and their labels."""
         return read_split(self.data, "train")
 
     @cached_property
     def floats(self) -> np.ndarray:
-        """All test images as the model sees them, float32 in [0, 1]."""
-        return to_float(self.model.as_seen(self.real.images))
+        """The images of `real` as the model sees them, float32 in [0, 1]."""
+        return seen(self.model, self.real.images)
 
-    def protocol(self, num_images: int, **more: Any) -> Protocol:
+    def given(self, fields: Sequence[str], num_images: int) -> dict[str, np.ndarray]:
+        """Returns the split's own rows of what samples are given, (num_images, *shape) by field.
+
+        They belong to the first images of `real`; where these are too few, they repeat.
+        """
+        inliers = ~np.isin(self._whole.labels, held_out_labels(self.description))
+        rows = np.resize(np.flatnonzero(inliers), num_images)
+        arrays = read_arrays(self.data, self.split, fields)
+        return {name: array[rows % len(array)] for name, array in arrays.items()}
+
+    def protocol(self, num_images: int, given: Sequence[str] = (), **more: Any) -> Protocol:
         """Returns how a number on `num_images` real images came about."""
-        common = {
+        protocol = {
             "split": self.split,
             "num_real": num_images,
             "quantisation": "none",
             "resize": "none",
+            "binarisation": self.binarisation,
+            "genlab_version": genlab.__version__,
+            "seed": self.seed,
         }
-        common |= {"binarisation": self.binarisation}
-        return common | {"genlab_version": genlab.__version__, "seed": self.seed} | more
+        if given:
+            protocol["given"] = f"{', '.join(given)} of the {self.split} split"
+        return protocol | more
+
+
+def seen(model: TrainedModel, images: np.ndarray) -> np.ndarray:
+    """Returns uint8 images as the model sees them, float32 in [0, 1]."""
+    return to_float(model.as_seen(np.asarray(images)))

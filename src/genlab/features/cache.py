@@ -1,7 +1,8 @@
-"""Features once per set of images: kept by the content of the images, the extractor's weights and what computes them.
+"""Features once per set of images, kept by all that they depend on.
 
-An entry is an npz named by the SHA-256 of these, written as a whole. A damaged one is computed anew; above `MAX_BYTES`
-those that were not used for longest are removed. A folder that cannot be written costs time, not the result.
+That is the images, the extractor's weights, the code and TensorFlow; their SHA-256 names an npz. A
+damaged one is computed again. Above `MAX_BYTES` those that have not been used for longest are
+removed. A folder that is not writable costs time, not the result.
 """
 
 import hashlib
@@ -14,7 +15,7 @@ import tensorflow as tf
 from filelock import FileLock
 
 from genlab.features.extractor import Extracted, Extractor
-from genlab.imaging import arrays as pictures
+from genlab.imaging.arrays import digest, write_npz
 from genlab.runtime.files import DAMAGED, replacing
 from genlab.settings import code
 
@@ -23,7 +24,7 @@ MAX_BYTES = 2 << 30
 
 
 def extract(extractor: Extractor, images: np.ndarray, folder: Path | None) -> Extracted:
-    """Returns what `extractor.extract(images)` returns, from `folder` where it is there.
+    """Returns `extractor.extract(images)`, from `folder` if it is there.
 
     Args:
         extractor: Its settings hold `weights_sha256`.
@@ -33,11 +34,11 @@ def extract(extractor: Extractor, images: np.ndarray, folder: Path | None) -> Ex
     if folder is None:
         return extractor.extract(images)
     path = folder / f"{_key(extractor, images)}.npz"
-    found = _read(path, len(images))
-    if found is None:
-        found = extractor.extract(images)
-        _keep(path, found)
-    return found
+    extracted = _read(path, len(images))
+    if extracted is None:
+        extracted = extractor.extract(images)
+        _write(path, extracted)
+    return extracted
 
 
 def _key(extractor: Extractor, images: np.ndarray) -> str:
@@ -46,44 +47,41 @@ def _key(extractor: Extractor, images: np.ndarray) -> str:
         code.digest("features"),
         extractor.settings["weights_sha256"],
         extractor.num_classes,
-        pictures.digest(images),
+        digest(images),
     ]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
 def _read(path: Path, num_images: int) -> Extracted | None:
-    """Returns an entry, or None where there is none or it is damaged."""
+    """Returns an entry, or None if it is missing or damaged."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            found = Extracted(arrays["features"], arrays["classes"])
-        path.touch()  # the last that is removed
+            extracted = Extracted(arrays["features"], arrays["classes"])
+        path.touch()  # the last to be removed
     except FileNotFoundError:
         return None
     except DAMAGED as error:
-        print(f"features: {path} is computed anew: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"features: {path} is damaged: {' '.join(str(error).split())}", file=sys.stderr)
         return None
-    return found if len(found.features) == len(found.classes) == num_images else None
+    return extracted if all(len(array) == num_images for array in extracted) else None
 
 
-def _keep(path: Path, found: Extracted) -> None:
+def _write(path: Path, extracted: Extracted) -> None:
+    folder = path.parent
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.parent / ".lock"):
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / ".lock"):
             with replacing(path) as building:
-                pictures.write_npz(building, found._asdict())
+                write_npz(building, extracted._asdict())
             _remove_oldest(path)
     except OSError as error:
-        print(
-            f"features: {path.parent} cannot keep them: {error.strerror or error}", file=sys.stderr
-        )
+        print(f"features: {folder} is not writable: {error.strerror or error}", file=sys.stderr)
 
 
 def _remove_oldest(newest: Path) -> None:
-    """Removes entries until all together take at most `MAX_BYTES`; the newest stays."""
-    stats = {path: path.stat() for path in newest.parent.glob("*.npz")}
-    total = sum(stat.st_size for stat in stats.values())
-    for path in sorted(stats.keys() - {newest}, key=lambda path: stats[path].st_mtime_ns):
-        if total <= MAX_BYTES:
-            return
-        path.unlink(missing_ok=True)
-        total -= stats[path].st_size
+    stats = {path: path.stat() for path in newest.parent.glob("*.npz") if path != newest}
+    total = newest.stat().st_size + sum(stat.st_size for stat in stats.values())
+    for path, stat in sorted(stats.items(), key=lambda item: item[1].st_mtime_ns):
+        if total > MAX_BYTES:
+            path.unlink(missing_ok=True)
+            total -= stat.st_size

@@ -1,8 +1,9 @@
-"""A small classifier of the domain, on whose penultimate layer Fréchet distances are measured.
+"""A small classifier of the data set, on whose penultimate layer Fréchet distances are measured.
 
-Inception's features mean little on digits, so the distance is taken where this data set's own classes are told apart.
-Without labels the classifier learns to tell k-means clusters of the images (after Caron et al., "Deep Clustering", ECCV
-2018; one round, on pixels): docs/metrics.md shows that distances in its features order images as those with labels do.
+Inception's features mean little on digits, so the distance is taken where this data set's classes
+are told apart. Without labels the classifier learns to tell k-means clusters of the images (after
+Caron et al., "Deep Clustering", ECCV 2018; one round, on pixels): docs/metrics.md shows that
+distances in its features order images as those with labels do.
 """
 
 import hashlib
@@ -58,51 +59,44 @@ class FeatureExtractor:
 def build_classifier(
     settings: FeatureRecipe, image_shape: ImageShape, num_classes: int
 ) -> keras.Model:
-    """Returns convolutions that halve the image, the layer called `features`, and logits (n, num_classes)."""
+    """Returns convolutions that halve the image, the layer `features`, and logits (n, classes)."""
     images = keras.Input(image_shape, name="images")
     hidden = images
     for count in settings.filters:
         hidden = layers.Conv2D(count, 3, padding="same", activation="relu")(hidden)
         hidden = layers.MaxPooling2D(2, padding="same")(hidden)
-    hidden = layers.Dense(settings.feature_dim, activation="relu", name="features")(
-        layers.Flatten()(hidden)
-    )
+    hidden = layers.Flatten()(hidden)
+    hidden = layers.Dense(settings.feature_dim, activation="relu", name="features")(hidden)
     return keras.Model(images, layers.Dense(num_classes, name="logits")(hidden), name="classifier")
 
 
-class Task(NamedTuple):
-    """What a classifier learns to tell: its name, how many answers there are, and the right ones of a split, (n,)."""
+class Labelling(NamedTuple):
+    """What a classifier learns to tell: its name, the number of labels, and those of a split."""
 
     name: str
-    num_answers: int
-    answers: Callable[[Split], np.ndarray]
+    num_labels: int
+    labels_of: Callable[[Split], np.ndarray]
 
 
-def task_of(train_split: Split, num_classes: int, seed: int) -> Task:
-    """Returns the task: to tell the classes, or clusters of the train images where these have no labels."""
+def labelling(train_split: Split, num_classes: int, seed: int) -> Labelling:
+    """Returns the images' classes, or clusters of the train images if they have no classes."""
     if num_classes >= 2:
-        return Task("classes", num_classes, lambda split: np.asarray(split.labels))
-    chosen = np.sort(
-        np.random.default_rng(seed).permutation(len(train_split.images))[:CLUSTERED_IMAGES]
-    )
-    number = min(NUM_CLUSTERS, len(chosen))
-    with threadpoolctl.threadpool_limits(
-        1
-    ):  # several threads add in the order in which they are ready
-        clusters = KMeans(number, n_init=4, random_state=seed).fit(
-            _rows(train_split.images[chosen])
-        )
-    return Task(f"{number} clusters", number, lambda split: _nearest(clusters, split.images))
+        return Labelling("classes", num_classes, lambda split: np.asarray(split.labels))
+    order = np.random.default_rng(seed).permutation(len(train_split.images))
+    rows = np.sort(order[:CLUSTERED_IMAGES])
+    number = min(NUM_CLUSTERS, len(rows))
+    with threadpoolctl.threadpool_limits(1):  # several threads add in any order
+        clusters = KMeans(number, n_init=4, random_state=seed).fit(_flat(train_split.images[rows]))
+    return Labelling(f"{number} clusters", number, lambda split: _nearest(clusters, split.images))
 
 
 def _nearest(clusters: KMeans, images: np.ndarray) -> np.ndarray:
     starts = range(0, len(images), BATCH_SIZE)
-    return np.concatenate(
-        [clusters.predict(_rows(images[start : start + BATCH_SIZE])) for start in starts]
-    )
+    batches = (images[start : start + BATCH_SIZE] for start in starts)
+    return np.concatenate([clusters.predict(_flat(batch)) for batch in batches])
 
 
-def _rows(images: np.ndarray) -> np.ndarray:
+def _flat(images: np.ndarray) -> np.ndarray:
     return to_float(np.asarray(images)).reshape(len(images), -1)
 
 
@@ -114,53 +108,43 @@ def train(
     seed: int,
     out: Path,
 ) -> None:
-    """Trains a classifier and writes its weights and settings, accuracy on test and weight hash included, to `out`."""
-    keras.utils.clear_session()  # layers are numbered from 0 again: their names are written with the weights
+    """Trains a classifier; writes its weights and settings, with its accuracy on test, to `out`."""
+    keras.utils.clear_session()  # the names of layers, which the weights hold, count from 0 again
     keras.utils.set_random_seed(seed)
-    task, images = task_of(train_split, num_classes, seed), np.asarray(train_split.images)
-    classifier = build_classifier(settings, images.shape[1:], task.num_answers)
+    labels, images = labelling(train_split, num_classes, seed), np.asarray(train_split.images)
+    classifier = build_classifier(settings, images.shape[1:], labels.num_labels)
+    schedule = keras.optimizers.schedules.CosineDecay(settings.learning_rate, settings.steps)
     classifier.compile(
-        optimizer=keras.optimizers.Adam(
-            keras.optimizers.schedules.CosineDecay(settings.learning_rate, settings.steps)
-        ),
+        optimizer=keras.optimizers.Adam(schedule),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
+    batches = _Batches(images, labels.labels_of(train_split), settings, seed)
     verbose = 1 if sys.stdout.isatty() else 2  # a bar that moves, or one line
-    classifier.fit(
-        _Batches(images, task.answers(train_split), settings, seed),
-        epochs=1,
-        shuffle=False,
-        verbose=verbose,
-    )
+    classifier.fit(batches, epochs=1, shuffle=False, verbose=verbose)
     check_room(out, (value.nbytes for value in classifier.get_weights()))
-    keras.Model(classifier.input, classifier.output).save_weights(
-        out / WEIGHTS
-    )  # without the optimizer's state
+    without_optimizer = keras.Model(classifier.input, classifier.output)
+    without_optimizer.save_weights(out / WEIGHTS)
     facts = {
         "settings": settings.model_dump(mode="json", include=set(FeatureRecipe.model_fields)),
         "image_shape": list(images.shape[1:]),
-        "num_classes": task.num_answers,
-        "task": task.name,
+        "num_classes": labels.num_labels,
+        "task": labels.name,
         "seed": seed,
-        "weights_sha256": hashlib.sha256((out / WEIGHTS).read_bytes()).hexdigest(),
+        "weights_sha256": _sha256(out / WEIGHTS),
     }
     predicted = FeatureExtractor(classifier, facts).extract(np.asarray(test_split.images)).classes
-    facts["test_accuracy"] = float(np.mean(predicted == task.answers(test_split)))
+    facts["test_accuracy"] = float(np.mean(predicted == labels.labels_of(test_split)))
     write_settings(out, facts)
 
 
 class _Batches(keras.utils.PyDataset):
-    """The training batches of all steps, each image once per epoch, in an order that the seed fixes."""
+    """The training batches of all steps, each image once per epoch, in an order by the seed."""
 
     def __init__(self, images: np.ndarray, labels: np.ndarray, settings: FeatureRecipe, seed: int):
         super().__init__()
-        self._images, self._labels, self._size, self._steps = (
-            images,
-            labels,
-            settings.batch_size,
-            settings.steps,
-        )
-        epochs = -(-settings.steps * settings.batch_size // len(images))
+        self._images, self._labels = images, labels
+        self._size, self._steps = settings.batch_size, settings.steps
+        epochs = -(-self._steps * self._size // len(images))
         generator = np.random.default_rng(seed)
         self._order = np.concatenate([generator.permutation(len(images)) for _ in range(epochs)])
 
@@ -168,8 +152,8 @@ class _Batches(keras.utils.PyDataset):
         return self._steps
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        chosen = self._order[index * self._size : (index + 1) * self._size]
-        return to_float(self._images[chosen]), self._labels[chosen]
+        rows = self._order[index * self._size : (index + 1) * self._size]
+        return to_float(self._images[rows]), self._labels[rows]
 
 
 def read_settings(folder: Path) -> dict[str, Any]:
@@ -193,17 +177,17 @@ def write_settings(folder: Path, facts: dict[str, Any]) -> None:
 
 
 def load(folder: Path) -> FeatureExtractor:
-    """Returns the extractor in `folder`; it computes in float32, whatever the precision of new layers.
+    """Returns the extractor in `folder`; it computes in float32 under any policy of precision.
 
     Raises:
         InputError: There is none, or its weights are not those that its settings name.
     """
     facts = read_settings(folder)
-    digest = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
-    if digest != facts["weights_sha256"]:
+    received = _sha256(folder / WEIGHTS)
+    if received != facts["weights_sha256"]:
         raise InputError(
             f"{folder / WEIGHTS} must have the SHA-256 {facts['weights_sha256']}",
-            str(digest),
+            received,
             "Run: dvc repro --force features",
         )
     with devices.new_layers_in("float32"):
@@ -211,3 +195,7 @@ def load(folder: Path) -> FeatureExtractor:
         classifier = build_classifier(recipe, tuple(facts["image_shape"]), facts["num_classes"])
     classifier.load_weights(folder / WEIGHTS)
     return FeatureExtractor(classifier, facts)
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,14 +1,15 @@
-"""The Inception network of published Fréchet distances: its graph of 2015-12-05, run by TensorFlow itself.
+"""The Inception network of published Fréchet distances: its graph of 2015-12-05, in TensorFlow.
 
-Heusel et al., "GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium", NeurIPS 2017, and
-the numbers since then measure on the tensor `pool_3:0` (2,048 features) of this very graph. Other weights of Inception
-v3, like those of `keras.applications`, give other distances and are no substitute.
+Heusel et al., "GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium",
+NeurIPS 2017, and the numbers since then measure on the tensor `pool_3:0` (2,048 features) of this
+graph. Other weights of Inception v3, like those of `keras.applications`, give other distances.
 
-The images are rounded to uint8, grey ones repeated to three channels, scaled to 299 x 299 bilinearly as TensorFlow 1
-did (align_corners=False, half_pixel_centers=False: pixel i of the result is taken at i * size / 299), and given to
-`Mul:0` as (value - 128) / 128.
+The images are rounded to uint8, grey ones repeated to three channels, scaled to 299 x 299
+bilinearly as TensorFlow 1 did (align_corners=False, half_pixel_centers=False: pixel i of the result
+is taken at i * size / 299), and given to `Mul:0` as (value - 128) / 128.
 
-The graph is not part of this package: `classify_image_graph_def.pb`, alone or inside `inception-2015-12-05.tgz`.
+The graph is not in this package: `classify_image_graph_def.pb`, alone or in
+`inception-2015-12-05.tgz`.
 """
 
 import gzip
@@ -25,11 +26,10 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
-from genlab.data import downloads
-from genlab.data.declaration import RemoteFile
 from genlab.features.extractor import Extracted
 from genlab.numerics.batches import in_batches
-from genlab.runtime import workspace
+from genlab.runtime import downloads, workspace
+from genlab.runtime.downloads import RemoteFile
 from genlab.runtime.errors import InputError
 from genlab.settings.params import InceptionGraph
 
@@ -40,10 +40,12 @@ SIZE = 299
 BATCH_SIZE = 50
 MAX_GRAPH_BYTES = 1 << 29  # the published one has 92 MiB
 GZIP = b"\x1f\x8b"
+SEE_GRAPH = "See params.yaml: evaluation.inception.graph, or --inception-graph"
+SEE_SHA256 = "See params.yaml: evaluation.inception.sha256, or --inception-sha256"
 
 
 class InceptionExtractor:
-    """The network, with the interface of `FeatureExtractor`; it knows no classes of the images."""
+    """The network as an `Extractor`; it knows no classes of the images."""
 
     num_classes = 0
 
@@ -60,89 +62,74 @@ class InceptionExtractor:
         self._run = _session(graph, where)
 
     def extract(self, images: np.ndarray) -> Extracted:
-        """Returns the features, float32 (n, feature_dim), of uint8 images NHWC, at least one; all classes are 0."""
+        """Returns the features of uint8 images NHWC, at least one; all classes are 0."""
         (features,) = in_batches(self._features, images, BATCH_SIZE)
         return Extracted(features, np.zeros(len(features), np.int64))
 
     def _features(self, batch: np.ndarray, _: int) -> list[np.ndarray]:
         colour = np.repeat(batch, 3, axis=-1) if batch.shape[-1] == 1 else batch
-        found = self._run(colour)
-        if found.ndim != 4 or found.shape[:3] != (len(batch), 1, 1):
-            raise _refused(self._where, f"an output {OUTPUT}:0 of the shape {found.shape}")
-        return [found[:, 0, 0]]
+        features = self._run(colour)
+        if features.ndim != 4 or features.shape[:3] != (len(batch), 1, 1):
+            raise _refused(self._where, f"an output {OUTPUT}:0 of the shape {features.shape}")
+        return [features[:, 0, 0]]
 
 
 def from_params(settings: InceptionGraph) -> InceptionExtractor | None:
-    """Returns the network that `params.yaml: evaluation.inception` names, or None where it names none."""
+    """Returns the network that `params.yaml: evaluation.inception` names, or None."""
     return load(settings.graph, settings.sha256, workspace.downloads("inception"))
 
 
 def load(graph: str | None, sha256: str | None, directory: Path) -> InceptionExtractor | None:
-    """Returns the network, or None where no graph is given.
+    """Returns the network, or None if no graph is given.
 
     Args:
-        graph: A file, or an http(s) address: the graph itself (.pb) or an archive (.tgz) that holds it.
+        graph: A file or an http(s) address, of the graph itself (.pb) or of an archive of it (.tgz).
         sha256: Of that file; an address needs it.
-        directory: Where what is downloaded is kept.
+        directory: Where a download is kept.
 
     Raises:
-        InputError: The file cannot be had, has another sum, or is not this graph.
+        InputError: The file is not available, has another sum, or is not this graph.
     """
     if graph is None:
         return None
-    if graph.startswith(("http://", "https://")):
-        path = _download(graph, sha256, directory)
-    else:
-        path = Path(graph).expanduser()
-        _check_file(path, sha256)
-    content = path.read_bytes()
-    return InceptionExtractor(
-        _unpacked(content, str(path)) if content.startswith(GZIP) else content, str(path)
-    )
+    is_address = graph.startswith(("http://", "https://"))
+    path = _download(graph, sha256, directory) if is_address else Path(graph).expanduser()
+    content = _read(path, sha256)
+    if content.startswith(GZIP):
+        content = _unpack(content, str(path))
+    return InceptionExtractor(content, str(path))
 
 
 def _download(address: str, sha256: str | None, directory: Path) -> Path:
     if sha256 is None:
         raise InputError(
-            "inception.sha256 must be given for an address",
-            f"none for {address}",
-            "See params.yaml: evaluation.inception, or --inception-sha256",
+            "inception.sha256 must be given for an address", f"none for {address}", SEE_SHA256
         )
-    file = RemoteFile(Path(urlsplit(address).path).name or MEMBER, (address,), f"sha256:{sha256}")
-    remedy = (
-        "or give the file itself: params.yaml: evaluation.inception.graph, or --inception-graph"
-    )
+    name = Path(urlsplit(address).path).name or MEMBER
+    remedy = f"or give the file itself: {SEE_GRAPH.removeprefix('See ')}"
+    file = RemoteFile(name, (address,), f"sha256:{sha256}")
     downloads.fetch("inception", (file,), directory, remedy)
-    return directory / file.name
+    return directory / name
 
 
-def _check_file(path: Path, sha256: str | None) -> None:
+def _read(path: Path, sha256: str | None) -> bytes:
     if not path.is_file():
-        raise InputError(
-            "inception.graph must be a file or an address",
-            f"{path}, no such file",
-            "See params.yaml: evaluation.inception.graph, or --inception-graph",
-        )
-    with path.open("rb") as file:
-        received = hashlib.file_digest(file, "sha256").hexdigest()
-    if sha256 is not None and received != sha256:
-        raise InputError(
-            f"{path} must have the SHA-256 {sha256}",
-            str(received),
-            "See params.yaml: evaluation.inception.sha256, or --inception-sha256",
-        )
+        expected = "inception.graph must be a file or an address"
+        raise InputError(expected, f"{path}, no such file", SEE_GRAPH)
+    content = path.read_bytes()
+    received = hashlib.sha256(content).hexdigest()
+    if sha256 not in (None, received):
+        raise InputError(f"{path} must have the SHA-256 {sha256}", received, SEE_SHA256)
+    return content
 
 
-def _unpacked(content: bytes, where: str) -> bytes:
+def _unpack(content: bytes, where: str) -> bytes:
     """Returns the graph in an archive; nothing is written to the disk."""
     try:
         with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as archive:
             for member in archive:
-                if (
-                    Path(member.name).name == MEMBER
-                    and member.isfile()
-                    and member.size <= MAX_GRAPH_BYTES
-                ):
+                has_name = Path(member.name).name == MEMBER
+                if has_name and member.isfile() and member.size <= MAX_GRAPH_BYTES:
                     file = archive.extractfile(member)
                     return file.read() if file else b""
     except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
@@ -153,7 +140,7 @@ def _unpacked(content: bytes, where: str) -> bytes:
 def _session(graph: bytes, where: str) -> Callable[[np.ndarray], np.ndarray]:
     """Returns the function from uint8 images (n, height, width, 3) to the output.
 
-    A session of TensorFlow 1, since the graph has operations that functions of TensorFlow 2 no longer take.
+    A session of TensorFlow 1, since the graph has operations that TensorFlow 2 no longer takes.
     """
     definition = _parse(graph, where)
     with tf.Graph().as_default() as built:
@@ -164,9 +151,8 @@ def _session(graph: bytes, where: str) -> Callable[[np.ndarray], np.ndarray]:
                 definition, {f"{INPUT}:0": (resized - 128) / 128}, [f"{OUTPUT}:0"], name="inception"
             )
         except (ValueError, tf.errors.OpError) as error:
-            raise _refused(
-                where, f"a graph that TensorFlow cannot build ({str(error).splitlines()[0]})"
-            ) from None
+            reason = str(error).splitlines()[0]
+            raise _refused(where, f"a graph that TensorFlow cannot build ({reason})") from None
     options = tf.compat.v1.ConfigProto(gpu_options=tf.compat.v1.GPUOptions(allow_growth=True))
     session = tf.compat.v1.Session(graph=built, config=options)
     return lambda batch: session.run(output, {images: batch})
@@ -185,9 +171,8 @@ def _parse(graph: bytes, where: str) -> tf.compat.v1.GraphDef:
         definition = tf.compat.v1.GraphDef.FromString(graph)
     except DecodeError:
         raise _refused(where, "no graph") from None
-    missing = [
-        name for name in (INPUT, OUTPUT) if name not in {node.name for node in definition.node}
-    ]
+    nodes = {node.name for node in definition.node}
+    missing = [name for name in (INPUT, OUTPUT) if name not in nodes]
     if missing:
         raise _refused(where, f"no node {' and no node '.join(missing)}")
     for node in definition.node:  # written for one image at a time
@@ -197,7 +182,8 @@ def _parse(graph: bytes, where: str) -> tf.compat.v1.GraphDef:
 
 def _refused(where: str, received: str) -> InputError:
     return InputError(
-        f"{where} must be the frozen Inception graph ({MEMBER}, alone or in {NAME}.tgz) with the nodes {INPUT} and {OUTPUT}",
-        str(received),
-        "See params.yaml: evaluation.inception.graph, or --inception-graph",
+        f"{where} must be the frozen Inception graph ({MEMBER}, alone or in {NAME}.tgz) with the "
+        f"nodes {INPUT} and {OUTPUT}",
+        received,
+        SEE_GRAPH,
     )

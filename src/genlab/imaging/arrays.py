@@ -1,19 +1,21 @@
-"""The image convention: uint8 NHWC on disk, float32 NHWC in [0, 1] for models, uint8 grids as PNG for people.
+"""The image convention: uint8 on disk, float32 in [0, 1] for models, grids as PNG for people.
 
-On disk a data set is a folder with `<split>_images.npy` (uint8, NHWC), `<split>_labels.npy` (int64, -1 where there is
-no label) for the splits train, validation and test, and `dataset.json`, its description.
+All images are arrays (n, height, width, channels).
 """
 
 import hashlib
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from genlab.runtime.errors import InputError
+from genlab.contract.fields import read_arrays
+from genlab.contract.fields import read_description as read_description
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 ImageShape = tuple[int, int, int]
 """Height, width and channels."""
@@ -21,61 +23,34 @@ SPLITS = ("train", "validation", "test")
 
 
 class Split(NamedTuple):
-    """Images, uint8 (n, height, width, channels), and labels, int64 (n,), -1 where there is none."""
+    """Images, uint8 (n, height, width, channels), and labels, int64 (n,), -1 for no label."""
 
     images: np.ndarray
     labels: np.ndarray
 
 
 def read_split(directory: Path, split: str) -> Split:
-    """Opens one split of a fetched data set, memory-mapped.
+    """Opens images and labels of one split of a fetched data set, memory-mapped.
 
     Raises:
         InputError: The folder holds no such split.
     """
-    paths = [Path(directory) / f"{split}_{part}.npy" for part in ("images", "labels")]
-    for path in paths:
-        if not path.is_file():
-            raise InputError(
-                f"{path} must be a split of a fetched data set",
-                "no such file",
-                "Run: dvc repro fetch",
-            )
-    images, labels = (np.load(path, mmap_mode="r", allow_pickle=False) for path in paths)
-    return Split(images, labels)
-
-
-def read_description(directory: Path) -> dict[str, Any]:
-    """Reads `dataset.json`: name, image_shape, class_names, num_images per split, sha256, licence, citation.
-
-    And `held_out_classes`: names of classes that train and validation lack.
-    """
-    path = Path(directory) / "dataset.json"
-    if not path.is_file():
-        raise InputError(
-            f"{path} must describe a fetched data set",
-            "no such file",
-            "Run: dvc repro fetch",
-        )
-    return json.loads(path.read_text())
+    return Split(**read_arrays(directory, split, Split._fields))
 
 
 def held_out_labels(description: Mapping[str, Any]) -> list[int]:
     """Returns the labels of the classes that only the test split has (`data.held_out_classes`)."""
-    return [
-        description["class_names"].index(name) for name in description.get("held_out_classes", [])
-    ]
+    names = description["class_names"]
+    return [names.index(name) for name in description.get("held_out_classes", [])]
 
 
 def part_outliers(split: Split, description: Mapping[str, Any]) -> tuple[Split, Split]:
-    """Returns the images of the classes that train has, and those of the classes that were held out."""
+    """Returns the images of the classes that train has, and those of the held-out classes."""
     if not description.get("held_out_classes"):
         return split, Split(split.images[:0], split.labels[:0])  # memory-mapped as it is
     held_out = np.isin(split.labels, held_out_labels(description))
-    inliers, outliers = (
-        Split(split.images[rows], split.labels[rows]) for rows in (~held_out, held_out)
-    )
-    return inliers, outliers
+    inliers = Split(split.images[~held_out], split.labels[~held_out])
+    return inliers, Split(split.images[held_out], split.labels[held_out])
 
 
 def digest(*arrays: np.ndarray) -> str:
@@ -93,7 +68,7 @@ def to_float(images: np.ndarray) -> np.ndarray:
 
 
 def to_uint8(images: np.ndarray) -> np.ndarray:
-    """Returns images in [0, 1] as uint8, rounded to the nearest grey value and clipped; what is not a number is 0."""
+    """Returns images in [0, 1] as uint8, rounded to the nearest and clipped; NaN becomes 0."""
     values = np.nan_to_num(np.asarray(images, dtype=np.float32) * 255)
     return np.clip(np.rint(values), 0, 255).astype(np.uint8)
 
@@ -109,9 +84,8 @@ def grid(images: np.ndarray, columns: int | None = None, gap: int = 1) -> np.nda
     num_images, height, width, channels = images.shape
     columns = columns or math.ceil(math.sqrt(num_images))
     rows = math.ceil(num_images / columns)
-    canvas = np.full(
-        (rows * (height + gap) - gap, columns * (width + gap) - gap, channels), 255, np.uint8
-    )
+    shape = (rows * (height + gap) - gap, columns * (width + gap) - gap, channels)
+    canvas = np.full(shape, 255, np.uint8)
     for index, image in enumerate(images):
         top, left = (index // columns) * (height + gap), (index % columns) * (width + gap)
         canvas[top : top + height, left : left + width] = image
@@ -120,13 +94,18 @@ def grid(images: np.ndarray, columns: int | None = None, gap: int = 1) -> np.nda
 
 def write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Writes named arrays as npz; equal arrays give equal bytes."""
-    with path.open("wb") as file:  # by name, NumPy would add an ending
-        np.savez(file, **arrays)  # type: ignore[arg-type]  # its signature takes `allow_pickle` for any keyword
+    with path.open("wb") as file:  # given a name, NumPy would add an ending
+        np.savez(file, **arrays)  # type: ignore[arg-type]  # taken for `allow_pickle`
+
+
+def as_picture(image: np.ndarray) -> "Image.Image":
+    """Returns one uint8 image (height, width, 1 or 3 channels) as a picture of Pillow."""
+    from PIL import Image
+
+    return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
 
 
 def write_png(path: Path, image: np.ndarray) -> None:
-    """Writes one uint8 image (height, width, 1 or 3 channels) as PNG; equal images give equal bytes."""
-    from PIL import Image
-
+    """Writes one uint8 image (height, width, 1 or 3 channels); equal images give equal bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(path, format="PNG")
+    as_picture(image).save(path, format="PNG")

@@ -1,21 +1,22 @@
-"""Images that a notebook shows as a grid; for all else they are the array that they were."""
+"""Images that a notebook shows as a grid; everywhere else they are an ordinary array."""
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from genlab.imaging.arrays import grid, to_uint8
+from genlab.imaging.arrays import as_picture, grid, to_uint8
 from genlab.runtime.errors import InputError
 
 MIN_PIXELS = 40
-"""Smaller images are enlarged, each pixel as a square, until the shorter side has so many."""
+"""Smaller images are enlarged, each pixel as a square, until the shorter side has this many."""
 MAX_SHOWN = 400
-"""A grid of more images shows the first ones."""
+"""A longer array shows its first images."""
 
 
 class Pictures(np.ndarray):
-    """Images, (n, height, width, 1 or 3): uint8, or floats in [0, 1]. An array of any other shape shows as an array.
+    """Images, uint8 or floats in [0, 1], (n, height, width, 1 or 3); other shapes show as arrays.
 
     Args:
         images: The images.
@@ -34,27 +35,27 @@ class Pictures(np.ndarray):
         self.columns = getattr(source, "columns", None)
 
     def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
-        """Returns pictures where a calculation gives such a shape; else the bare array, or number."""
+        """Returns pictures if a calculation gives such a shape, else a bare array or number."""
         if array.ndim == self.ndim == 4:
             return super().__array_wrap__(array, context, return_scalar)
         return array[()] if return_scalar else np.asarray(array)
 
     def in_columns(self, columns: int) -> "Pictures":
-        """Returns the same images with so many per row of the grid."""
+        """Returns the same images with `columns` of them per row of the grid."""
         return Pictures(self, columns)
 
     def save(self, path: Path | str) -> None:
         """Writes the grid, pixel by pixel, to a PNG.
 
         Raises:
-            InputError: The array has not the shape of images, or the name ends otherwise.
+            InputError: The array is not of images, or the name does not end in `.png`.
         """
         path = Path(path)
         if path.suffix != ".png" or not self._has_images():
             raise InputError(
                 "path must end in .png, and pictures have the shape (n, height, width, 1 or 3)",
                 f"{path}, {self.shape}",
-                "See the path given",
+                "See the argument of save",
             )
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(_png(_grid(self, self.columns)))
@@ -87,12 +88,6 @@ def _grid(images: np.ndarray, columns: int | None, gap: int = 1) -> np.ndarray:
 
 
 def _png(image: np.ndarray) -> bytes:
-    from io import BytesIO
-
-    from PIL import Image
-
     out = BytesIO()
-    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(
-        out, format="PNG", optimize=True
-    )
+    as_picture(image).save(out, format="PNG", optimize=True)
     return out.getvalue()

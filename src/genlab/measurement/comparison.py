@@ -1,74 +1,75 @@
-"""What scores say in a sentence, and whether one model's are better than another's."""
+"""Scores in a sentence, and whether one model's score is better than another's."""
 
 from collections.abc import Mapping
 from typing import Any
 
+from genlab.measurement.score import Floor, Interval, Score
 from genlab.runtime.errors import InputError
 from genlab.settings.plugins import nearest
 
-Metric = Mapping[str, Any]
-"""One number of `scores.json`: value, interval, direction, protocol, floor, ..."""
 DECIDING = "frechet_distance"
-SOURCES = ("prior", "fitted")
-"""Whose samples decide, where a metric is not given with its whole name: the prior's where there are such."""
+SOURCES = ("prior/", "fitted/", "translation/", "reconstruction/")
+"""The order in which a metric is looked for by its own name; a source's samples come first."""
 
 
-def deciding(metrics: Mapping[str, Metric], by: str = DECIDING) -> str | None:
-    """Returns the whole name of the metric that decides, `test/prior/frechet_distance`; None where there is none.
+def deciding(scores: Mapping[str, Score], by: str = DECIDING) -> str | None:
+    """Returns the full name of the metric that decides: `test/prior/frechet_distance`.
 
     Args:
-        metrics: Of a model, by name.
-        by: A whole name; or a metric's own, which is then that of the samples from the prior, else of the fitted ones.
+        scores: Of a model, by full name.
+        by: A full name, or a metric's own; then the first of `SOURCES` that has it.
+
+    Returns:
+        The name; None where there is no such score.
     """
-    names = [by, *(f"test/{source}/{by}" for source in SOURCES), f"test/reconstruction/{by}"]
-    return next((name for name in names if name in metrics), None)
+    names = [by, *(f"test/{source}{by}" for source in SOURCES)]
+    return next((name for name in names if name in scores), None)
 
 
-def told(metric: Metric) -> str:
+def told(score: Score | Floor) -> str:
     """Returns a value with its interval: `15.8 (13.5 to 18.1)`."""
-    return _number(metric["value"]) + (
-        f" ({_span(metric['interval'])})" if metric["interval"] else ""
-    )
+    value = _number(score.value)
+    return f"{value} ({_span(score.interval)})" if score.interval else value
 
 
-def sentence(metrics: Mapping[str, Metric]) -> str:
-    """Returns what the samples' Fréchet distance is, beside that of real images; else that there is none."""
-    name = deciding(metrics)
+def sentence(scores: Mapping[str, Score]) -> str:
+    """Returns the Fréchet distance of the samples beside that of real images, if there is one."""
+    name = deciding(scores)
     if name is None:
         return "Its samples have no Fréchet distance."
-    metric = metrics[name]
-    said = f"Fréchet distance of samples ({name}): **{_number(metric['value'])}**"
-    if metric["interval"]:
-        said += f", 95% interval {_span(metric['interval'])}"
-    floor = metric.get("floor", {}).get("floor")
+    score = scores[name]
+    text = f"Fréchet distance of samples ({name}): **{_number(score.value)}**"
+    if score.interval:
+        text += f", 95% interval {_span(score.interval)}"
+    floor = score.floor.get("floor")
     if floor is None:
-        return f"{said}; lower is better."
-    times = metric["value"] / floor["value"] if floor["value"] > 0 else float("inf")
-    return f"{said}; as many real training images have {told(floor)}, a factor of {times:.2g}. Lower is better."
+        return f"{text}; lower is better."
+    ratio = score.value / floor.value if floor.value > 0 else float("inf")
+    text += f"; as many real training images have {told(floor)}, a factor of {ratio:.2g}."
+    return f"{text} Lower is better."
 
 
-def objection(mine: Metric, theirs: Metric) -> str:
+def objection(mine: Score, theirs: Score) -> str:
     """Returns why `mine` does not count as better than `theirs`; empty where it does.
 
-    It is better where it lies on the right side and the two 95 % intervals do not overlap; a value without an interval
-    counts as an interval of no width.
+    It is better where it lies on the right side and the 95 % intervals do not overlap; a value
+    without an interval counts as an interval of no width.
 
     Raises:
         InputError: The metric has no direction: no value of it is better than another.
     """
-    if mine["direction"] not in ("lower", "higher"):
+    if mine.direction == "none":
         raise InputError(
-            "the metric that decides must be better low or high",
-            f"direction {mine['direction']!r}",
-            "See --by",
+            "the metric that decides must be better low or high", "direction 'none'", "See --by"
         )
-    if different := _differences(mine["protocol"], theirs["protocol"]):
-        return f"it was measured by another protocol: {'; '.join(different)}"
-    gain = (
-        theirs["value"] - mine["value"]
-        if mine["direction"] == "lower"
-        else mine["value"] - theirs["value"]
-    )
+    differences = differing({"mine": mine.protocol, "theirs": theirs.protocol})
+    if differences:
+        texts = [
+            f"{key} {v['mine']}, the champion's {v['theirs']}" for key, v in differences.items()
+        ]
+        return f"it was measured by another protocol: {'; '.join(texts)}"
+    gain = mine.value - theirs.value
+    gain = -gain if mine.direction == "lower" else gain
     if gain <= 0:
         return f"it is worse by {_number(-gain)}" if gain else "it is the same"
     if overlap(interval(mine), interval(theirs)):
@@ -76,49 +77,41 @@ def objection(mine: Metric, theirs: Metric) -> str:
     return ""
 
 
-def unknown(by: str, metrics: Mapping[str, Metric]) -> InputError:
-    """Returns the error for a metric that a model was not scored by."""
+def unknown(by: str, scores: Mapping[str, Score]) -> InputError:
+    """Returns the error for a metric that a model has no score by."""
     return InputError(
         "the metric that decides must be among the model's scores",
-        f"{by!r}{nearest(by, list(metrics))}",
+        f"{by!r}{nearest(by, list(scores))}",
         "See --by, and metrics.json of the model",
     )
 
 
-def _differences(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
-    found = differing({"mine": mine, "theirs": theirs})
-    return [f"{key} {each['mine']}, the champion's {each['theirs']}" for key, each in found.items()]
-
-
 def differing(protocols: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Returns the keys on which the protocols do not agree, each with the value per model.
+    """Returns the keys on which the protocols of one metric differ, each with its value per model.
 
     Args:
-        protocols: Per model the protocol that one metric was measured by.
+        protocols: By model.
     """
     keys = sorted({key for protocol in protocols.values() for key in protocol})
     values = {
         key: {name: protocol.get(key) for name, protocol in protocols.items()} for key in keys
     }
     return {
-        key: per_model
-        for key, per_model in values.items()
-        if len({repr(v) for v in per_model.values()}) > 1
+        key: models for key, models in values.items() if len(set(map(repr, models.values()))) > 1
     }
 
 
-def interval(metric: Metric) -> tuple[float, float]:
-    """Returns the 95 % interval of a metric; of one that has none its value, twice."""
-    low, high = metric.get("interval") or [metric["value"]] * 2
-    return low, high
+def interval(score: Score) -> Interval:
+    """Returns the 95 % interval of a score; without one, its value twice."""
+    return score.interval or (score.value, score.value)
 
 
-def overlap(first: tuple[float, float], second: tuple[float, float]) -> bool:
-    """Says whether two intervals overlap: their values are then not told apart."""
+def overlap(first: Interval, second: Interval) -> bool:
+    """Returns whether two intervals overlap: then their values do not differ beyond chance."""
     return first[0] <= second[1] and second[0] <= first[1]
 
 
-def _span(interval: tuple[float, float]) -> str:
+def _span(interval: Interval) -> str:
     return f"{_number(interval[0])} to {_number(interval[1])}"
 
 

@@ -2,30 +2,33 @@
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from genlab.measurement.score import Direction
+
 
 class Measure(NamedTuple):
-    """What one number means: its unit, which direction is better, and where it was defined."""
+    """What one number means: its unit, which direction is better, and where it is defined."""
 
     unit: str
-    direction: Literal["lower", "higher", "none"]
+    direction: Direction
     reference: str
 
 
 class Unavailable(Exception):  # noqa: N818 - no error of the user
-    """This evidence does not allow the measurement; the message says why: "the images have no classes"."""
+    """This evidence does not allow the measurement; the message says why."""
 
 
 Values = dict[str, float | np.ndarray]
-"""What a metric returns: a number of the whole set, or one value per image (n,), whose mean is the number."""
+"""What a metric returns: a number of the whole set, or one value per image (n,) to be averaged."""
+Protocol = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Generated images against real ones, as features (n, feature_dim) and predicted classes (n,).
+    """Generated images against real ones.
 
     Attributes:
         real_features: Of real images that the model was not trained on, (n, feature_dim).
@@ -33,9 +36,10 @@ class Samples:
         real_classes: As the feature extractor sees them, int64 (n,).
         generated_classes: int64 (m,).
         num_classes: 0 where the images have no classes.
-        train_features: Of the images that the model was trained on, (t, feature_dim), where they are known.
+        train_features: Of the images that the model was trained on, (t, feature_dim), if known.
         seed: Of what a metric draws.
-        generated_rows: Rows of the generated images in the set that they are a part of, int64 (m,); None: all.
+        generated_rows: Rows of the generated images in the whole set, int64 (m,); None: all.
+        asked_classes: That the generated images were to have, int64 (m,); None: any.
     """
 
     real_features: np.ndarray
@@ -46,6 +50,12 @@ class Samples:
     train_features: np.ndarray | None = None
     seed: int = 0
     generated_rows: np.ndarray | None = None
+    asked_classes: np.ndarray | None = None
+
+    def check_classes(self) -> None:
+        """Raises Unavailable where the images have no classes."""
+        if self.num_classes < 2:
+            raise Unavailable("the images have no classes")
 
 
 @dataclass(frozen=True)
@@ -58,9 +68,12 @@ class Reconstructions:
 
 @dataclass(frozen=True)
 class EvidenceBound:
-    """The unweighted terms of the ELBO: -log p(image | latent), (n,) nats, and the KL, (n, latent_dim) nats.
+    """The unweighted terms of the ELBO.
 
-    With them the posterior means (n, latent_dim).
+    Attributes:
+        reconstruction_losses: -log p(image | latent), (n,) nats.
+        kls: (n, latent_dim) nats.
+        means: Of the posteriors, (n, latent_dim).
     """
 
     reconstruction_losses: np.ndarray
@@ -69,27 +82,32 @@ class EvidenceBound:
 
 
 @dataclass(frozen=True)
-class ImportanceWeights:
-    """Importance-sampled estimates of log p(image), (n,) nats, each the log of a mean of weights."""
+class LogLikelihoods:
+    """Estimates of log p(image), (n,) nats."""
 
     log_likelihoods: np.ndarray
 
 
 @dataclass(frozen=True)
-class Representations:
-    """Vectors of labelled images (n, size) that a classifier is trained on, and others to test it on."""
+class LabelledVectors:
+    """Vectors of labelled images (n, size) to train a classifier on, and others to test it on."""
 
     train: np.ndarray
     train_labels: np.ndarray
     test: np.ndarray
     test_labels: np.ndarray
 
+    def check_classes(self) -> None:
+        """Raises Unavailable where there is nothing to tell apart."""
+        if len(np.unique(self.train_labels)) < 2:
+            raise Unavailable("the train images have fewer than two classes")
+
 
 @dataclass(frozen=True)
-class FewLabels:
-    """Classes that two classifiers of one architecture, trained on few labels, predict of test images: int64 (n,).
+class FewLabelPredictions:
+    """Classes of test images, predicted by two classifiers of one architecture: int64 (n,) each.
 
-    One began with a trained encoder's weights, the other with random ones.
+    One was a trained encoder, the other had random weights; both learned from few labels.
     """
 
     fine_tuned: np.ndarray
@@ -99,7 +117,7 @@ class FewLabels:
 
 @dataclass(frozen=True)
 class OutlierScores:
-    """How strange a model finds images like its own (n,) and images of another kind (m,): larger is stranger."""
+    """How strange a model finds images like its own (n,) and others (m,): larger is stranger."""
 
     inliers: np.ndarray
     outliers: np.ndarray
@@ -109,64 +127,58 @@ Evidence = (
     Samples
     | Reconstructions
     | EvidenceBound
-    | ImportanceWeights
-    | Representations
-    | FewLabels
+    | LogLikelihoods
+    | LabelledVectors
+    | FewLabelPredictions
     | OutlierScores
 )
-Protocol = dict[str, Any]
 AnyEvidence = TypeVar("AnyEvidence", bound=Evidence)
 
 
 def draw(features: np.ndarray, rows: np.ndarray | None, size: int, seed: int) -> np.ndarray:
-    """Returns `size` of the features (n, feature_dim), drawn without replacement, in their order.
+    """Returns `size` of the features (n, feature_dim), without replacement, in their order.
 
-    Every row of the whole set has a rank of its own, whichever others are there. So without some images the draw keeps
-    the rest of them, and the jackknife does not take the draw's own noise for the images'.
+    Each row of the whole set has a rank of its own, whichever others are there. So without some
+    images the draw keeps the others, and the jackknife does not take the noise of the draw for that
+    of the images.
 
     Args:
-        features: Of the images that are there.
-        rows: Where they stand in the whole set, (n,); None: they are all.
+        features: Of the images at hand.
+        rows: Where they are in the whole set, (n,); None: they are all.
         size: At most n.
         seed: Of the ranks.
     """
     places = np.arange(len(features)) if rows is None else rows
-    ranks = np.random.default_rng(seed).random(int(places.max()) + 1)[
-        places
-    ]  # the first do not depend on how many
+    ranks = np.random.default_rng(seed).random(int(places.max()) + 1)[places]
     return features[np.sort(np.argsort(ranks, kind="stable")[:size])]
 
 
-def without_block(evidence: AnyEvidence, block: int, num_blocks: int) -> AnyEvidence:
-    """Returns the evidence without one of `num_blocks` blocks of its images: the rows block, block + num_blocks, ..."""
-    arrays = {
-        name: value for name, value in vars(evidence).items() if isinstance(value, np.ndarray)
-    }
-    kept = {
-        name: np.delete(array, np.s_[block::num_blocks], axis=0) for name, array in arrays.items()
-    }
-    return dataclasses.replace(evidence, **kept)  # type: ignore
-
-
 def without_blocks(evidence: AnyEvidence, num_blocks: int) -> list[AnyEvidence]:
-    """Returns the evidence without each of its blocks; nothing where an array has fewer than two images per block."""
-    if (
-        min(len(value) for value in vars(evidence).values() if isinstance(value, np.ndarray))
-        < 2 * num_blocks
-    ):
+    """Returns the evidence without each block of its images: the rows i, i + num_blocks, ...
+
+    Empty where an array has fewer than two images per block.
+    """
+    arrays = {
+        name: array for name, array in vars(evidence).items() if isinstance(array, np.ndarray)
+    }
+    if min(map(len, arrays.values())) < 2 * num_blocks:
         return []
-    return [without_block(evidence, block, num_blocks) for block in range(num_blocks)]
+    return [_without(evidence, np.s_[block::num_blocks], arrays) for block in range(num_blocks)]
 
 
-def without_generated(samples: Samples, left_out: np.ndarray) -> Samples:
-    """Returns the evidence without some of the generated images, given by their indices."""
-    rows = (
-        np.arange(len(samples.generated_features))
-        if samples.generated_rows is None
-        else samples.generated_rows
-    )
-    arrays = vars(samples) | {"generated_rows": rows}
-    names = ("generated_features", "generated_classes", "generated_rows")
-    return dataclasses.replace(
-        samples, **{name: np.delete(arrays[name], left_out, axis=0) for name in names}
-    )
+def without_generated(samples: Samples, indices: np.ndarray) -> Samples:
+    """Returns the evidence without some of the generated images."""
+    rows = samples.generated_rows
+    arrays = {
+        "generated_features": samples.generated_features,
+        "generated_classes": samples.generated_classes,
+        "generated_rows": np.arange(len(samples.generated_features)) if rows is None else rows,
+    }
+    if samples.asked_classes is not None:
+        arrays["asked_classes"] = samples.asked_classes
+    return _without(samples, indices, arrays)
+
+
+def _without(evidence: AnyEvidence, rows: Any, arrays: dict[str, np.ndarray]) -> AnyEvidence:
+    others: Any = {name: np.delete(array, rows, axis=0) for name, array in arrays.items()}
+    return dataclasses.replace(evidence, **others)

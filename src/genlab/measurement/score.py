@@ -1,7 +1,8 @@
 """One number of an evaluation, with all that belongs to it."""
 
+import dataclasses
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Interval = tuple[float, float]
@@ -23,7 +24,7 @@ class Score:
     Attributes:
         value: The number.
         interval: Its 95 % interval, low and high; None where none can be given.
-        interval_method: How the interval was made: `t over repeats`, `bootstrap`, `jackknife`.
+        interval_method: How the interval was made.
         unit: Of the value.
         direction: Whether lower or higher is better, or `none`.
         reference: Where the measure is defined.
@@ -45,25 +46,25 @@ class Score:
 
     def to_json(self) -> dict[str, Any]:
         """Returns the score as `scores.json` holds it; a score without a floor has no such key."""
-        values = asdict(self)
-        values["interval"] = _as_list(self.interval)
-        floors = {name: asdict(floor) for name, floor in self.floor.items()}
-        del values["floor"]
-        return values | ({"floor": floors} if floors else {})
+        values = dataclasses.asdict(self)
+        if not self.floor:
+            del values["floor"]
+        return values
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Score":
         """Returns the score that `to_json` wrote."""
         floors = {
-            name: Floor(floor["value"], _as_interval(floor["interval"]))
+            name: Floor(floor["value"], _interval(floor["interval"]))
             for name, floor in values.get("floor", {}).items()
         }
-        return cls(**{**values, "interval": _as_interval(values["interval"]), "floor": floors})
+        return cls(**{**values, "interval": _interval(values["interval"]), "floor": floors})
 
 
-def _as_interval(values: Any) -> Interval | None:
+def _interval(values: Any) -> Interval | None:
     return None if values is None else (values[0], values[1])
 
 
-def _as_list(interval: Interval | None) -> list[float] | None:
-    return None if interval is None else list(interval)
+def scores_from_json(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, Score]:
+    """Returns by name the scores of `scores.json: metrics`."""
+    return {name: Score.from_json(values) for name, values in metrics.items()}

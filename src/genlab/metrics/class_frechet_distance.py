@@ -1,11 +1,8 @@
-"""Fréchet distance of each class by itself: real and generated images that a classifier of the domain calls the same.
+"""Fréchet distance of each class: real and generated images that a classifier calls the same.
 
-A model that draws one class poorly, or always as the same picture, may hide it in the distance of all images. The
-formula is in `genlab.numerics.gaussians`. A class that the model has lost is not in the mean: see how many classes are.
-
-A class has few images, often fewer than features. Its covariances are then singular, which the formula bears without
-any regularising; but the distance is too large by about a constant over the number of images. Nothing is taken off:
-compare only numbers of equally many images, among models or with the floor of real images against real ones.
+The distance of all images may hide a class that the model draws poorly. A lost class is not in the
+mean, so the number of classes stands beside it. A class often has fewer images than features: the
+bias is then large, so compare only numbers of equally many images.
 """
 
 import numpy as np
@@ -25,19 +22,14 @@ MEASURES = {
 
 
 class Settings(Section):
-    """How many real and how many generated images a class must have; one with fewer is left out."""
+    """How many real and how many generated images a class must have to count."""
 
     min_images: int = Field(ge=2)
 
 
 def compute(samples: Samples, settings: Settings) -> Values:
-    """Returns mean and largest over the classes that have enough images, and how many these are.
-
-    Raises:
-        Unavailable: The images have no classes, or no class has enough images.
-    """
-    if samples.num_classes < 2:
-        raise Unavailable("the images have no classes")
+    """Returns mean and largest over the classes with enough images, and how many these are."""
+    samples.check_classes()
     distances = by_class(samples, settings.min_images)
     if not distances:
         raise Unavailable(f"no class has {settings.min_images} real and generated images")
@@ -50,17 +42,11 @@ def compute(samples: Samples, settings: Settings) -> Values:
 
 
 def by_class(samples: Samples, min_images: int) -> dict[int, float]:
-    """Returns the distance of each class that has at least `min_images` real and generated images."""
-    sets = (
-        (samples.real_features, samples.real_classes),
-        (samples.generated_features, samples.generated_classes),
-    )
-    parts = {
-        label: [features[classes == label] for features, classes in sets]
-        for label in range(samples.num_classes)
-    }
-    return {
-        label: gaussians.frechet_distance_of_features(*features)
-        for label, features in parts.items()
-        if min(map(len, features)) >= min_images
-    }
+    """Returns the distance of each class with at least `min_images` real and generated images."""
+    distances = {}
+    for label in range(samples.num_classes):
+        real = samples.real_features[samples.real_classes == label]
+        generated = samples.generated_features[samples.generated_classes == label]
+        if min(len(real), len(generated)) >= min_images:
+            distances[label] = gaussians.frechet_distance_of_features(real, generated)
+    return distances

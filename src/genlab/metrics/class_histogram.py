@@ -1,12 +1,13 @@
-"""The classes of the samples, as a classifier of the domain sees them, against the classes of the real images.
+"""The classes of the samples, as a classifier sees them, against those of the real images.
 
-A share is a class's part of the samples over its part of the real images: 1 where the model draws it as often as it
-occurs, 0 where it has lost it. The distance is the total variation between the two histograms.
+A share is a class's part of the samples over its part of the real images: 1 where the model draws
+it as often as it occurs, 0 where it has lost it. The distance is the total variation between the
+two histograms.
 """
 
 import numpy as np
 
-from genlab.measurement.evidence import Measure, Samples, Unavailable, Values
+from genlab.measurement.evidence import Measure, Samples, Values
 
 NEEDS = Samples
 MEASURES = {
@@ -19,16 +20,11 @@ MEASURES = {
 
 
 def compute(samples: Samples) -> Values:
-    """Returns the smallest and the largest share and the distance.
-
-    Raises:
-        Unavailable: The images have no classes.
-    """
-    if samples.num_classes < 2:
-        raise Unavailable("the images have no classes")
-    real = histogram(samples.real_classes, samples.num_classes) / len(samples.real_classes)
-    generated = histogram(samples.generated_classes, samples.num_classes) / len(
-        samples.generated_classes
+    """Returns the smallest and the largest share and the distance."""
+    samples.check_classes()
+    real, generated = (
+        np.bincount(classes, minlength=samples.num_classes) / len(classes)
+        for classes in (samples.real_classes, samples.generated_classes)
     )
     shares = generated[real > 0] / real[real > 0]
     return {
@@ -36,8 +32,3 @@ def compute(samples: Samples) -> Values:
         "largest_class_share": float(shares.max()),
         "class_histogram_distance": float(np.abs(real - generated).sum() / 2),
     }
-
-
-def histogram(classes: np.ndarray, num_classes: int) -> np.ndarray:
-    """Returns how often each class occurs: int64 (num_classes,)."""
-    return np.bincount(classes, minlength=num_classes)

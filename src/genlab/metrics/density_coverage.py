@@ -1,11 +1,10 @@
-"""Density and coverage: how thickly generated images lie among the real ones, and how many of the real ones they reach.
+"""Density and coverage: how densely samples lie among the real images, and how many they reach.
 
-Naeem et al., "Reliable Fidelity and Diversity Metrics for Generative Models", ICML 2020, section 3. About each
-real feature is a ball that reaches to its k-th nearest other real one. Density is the mean number of balls in which a
-generated feature lies, over k: 1 in expectation where both sets are of one distribution, and more where samples crowd
-at the densest places. Coverage is the share of the balls with a generated feature in them.
-
-Only the real features make balls, so one strange sample does not win a region, as it may with recall.
+Naeem et al., "Reliable Fidelity and Diversity Metrics for Generative Models", ICML 2020, section 3.
+Around each real feature is a ball that reaches to its k-th nearest other real one. Density is the
+mean number of balls that hold a generated feature, over k: 1 in expectation for equal
+distributions, and more where samples crowd at the densest places. Coverage is the share of the
+balls that hold a generated feature.
 """
 
 import numpy as np
@@ -29,16 +28,9 @@ class Settings(Section):
 
 
 def compute(samples: Samples, settings: Settings) -> Values:
-    """Returns both.
-
-    Raises:
-        Unavailable: There are no more real images than neighbours are asked for, or no generated ones.
-    """
-    real, generated, number = (
-        samples.real_features,
-        samples.generated_features,
-        settings.num_neighbours,
-    )
+    """Returns both."""
+    real, generated = samples.real_features, samples.generated_features
+    number = settings.num_neighbours
     if len(real) <= number or not len(generated):
         raise Unavailable(f"{number} nearest neighbours need more than {number} images")
     radii = neighbours.kth_distances(real, number)

@@ -1,15 +1,15 @@
-"""What a trained encoder is worth where few images have labels: fine-tuned as a classifier, against random weights.
+"""A trained encoder where few images have labels: fine-tuned as a classifier, against a new one.
 
-The same network begins with random weights and is trained on the same images for as many steps. After the
-semi-supervised evaluation in Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations",
-ICML 2020: fine-tuning on a share of the labels.
+The other network starts from random weights and takes as many steps on the same images. After the
+semi-supervised evaluation in Chen et al., "A Simple Framework for Contrastive Learning of Visual
+Representations", ICML 2020.
 """
 
 import numpy as np
 
-from genlab.measurement.evidence import FewLabels, Measure, Values
+from genlab.measurement.evidence import FewLabelPredictions, Measure, Values
 
-NEEDS = FewLabels
+NEEDS = FewLabelPredictions
 REFERENCE = "Chen et al. 2020"
 MEASURES = {
     "fine_tuned_accuracy": Measure("share of the test images", "higher", REFERENCE),
@@ -18,15 +18,12 @@ MEASURES = {
 }
 
 
-def compute(evidence: FewLabels) -> Values:
-    """Returns of each test image whether either classifier told its class, 0 or 1, and the difference: (n,) each."""
-    fine_tuned, from_scratch = (
-        (predicted == evidence.labels).astype(np.float64)
-        for predicted in (evidence.fine_tuned, evidence.from_scratch)
-    )
+def compute(evidence: FewLabelPredictions) -> Values:
+    """Returns per test image whether each classifier is right, 0 or 1, and the difference: (n,)."""
+    fine_tuned = (evidence.fine_tuned == evidence.labels).astype(np.float64)
+    from_scratch = (evidence.from_scratch == evidence.labels).astype(np.float64)
     return {
         "fine_tuned_accuracy": fine_tuned,
         "from_scratch_accuracy": from_scratch,
-        "few_labels_gain": fine_tuned
-        - from_scratch,  # of the same images: the difference varies less than its parts
+        "few_labels_gain": fine_tuned - from_scratch,  # of the same images: varies less
     }

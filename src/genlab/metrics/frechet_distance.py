@@ -1,13 +1,13 @@
-"""Fréchet distance between real and generated images, each a Gaussian in the features of a classifier.
+"""Fréchet distance between real and generated images, each a Gaussian in a classifier's features.
 
-Heusel et al., "GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium", NeurIPS 2017; the
-formula is in `genlab.numerics.gaussians`. Of N generated images it is too large by about a constant over N, and the constant
-differs between models. So it is also given for infinitely many: Chong and Forsyth, "Effectively Unbiased FID and
-Inception Score and Where to Find Them", CVPR 2020. Distances of subsets of several sizes N are fitted by a
-line over 1/N, and its value at 0 is taken. The bias of the finite number of real images stays.
+Heusel et al., "GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium",
+NeurIPS 2017; the formula is in `genlab.numerics.gaussians`. With N generated images it is too large
+by about a constant over N, which differs between models. So it is also extrapolated to infinitely
+many images by a line over 1/N through the distances of subsets: Chong and Forsyth, "Effectively
+Unbiased FID and Inception Score and Where to Find Them", CVPR 2020.
 
-*Departure from the paper.* Features of the images at hand are drawn without replacement, not images of a quasi-random
-sequence of latents: this needs no model.
+*Departure from the paper.* Subsets are drawn without replacement from the given features, not
+generated from a quasi-random sequence of latents: this needs no model.
 """
 
 from collections.abc import Sequence
@@ -21,11 +21,10 @@ from genlab.settings import seeds
 from genlab.settings.params import Section
 
 NEEDS = Samples
+UNIT = "squared feature distance"
 MEASURES = {
-    "frechet_distance": Measure("squared feature distance", "lower", "Heusel et al. 2017"),
-    "frechet_distance_infinite": Measure(
-        "squared feature distance", "lower", "Chong and Forsyth 2020"
-    ),
+    "frechet_distance": Measure(UNIT, "lower", "Heusel et al. 2017"),
+    "frechet_distance_infinite": Measure(UNIT, "lower", "Chong and Forsyth 2020"),
 }
 SMALLEST_SHARE = 0.1
 """Of the generated images, in the smallest subset: 5,000 of 50,000 in the paper."""
@@ -38,49 +37,36 @@ class Settings(Section):
 
 
 def compute(samples: Samples, settings: Settings) -> Values:
-    """Returns the distance, at least 0, and the extrapolated one, which noise may take a little below 0: it is kept so.
+    """Returns the distance, at least 0, and the extrapolated one, which noise may take below 0.
 
-    Fewer than 20 generated images have no subsets to extrapolate from, and the second number is left out.
-
-    Raises:
-        Unavailable: There are fewer than two real or generated images.
+    Fewer than 20 generated images have no subsets, and the second number is missing.
     """
-    if min(len(samples.real_features), len(samples.generated_features)) < 2:
+    generated = samples.generated_features
+    if min(len(samples.real_features), len(generated)) < 2:
         raise Unavailable("a covariance needs at least 2 images")
     real = gaussians.moments(samples.real_features)
-    distance = gaussians.frechet_distance(real, gaussians.moments(samples.generated_features))
-    sizes = subset_sizes(len(samples.generated_features), settings.num_sizes)
-    if len(sizes) < 2:
-        return {"frechet_distance": distance}
-    distances = _distances_of_subsets(real, samples, sizes)
-    return {
-        "frechet_distance": distance,
-        "frechet_distance_infinite": extrapolate(sizes, distances),
+    values: Values = {
+        "frechet_distance": gaussians.frechet_distance(real, gaussians.moments(generated))
     }
+    distances = {}
+    for index, size in enumerate(subset_sizes(len(generated), settings.num_sizes)):
+        seed = seeds.derive(samples.seed, "frechet_distance", index)
+        subset = draw(generated, samples.generated_rows, size, seed)
+        distances[size] = gaussians.frechet_distance(real, gaussians.moments(subset))
+    if len(distances) > 1:
+        values["frechet_distance_infinite"] = extrapolate(list(distances), list(distances.values()))
+    return values
 
 
 def subset_sizes(num_images: int, num_sizes: int) -> list[int]:
-    """Returns different sizes, evenly spaced from a tenth of the images to all; none where a tenth is less than 2."""
+    """Returns sizes from a tenth of the images to all; none where a tenth is less than 2."""
     smallest = int(num_images * SMALLEST_SHARE)
-    return (
-        sorted({round(size) for size in np.linspace(smallest, num_images, num_sizes)})
-        if smallest >= 2
-        else []
-    )
+    if smallest < 2:
+        return []
+    return sorted({round(size) for size in np.linspace(smallest, num_images, num_sizes)})
 
 
-def _distances_of_subsets(
-    real: gaussians.Moments, samples: Samples, sizes: Sequence[int]
-) -> list[float]:
-    own = (seeds.derive(samples.seed, "frechet_distance", index) for index in range(len(sizes)))
-    subsets = (
-        draw(samples.generated_features, samples.generated_rows, size, seed)
-        for size, seed in zip(sizes, own, strict=True)
-    )
-    return [gaussians.frechet_distance(real, gaussians.moments(subset)) for subset in subsets]
-
-
-def extrapolate(sizes: Sequence[int], distances: Sequence[float]) -> float:
-    """Returns the value at 1/size = 0 of the line of least squares through the distances over 1/size."""
+def extrapolate(sizes: Sequence[float], distances: Sequence[float]) -> float:
+    """Returns the value at 1/size = 0 of the least-squares line through distances over 1/size."""
     _, intercept = np.polyfit(1 / np.asarray(sizes, np.float64), distances, deg=1)
     return float(intercept)

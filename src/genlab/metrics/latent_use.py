@@ -1,8 +1,8 @@
-"""How much of the latent a VAE uses: a dimension whose posterior is the prior for every image says nothing.
+"""How much of the latent a VAE uses: a dimension whose posterior is always the prior says nothing.
 
-A dimension is active where the posterior means of the images vary: their variance is more than 0.01 (Burda, Grosse and
-Salakhutdinov, "Importance Weighted Autoencoders", ICLR 2016, section 5.2). Beside the number of these stands the KL of
-the dimension that says the most: with few active ones and a large one, the latent carries a class, not a picture.
+A dimension is active where the variance of its posterior means over the images is above 0.01
+(Burda, Grosse and Salakhutdinov, "Importance Weighted Autoencoders", ICLR 2016, section 5.2).
+Beside their number stands the KL of the dimension that says most.
 """
 
 import numpy as np
@@ -18,11 +18,7 @@ MEASURES = {
 
 
 def compute(bound: EvidenceBound) -> Values:
-    """Returns the number of active dimensions, and the largest KL of one dimension, a mean over the images.
-
-    Raises:
-        Unavailable: There are fewer than two images.
-    """
+    """Returns the number of active dimensions, and the largest mean KL of one dimension."""
     if len(bound.means) < 2:
         raise Unavailable("a variance needs at least 2 images")
     variances = bound.means.var(axis=0, dtype=np.float64)
@@ -33,5 +29,5 @@ def compute(bound: EvidenceBound) -> Values:
 
 
 def kl_by_dimension(bound: EvidenceBound) -> np.ndarray:
-    """Returns the KL of each latent dimension, nats, the mean over the images: float64 (latent_dim,)."""
+    """Returns the mean KL of each latent dimension over the images, float64 (latent_dim,) nats."""
     return bound.kls.mean(axis=0, dtype=np.float64)

@@ -1,16 +1,18 @@
-"""Has the model copied its training images? Generated images' nearest train images against held-out images' own.
+"""Has the model copied its training images? Compares distances to the nearest training image.
 
-After Meehan, Chaudhuri and Dasgupta, "A Non-Parametric Test to Detect Data-Copying in Generative Models", AISTATS 2020.
-With d(.) the distance to the nearest train image in the features of a classifier, the rank is
+After Meehan, Chaudhuri and Dasgupta, "A Non-Parametric Test to Detect Data-Copying in Generative
+Models", AISTATS 2020. With d(.) the distance to the nearest train image in the features,
 
-    P(d(generated) < d(held out)) + P(d(generated) = d(held out)) / 2,
+    rank = P(d(generated) < d(held out)) + P(d(generated) = d(held out)) / 2,
 
-the statistic of Mann and Whitney as a share of all pairs: 0.5 where samples are as far from the train images as new
-real ones are, 1 where all are nearer. Samples that are merely poor are farther, and hide copies among them; so it is
-also said how many are nearer to a train image than the nearest hundredth of the held-out images. Those that are train
-images themselves do not count there: where a hundredth of them is, nothing would be nearer.
+Mann and Whitney's statistic as a share of all pairs: 0.5 where samples are as far from the train
+images as new real ones are, 1 where all are nearer. Poor samples are farther and hide copies among
+them. So there is also the share of samples that are nearer to a train image than the nearest 1 % of
+the held-out images. Held-out images that are train images themselves do not count there: otherwise
+nothing could be nearer.
 
-*Departure from the paper.* The whole space is one cell, and the statistic is given as it is, not as a z-score.
+*Departure from the paper.* The whole space is one cell, and the statistic is not turned into a
+z-score.
 """
 
 from typing import NamedTuple
@@ -30,11 +32,10 @@ MEASURES = {
     ),
 }
 NEAREST_SHARE = 0.01
-"""Of the held-out images that train lacks: what is nearer to a train image than these counts as copied."""
 
 
 class ClosestPairs(NamedTuple):
-    """Generated images and the train images next to them, nearest pair first: indices, int64, and distances (n,)."""
+    """Indices of generated images and their nearest train images, closest first, and distances."""
 
     generated: np.ndarray
     train: np.ndarray
@@ -42,33 +43,23 @@ class ClosestPairs(NamedTuple):
 
 
 def compute(samples: Samples) -> Values:
-    """Returns the rank and the share.
-
-    Raises:
-        Unavailable: The train images are not known, or all held-out images are among them.
-    """
+    """Returns the rank and the share."""
     from sklearn.metrics import roc_auc_score
 
     train = _train_features(samples)
     held_out, _ = neighbours.nearest(samples.real_features, train)
     generated, _ = neighbours.nearest(samples.generated_features, train)
     is_held_out = np.repeat([True, False], [len(held_out), len(generated)])
-    rank = roc_auc_score(
-        is_held_out, np.concatenate([held_out, generated])
-    )  # Mann and Whitney's, ties count half
+    rank = roc_auc_score(is_held_out, np.concatenate([held_out, generated]))
     unseen = held_out[held_out > 0]
     if not len(unseen):
         raise Unavailable("all held-out images are among those that the model was trained on")
-    copied = generated < np.quantile(unseen, NEAREST_SHARE)
-    return {"nearest_train_rank": float(rank), "copied_share": float(copied.mean())}
+    is_copy = generated < np.quantile(unseen, NEAREST_SHARE)
+    return {"nearest_train_rank": float(rank), "copied_share": float(is_copy.mean())}
 
 
 def closest_pairs(samples: Samples, num_pairs: int) -> ClosestPairs:
-    """Returns the generated images that are nearest to a train image each, for a look at them.
-
-    Raises:
-        Unavailable: The train images are not known.
-    """
+    """Returns the generated images that are closest to a train image, for a look at them."""
     distances, indices = neighbours.nearest(samples.generated_features, _train_features(samples))
     order = np.argsort(distances, kind="stable")[:num_pairs]
     return ClosestPairs(order, indices[order], distances[order])

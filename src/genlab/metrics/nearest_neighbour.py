@@ -1,16 +1,16 @@
-"""How well neighbours tell the class in a representation: a test image is given the commonest class of its nearest.
+"""How well neighbours tell the class: a test image gets the commonest class of its nearest.
 
-Cover and Hart, "Nearest Neighbor Pattern Classification", 1967. Euclidean distance between the vectors as they are;
-where classes are equally common, the one of the smallest number is taken.
+Cover and Hart, "Nearest Neighbor Pattern Classification", 1967. The distance is Euclidean, between
+the vectors as they are; of equally common classes the smallest number wins.
 """
 
 import numpy as np
 from pydantic import Field
 
-from genlab.measurement.evidence import Measure, Representations, Unavailable, Values
+from genlab.measurement.evidence import LabelledVectors, Measure, Unavailable, Values
 from genlab.settings.params import Section
 
-NEEDS = Representations
+NEEDS = LabelledVectors
 MEASURES = {
     "nearest_neighbour_accuracy": Measure(
         "share of the test images", "higher", "Cover and Hart 1967"
@@ -24,18 +24,13 @@ class Settings(Section):
     num_neighbours: int = Field(ge=1)
 
 
-def compute(evidence: Representations, settings: Settings) -> Values:
-    """Returns of each test image whether its class was told, 0 or 1: (n,).
-
-    Raises:
-        Unavailable: There are fewer train images than neighbours, or they have fewer than two classes.
-    """
+def compute(vectors: LabelledVectors, settings: Settings) -> Values:
+    """Returns per test image whether the neighbours tell its class, 0 or 1: (n,)."""
     from sklearn.neighbors import KNeighborsClassifier
 
-    if len(np.unique(evidence.train_labels)) < 2:
-        raise Unavailable("the train images have fewer than two classes")
-    if len(evidence.train) < settings.num_neighbours:
+    vectors.check_classes()
+    if len(vectors.train) < settings.num_neighbours:
         raise Unavailable(f"there are fewer than {settings.num_neighbours} train images")
     classifier = KNeighborsClassifier(settings.num_neighbours, algorithm="brute")
-    predicted = classifier.fit(evidence.train, evidence.train_labels).predict(evidence.test)
-    return {"nearest_neighbour_accuracy": (predicted == evidence.test_labels).astype(np.float64)}
+    predicted = classifier.fit(vectors.train, vectors.train_labels).predict(vectors.test)
+    return {"nearest_neighbour_accuracy": (predicted == vectors.test_labels).astype(np.float64)}

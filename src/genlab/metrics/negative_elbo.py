@@ -1,7 +1,7 @@
-"""Negative evidence lower bound, always unweighted: an upper bound of -log p(image), whatever the training weighed.
+"""Negative evidence lower bound: an upper bound of -log p(image), unweighted whatever the training.
 
-Kingma and Welling, "Auto-Encoding Variational Bayes", ICLR 2014, equation 3, with one draw from the posterior per
-image. Grey values are scored with the Bernoulli likelihood as they are.
+Kingma and Welling, "Auto-Encoding Variational Bayes", ICLR 2014, equation 3, with one draw from the
+posterior per image. Grey values are scored with the Bernoulli likelihood as they are.
 """
 
 import numpy as np
@@ -18,7 +18,7 @@ MEASURES = {
 
 
 def compute(bound: EvidenceBound) -> Values:
-    """Returns the bound and its two terms of each image, (n,) each; the KL is summed over the latent dimensions."""
+    """Returns the bound and its two terms per image, (n,); the KL is a sum over dimensions."""
     losses = bound.reconstruction_losses.astype(np.float64)
     kls = bound.kls.sum(axis=1, dtype=np.float64)
     return {"negative_elbo": losses + kls, "reconstruction_loss": losses, "kl": kls}

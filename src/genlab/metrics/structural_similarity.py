@@ -1,16 +1,17 @@
-"""Structural similarity of each image and its reconstruction: luminance, contrast and structure in small windows.
+"""Structural similarity of an image and its reconstruction, in small windows.
 
-Wang et al., "Image Quality Assessment: From Error Visibility to Structural Similarity", IEEE Transactions on Image
-Processing 2004, equation 13:
+Wang et al., "Image Quality Assessment: From Error Visibility to Structural Similarity", IEEE
+Transactions on Image Processing 2004, equation 13:
 
     SSIM = (2 m_a m_b + C_1) (2 s_ab + C_2) / ((m_a^2 + m_b^2 + C_1) (s_a^2 + s_b^2 + C_2))
 
-with the means m, the variances s^2 and the covariance s_ab of a and b under a Gaussian window of 11 by 11 pixels and a
-standard deviation of 1.5, C_1 = 0.01^2 and C_2 = 0.03^2 for grey values in [0, 1]. An image's value is the mean over
-the windows that lie inside of it, and over its channels: 1 for equal images, and at least -1.
+with the means m, the variances s^2 and the covariance s_ab of a and b under a Gaussian window of 11
+by 11 pixels and a deviation of 1.5, C_1 = 0.01^2 and C_2 = 0.03^2 for grey values in [0, 1]. The
+value of an image is the mean over the windows inside it and over its channels: 1 for equal images,
+at least -1.
 
-*Departure from the paper.* An image with a side of less than 11 pixels holds no window: it is mirrored at its borders,
-and the mean is over windows about all of its pixels.
+*Departure from the paper.* An image with a side below 11 pixels holds no window: it is mirrored at
+its borders, and the mean is over windows around all of its pixels.
 """
 
 import numpy as np
@@ -28,17 +29,15 @@ BLOCK_SIZE = 2**20
 
 def compute(evidence: Reconstructions) -> Values:
     """Returns one value per image, (n,)."""
-    pairs = evidence.images, evidence.reconstructions
-    step = max(1, BLOCK_SIZE // evidence.images[0].size)
-    blocks = (
-        [images[start : start + step] for images in pairs]
-        for start in range(0, len(evidence.images), step)
-    )
-    return {"structural_similarity": np.concatenate([similarities(*block) for block in blocks])}
+    first, second = evidence.images, evidence.reconstructions
+    step = max(1, BLOCK_SIZE // first[0].size)
+    blocks = (slice(start, start + step) for start in range(0, len(first), step))
+    values = [similarities(first[block], second[block]) for block in blocks]
+    return {"structural_similarity": np.concatenate(values)}
 
 
 def similarities(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Returns the similarity of each two images NHWC with grey values in [0, 1]: float64 (n,)."""
+    """Returns the similarity of pairs of images NHWC with grey values in [0, 1]: float64 (n,)."""
     first, second = first.astype(np.float64), second.astype(np.float64)
     mean_1, mean_2 = _blur(first), _blur(second)
     variances = _blur(first * first) - mean_1 * mean_1 + _blur(second * second) - mean_2 * mean_2
@@ -53,6 +52,6 @@ def _blur(images: np.ndarray) -> np.ndarray:
 
 
 def _inside(values: np.ndarray) -> np.ndarray:
-    """Returns the values (n, height, width, channels) of the windows that cross no border, or all if none does."""
+    """Returns the values (n, height, width, channels) of windows inside, or all if none is."""
     holds_a_window = min(values.shape[1:3]) > 2 * RADIUS
     return values[:, RADIUS:-RADIUS, RADIUS:-RADIUS] if holds_a_window else values

@@ -1,14 +1,16 @@
 """Autoencoder: a narrow code from which the images can be rebuilt.
 
-Hinton and Salakhutdinov, "Reducing the Dimensionality of Data with Neural Networks", Science 313, 2006.
+Hinton and Salakhutdinov, "Reducing the Dimensionality of Data with Neural Networks", Science 2006.
 
     loss = reconstruction_weight * reconstruction_loss(images, decode(encode(images)))
          + sparsity_weight * |encode(images)|_1
 
-Departures from the paper: trained end to end with Adam instead of layer by layer; ReLU instead of logistic units.
-An autoencoder has no prior: it samples only from a density that is fitted to its latents after training.
+Departures from the paper: trained end to end with Adam instead of layer by layer; ReLU instead of
+logistic units. An autoencoder has no prior: samples come only from a density that is fitted to its
+latents after training.
 """
 
+from functools import partial
 from typing import Literal
 
 import keras
@@ -60,31 +62,27 @@ def build_decoder(settings: Settings, image_shape: Shape) -> keras.Model:
 
 
 def l2(images: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Returns the squared error of sigmoid(logits), summed over pixels, mean over the batch: ()."""
+    """Returns the squared error of sigmoid(logits): ()."""
     return tf.reduce_mean(tf.reduce_sum(tf.square(images - tf.sigmoid(logits)), axis=(1, 2, 3)))
 
 
 def l1(images: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Returns the absolute error of sigmoid(logits), summed over pixels, mean over the batch: ()."""
+    """Returns the absolute error of sigmoid(logits): ()."""
     return tf.reduce_mean(tf.reduce_sum(tf.abs(images - tf.sigmoid(logits)), axis=(1, 2, 3)))
 
 
 def bce(images: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Returns the binary cross-entropy of grey values in [0, 1], summed over pixels, mean over the batch: () nats."""
-    return tf.reduce_mean(
-        tf.reduce_sum(optimization.sigmoid_cross_entropy(images, logits), axis=(1, 2, 3))
-    )
+    """Returns the binary cross-entropy of grey values in [0, 1]: () nats."""
+    losses = optimization.sigmoid_cross_entropy(images, logits)
+    return tf.reduce_mean(tf.reduce_sum(losses, axis=(1, 2, 3)))
 
 
 def sparsity(latents: tf.Tensor) -> tf.Tensor:
-    """Returns the absolute latents (n, latent_dim), summed over dimensions, mean over the batch: ()."""
+    """Returns the absolute latents (n, latent_dim), summed over dimensions: ()."""
     return tf.reduce_mean(tf.reduce_sum(tf.abs(latents), axis=1))
 
 
 RECONSTRUCTION_LOSSES = {"l2": l2, "l1": l1, "bce": bce}
-
-
-# The model
 
 
 class Autoencoder(keras.Model):
@@ -101,7 +99,7 @@ class Autoencoder(keras.Model):
         self.built = True
 
     def encode(self, images: tf.Tensor) -> tf.Tensor:
-        """Returns the latents (n, latent_dim) of images."""
+        """Returns the latents (n, latent_dim)."""
         return self.encoder(images)
 
     def decode(self, latents: tf.Tensor) -> tf.Tensor:
@@ -109,7 +107,7 @@ class Autoencoder(keras.Model):
         return tf.sigmoid(self.decoder(latents))
 
     def compute_losses(self, batch: Batch, seed: tf.Tensor) -> Losses:
-        """Returns the terms and their weighted sum, `loss`; nothing is drawn."""
+        """Returns the terms and their weighted sum, `loss`; the seed has no effect."""
         del seed
         images = batch["images"]
         latents = self.encoder(images)
@@ -122,21 +120,16 @@ class Autoencoder(keras.Model):
 
     def make_optimizers(self) -> Optimizers:
         """Returns Adam, built on all trainable variables."""
-        optimizer = optimization.adam(
-            self.settings, self.settings.learning_rate, self.settings.steps
-        )
-        optimizer.build(self.trainable_variables)
-        return {"autoencoder": optimizer}
+        adam = optimization.adam(self.settings, self.settings.learning_rate, self.settings.steps)
+        adam.build(self.trainable_variables)
+        return {"autoencoder": adam}
 
     def update(self, batch: Batch, step: Step, optimizers: Optimizers) -> Losses:
-        """Makes one training step on a batch and returns its losses."""
-        return optimization.descend(
-            lambda: self.compute_losses(batch, step.seed),
-            self.trainable_variables,
-            optimizers["autoencoder"],
-        )
+        """Makes one training step and returns its losses."""
+        losses = partial(self.compute_losses, batch, step.seed)
+        return optimization.descend(losses, self.trainable_variables, optimizers["autoencoder"])
 
 
 def build(settings: Settings, spec: Spec) -> Autoencoder:
-    """Returns the model for the images of a data set, built, with random weights."""
+    """Returns the model for a data set's images, built, with random weights."""
     return Autoencoder(settings, spec["images"].shape)

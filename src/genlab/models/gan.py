@@ -1,17 +1,21 @@
-"""Generative adversarial network: a generator learns from a discriminator that tells its images from real ones.
+"""Generative adversarial network: a generator learns to fool a discriminator.
 
-Goodfellow et al., "Generative Adversarial Nets", NeurIPS 2014; convolutions: Radford et al. (DCGAN), ICLR 2016.
+Goodfellow et al., "Generative Adversarial Nets", NeurIPS 2014; convolutions: Radford et al.
+(DCGAN), ICLR 2016.
 
     discriminator_loss = fake_or_real(discriminator(images), discriminator(generator(latents)))
                        + gradient_penalty_weight * gradient_penalty      (wasserstein_gp)
                        + r1_weight / 2 * |gradient of discriminator(images)|^2
     generator_loss     = fool(discriminator(generator(latents)))
 
-The losses, all on logits: `networks/adversarial.py`. Samples come from an exponential moving average of the generator. `augmentations`
-change all images at random before the discriminator, penalties included (as Karras et al. 2020 do, StyleGAN2-ADA).
-Departures from DCGAN: fully connected layers at the narrow end; sigmoid outputs, which the discriminator rescales to
-[-1, 1]; batch normalisation in the discriminator is a setting; the penalties. Spectral normalisation is Keras's layer,
-whose gradient does not pass through the norm (Miyato et al. 2018 let it).
+The losses act on logits and are in `networks/adversarial.py`. Samples come from an exponential
+moving average of the generator. `augmentations` change all images at random before the
+discriminator, penalties included (as in StyleGAN2-ADA, Karras et al. 2020).
+
+Departures from DCGAN: fully connected layers at the narrow end; sigmoid outputs, which the
+discriminator rescales to [-1, 1]; batch normalisation in the discriminator is a setting; the
+penalties. Spectral normalisation is Keras's layer: its gradient does not pass through the norm
+(in Miyato et al. 2018 it does).
 """
 
 from typing import Literal, NamedTuple
@@ -29,7 +33,7 @@ from genlab.networks.trunks import Shape
 from genlab.settings.params import AdamSettings
 
 FASTEST_PRECISION = {("cpu_bfloat16", "convolutional"): "mixed_bfloat16"}
-"""What `precision: auto` is, by arithmetic and network; else float32. Measured: docs/decisions/0006."""
+"""What `precision: auto` means, by arithmetic and network; else float32: docs/decisions/0006."""
 
 
 class Settings(AdamSettings):
@@ -66,7 +70,7 @@ class Settings(AdamSettings):
 
 
 def build_generator(settings: Settings, image_shape: Shape) -> keras.Model:
-    """Returns the network from latents (n, latent_dim) to logits of images (n, height, width, channels)."""
+    """Returns the network from latents (n, latent_dim) to logits (n, height, width, channels)."""
     if settings.network == "dense":
         return trunks.dense_decoder(settings.latent_dim, image_shape, settings.widths[::-1])
     return trunks.convolutional_decoder(
@@ -75,21 +79,18 @@ def build_generator(settings: Settings, image_shape: Shape) -> keras.Model:
 
 
 def build_discriminator(settings: Settings, image_shape: Shape) -> keras.Model:
-    """Returns the network from images in [0, 1] to one logit each (n,): large where it thinks the image real."""
+    """Returns the network from images in [0, 1] to logits (n,): large means real."""
     images = keras.Input(image_shape, name="images")
     hidden = layers.Rescaling(2.0, offset=-1.0)(images)
     if settings.network == "dense":
         hidden = layers.Flatten()(hidden)
         stack = [layers.Dense(width) for width in settings.widths]
     else:
-        stack = [
-            Conv2D(count, 4, strides=2, padding="same") for count in settings.discriminator_filters
-        ]
+        filters = settings.discriminator_filters
+        stack = [Conv2D(count, 4, strides=2, padding="same") for count in filters]
     for index, layer in enumerate(stack):
-        hidden = _normalised(
-            layer, hidden, "none" if index == 0 else settings.discriminator_normalisation
-        )
-        hidden = layers.LeakyReLU(trunks.LEAK)(hidden)
+        normalisation = settings.discriminator_normalisation if index else "none"
+        hidden = layers.LeakyReLU(trunks.LEAK)(_normalised(layer, hidden, normalisation))
     logits = layers.Dense(1)(layers.Flatten()(hidden))
     return keras.Model(images, trunks.as_float32(layers.Reshape(())(logits)), name="discriminator")
 
@@ -97,17 +98,16 @@ def build_discriminator(settings: Settings, image_shape: Shape) -> keras.Model:
 def _normalised(layer: layers.Layer, hidden: tf.Tensor, normalisation: str) -> tf.Tensor:
     if normalisation == "spectral":
         return layers.SpectralNormalization(layer)(hidden)
-    return (
-        trunks.batch_normalisation()(layer(hidden)) if normalisation == "batch" else layer(hidden)
-    )
+    outputs = layer(hidden)
+    return trunks.batch_normalisation()(outputs) if normalisation == "batch" else outputs
 
 
 MIXTURES, FAKES, REAL = 1, 2, 3
-"""What a draw is for; the latents are drawn by the round's seed itself."""
+"""Purposes of draws beside the latents, which use the round's own seed."""
 
 
 class Round(NamedTuple):
-    """One step of the discriminator: real images, its seed, int32 (2,), its number, from 0."""
+    """One discriminator update: real images, its seed, int32 (2,), and its number, from 0."""
 
     real: tf.Tensor
     seed: tf.Tensor
@@ -115,7 +115,7 @@ class Round(NamedTuple):
 
 
 class GAN(keras.Model):
-    """Generator, its moving average and discriminator."""
+    """Generator, moving average of the generator, and discriminator."""
 
     loss_names = ("discriminator_loss", "generator_loss", "penalty", "real_logit", "fake_logit")
     given = ()
@@ -133,7 +133,7 @@ class GAN(keras.Model):
         self.built = True
 
     def generate(self, noise: tf.Tensor, given: Batch) -> tf.Tensor:
-        """Returns the averaged generator's images of latents (n, latent_dim)."""
+        """Returns the images of latents (n, latent_dim), by the averaged generator."""
         del given
         return tf.sigmoid(self.average_generator(noise, training=False))
 
@@ -142,37 +142,31 @@ class GAN(keras.Model):
         settings = self.settings
         generator = optimization.adam(settings, settings.generator_learning_rate, settings.steps)
         generator.build(self.generator.trainable_variables)
-        discriminator_steps = settings.steps * settings.discriminator_steps
-        discriminator = optimization.adam(
-            settings, settings.discriminator_learning_rate, discriminator_steps
-        )
+        steps = settings.steps * settings.discriminator_steps
+        discriminator = optimization.adam(settings, settings.discriminator_learning_rate, steps)
         discriminator.build(self.discriminator.trainable_variables)
         return {"generator": generator, "discriminator": discriminator}
 
     def update(self, batch: Batch, step: Step, optimizers: Optimizers) -> Losses:
-        """Makes the discriminator's steps, then one generator step on the last step's fakes.
+        """Makes the discriminator's updates, then the generator's on the last update's fakes.
 
         Args:
             batch: Real images (discriminator_steps * n, height, width, channels).
-            step: Its seed is of all draws, its number decides when R1 is due.
-            optimizers: As made by `make_optimizers`.
+            step: The seed of all draws; the number tells when R1 is due.
+            optimizers: The result of `make_optimizers`.
 
         Returns:
-            The generator's loss, and the discriminator's losses as means over its steps.
+            The generator's loss, and the discriminator's losses as means over its updates.
         """
-        num_rounds = self.settings.discriminator_steps
-        reals = tf.split(batch["images"], num_rounds)
-        seeds = tf.unstack(tf.random.experimental.stateless_split(step.seed, num_rounds))
-        numbers = [step.number * num_rounds + index for index in range(num_rounds)]
-        rounds = [Round(*parts) for parts in zip(reals, seeds, numbers, strict=True)]
+        *earlier, last = self._rounds(batch["images"], step)
         optimizer = optimizers["discriminator"]
         losses = [
-            self._update_discriminator(part, self._fakes(part), optimizer) for part in rounds[:-1]
+            self._update_discriminator(part, self._fakes(part), optimizer) for part in earlier
         ]
         with tf.GradientTape() as tape:
-            fakes = self._fakes(rounds[-1])
+            fakes = self._fakes(last)
             with tape.stop_recording():
-                losses.append(self._update_discriminator(rounds[-1], fakes, optimizer))
+                losses.append(self._update_discriminator(last, fakes, optimizer))
             objective = adversarial.LOSSES[self.settings.loss]
             generator_loss = objective.generator(self._discriminate(fakes))
             loss = optimization.share_of_loss(generator_loss, optimizers["generator"])
@@ -181,8 +175,15 @@ class GAN(keras.Model):
         means = {name: tf.reduce_mean([part[name] for part in losses]) for name in losses[0]}
         return means | {"generator_loss": generator_loss}
 
+    def _rounds(self, images: tf.Tensor, step: Step) -> list[Round]:
+        num_rounds = self.settings.discriminator_steps
+        parts = tf.split(images, num_rounds)
+        seeds = tf.unstack(tf.random.experimental.stateless_split(step.seed, num_rounds))
+        numbers = [step.number * num_rounds + index for index in range(num_rounds)]
+        return [Round(*values) for values in zip(parts, seeds, numbers, strict=True)]
+
     def _fakes(self, part: Round) -> tf.Tensor:
-        """Returns the generator's images as the discriminator sees them."""
+        """Returns the generator's images, augmented."""
         latents = noise.draw(tf.shape(part.real)[0], self.noise_shape, part.seed, self.prior)
         images = tf.sigmoid(self.generator(latents, training=True))
         return self._augment(images, part.seed, FAKES)
@@ -204,10 +205,8 @@ class GAN(keras.Model):
             real, penalty = self._judge(images, part.number)
             fake = self._discriminate(fakes)
             if settings.loss == "wasserstein_gp":
-                mixing_seed = noise.other_seed(part.seed, MIXTURES)
-                excess = adversarial.gradient_penalty(
-                    self._discriminate, images, fakes, mixing_seed
-                )
+                seed = noise.other_seed(part.seed, MIXTURES)
+                excess = adversarial.gradient_penalty(self._discriminate, images, fakes, seed)
                 penalty += settings.gradient_penalty_weight * excess
             objective = adversarial.LOSSES[settings.loss]
             loss = objective.discriminator(real, fake, settings.label_smoothing)
@@ -222,10 +221,11 @@ class GAN(keras.Model):
     def _judge(self, images: tf.Tensor, number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the logits of real images and R1 (Mescheder et al. 2018, equation 9), weighted.
 
-        R1 comes every `r1_every_steps` of the discriminator's steps, as many times as strong. On
-        several devices it is always computed: batch normalisation cannot synchronise in a branch.
+        R1 applies to every `r1_every_steps`-th update, multiplied by that number. On several
+        devices it is always computed: batch normalisation cannot synchronise inside a branch.
         """
-        settings, nothing = self.settings, tf.constant(0.0)
+        settings = self.settings
+        nothing = tf.constant(0.0)
 
         def with_penalty() -> tuple[tf.Tensor, tf.Tensor]:
             logits, squares = adversarial.with_squared_gradients(self._discriminate, images)
@@ -234,26 +234,26 @@ class GAN(keras.Model):
 
         if not settings.r1_weight:
             return self._discriminate(images), nothing
-        due = number % settings.r1_every_steps == 0
+        is_due = number % settings.r1_every_steps == 0
         if tf.distribute.get_strategy().num_replicas_in_sync > 1:
             logits, penalty = with_penalty()
-            return logits, tf.where(due, penalty, nothing)
-        return tf.cond(due, with_penalty, lambda: (self._discriminate(images), nothing))
+            return logits, tf.where(is_due, penalty, nothing)
+        return tf.cond(is_due, with_penalty, lambda: (self._discriminate(images), nothing))
 
     def average_weights(self, number: tf.Tensor) -> None:
-        """Moves the averaged generator towards the present one; the first steps count less."""
+        """Moves the average towards the generator; it forgets the first steps faster."""
         count = tf.cast(number, tf.float32)
         decay = tf.minimum(self.settings.average_decay, (1 + count) / (10 + count))
         pairs = zip(self.average_generator.variables, self.generator.variables, strict=True)
-        for average, present in pairs:
-            average.assign(decay * average + (1 - decay) * present)
+        for average, current in pairs:
+            average.assign(decay * average + (1 - decay) * current)
 
 
 def phases(settings: Settings) -> tuple[Phase, ...]:
-    """Returns one phase; every step of the discriminator sees real images of its own."""
+    """Returns one phase with one batch for each update of the discriminator."""
     return (Phase(settings.steps, settings.batch_size, settings.discriminator_steps),)
 
 
 def build(settings: Settings, spec: Spec) -> GAN:
-    """Returns the model for the images of a data set, built, with random weights."""
+    """Returns the model for a data set's images, built, with random weights."""
     return GAN(settings, spec["images"].shape)

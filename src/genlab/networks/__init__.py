@@ -1,1 +1,1 @@
-"""What models are made of and computed by."""
+"""What models are made of, and what they compute on."""

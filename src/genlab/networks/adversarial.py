@@ -15,10 +15,12 @@ from genlab.networks import noise
 def cross_entropy_discriminator(
     real: tf.Tensor, fake: tf.Tensor, label_smoothing: float
 ) -> tf.Tensor:
-    """Returns -log sigmoid(real) - log(1 - sigmoid(fake)); one-sided smoothing (Salimans et al. 2016): () nats."""
-    return tf.reduce_mean(tf.nn.softplus(real) - (1 - label_smoothing) * real) + tf.reduce_mean(
-        tf.nn.softplus(fake)
-    )
+    """Returns -log sigmoid(real) - log(1 - sigmoid(fake)): () nats.
+
+    The smoothing is one-sided (Salimans et al. 2016).
+    """
+    real_loss = tf.reduce_mean(tf.nn.softplus(real) - (1 - label_smoothing) * real)
+    return real_loss + tf.reduce_mean(tf.nn.softplus(fake))
 
 
 def non_saturating_generator(fake: tf.Tensor) -> tf.Tensor:
@@ -35,9 +37,8 @@ def least_squares_discriminator(
     real: tf.Tensor, fake: tf.Tensor, label_smoothing: float
 ) -> tf.Tensor:
     """Returns (real - 1)^2 / 2 + fake^2 / 2 (Mao et al. 2017, equation 9): ()."""
-    return 0.5 * (
-        tf.reduce_mean(tf.square(real - (1 - label_smoothing))) + tf.reduce_mean(tf.square(fake))
-    )
+    real_loss = tf.reduce_mean(tf.square(real - (1 - label_smoothing)))
+    return 0.5 * (real_loss + tf.reduce_mean(tf.square(fake)))
 
 
 def least_squares_generator(fake: tf.Tensor) -> tf.Tensor:
@@ -48,7 +49,7 @@ def least_squares_generator(fake: tf.Tensor) -> tf.Tensor:
 def wasserstein_discriminator(
     real: tf.Tensor, fake: tf.Tensor, label_smoothing: float
 ) -> tf.Tensor:
-    """Returns fake - real, the critic's loss without its penalty (Gulrajani et al. 2017, equation 3): ()."""
+    """Returns fake - real, without a penalty (Gulrajani et al. 2017, equation 3): ()."""
     del label_smoothing
     return tf.reduce_mean(fake) - tf.reduce_mean(real)
 
@@ -65,7 +66,7 @@ def linear_generator(fake: tf.Tensor) -> tf.Tensor:
 
 
 class AdversarialLoss(NamedTuple):
-    """The two sides of one objective."""
+    """The losses of both players."""
 
     discriminator: Callable[[tf.Tensor, tf.Tensor, float], tf.Tensor]
     generator: Callable[[tf.Tensor], tf.Tensor]
@@ -83,7 +84,7 @@ LOSSES = {
 def with_squared_gradients(
     function: Callable[..., tf.Tensor], images: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns `function` of each image, and the squared norm of its gradient there, summed over pixels: (n,) each."""
+    """Returns `function` of each image and the squared norm of its gradient there: (n,) each."""
     with tf.GradientTape() as tape:
         tape.watch(images)
         outputs = function(images)
@@ -93,7 +94,10 @@ def with_squared_gradients(
 def gradient_penalty(
     function: Callable[..., tf.Tensor], images: tf.Tensor, fakes: tf.Tensor, seed: tf.Tensor
 ) -> tf.Tensor:
-    """Returns (|gradient| - 1)^2 at points drawn uniformly between pairs (Gulrajani et al. 2017, algorithm 1): ()."""
+    """Returns (|gradient| - 1)^2 at points drawn uniformly between pairs of images: ().
+
+    Gulrajani et al. 2017, algorithm 1.
+    """
     share = noise.uniform(tf.shape(images)[0], (1, 1, 1), seed)
     _, squares = with_squared_gradients(function, images + share * (fakes - images))
     return tf.reduce_mean(tf.square(tf.sqrt(squares + 1e-12) - 1))

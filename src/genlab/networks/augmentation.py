@@ -1,8 +1,9 @@
-"""Differentiable augmentation: what a discriminator sees is changed at random, real and generated images alike.
+"""Differentiable augmentation: random changes of real and generated images.
 
-Zhao et al., "Differentiable Augmentation for Data-Efficient GAN Training", NeurIPS 2020; the ranges are those of the
-authors' code. Their images lie in [-1, 1] and ours in [0, 1], so brightness moves half as far, and what is moved in or
-cut out is grey: their 0, our 1/2. Every image has draws of its own, and the gradient flows through to it.
+Zhao et al., "Differentiable Augmentation for Data-Efficient GAN Training", NeurIPS 2020, with the
+ranges of the authors' code. Their images lie in [-1, 1] and ours in [0, 1], so brightness moves
+half as far and new pixels are 1/2 (grey) instead of 0. Each image has its own draws, and the
+gradient flows through to it.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,15 +18,15 @@ GREY = 0.5
 
 
 def augment(images: tf.Tensor, names: Sequence[Name], seed: tf.Tensor) -> tf.Tensor:
-    """Returns images (n, height, width, channels) changed by each of `names` in turn; [] changes nothing.
+    """Returns images (n, height, width, channels) changed by each augmentation in turn.
 
     Args:
-        images: In [0, 1]; brightness and contrast may lead out of it.
-        names: What is changed, in this order.
-        seed: Of all draws, int32 (2,).
+        images: In [0, 1]; brightness and contrast may take them out of this range.
+        names: The augmentations, in order; [] changes nothing.
+        seed: Seed of all draws, int32 (2,).
     """
-    for place, name in enumerate(names):
-        images = AUGMENTATIONS[name](images, noise.other_seed(seed, place))
+    for index, name in enumerate(names):
+        images = AUGMENTATIONS[name](images, noise.other_seed(seed, index))
     return images
 
 
@@ -37,75 +38,72 @@ def _colour(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 def colour(
     images: tf.Tensor, brightness: tf.Tensor, saturation: tf.Tensor, contrast: tf.Tensor
 ) -> tf.Tensor:
-    """Returns images with brightness added, then distances from each pixel's and from the image's mean multiplied.
+    """Returns images with changed colours; brightness, saturation and contrast are (n, 1, 1, 1).
 
-    Brightness, saturation (without effect on one channel) and contrast are (n, 1, 1, 1).
+    Brightness is added. Saturation multiplies distances from each pixel's mean (no effect on one
+    channel), contrast those from the image's mean.
     """
     images = images + brightness
     if images.shape[3] > 1:
-        images = saturation * images + (1 - saturation) * tf.reduce_mean(
-            images, axis=3, keepdims=True
-        )
-    return contrast * images + (1 - contrast) * tf.reduce_mean(
-        images, axis=(1, 2, 3), keepdims=True
-    )
+        greys = tf.reduce_mean(images, axis=3, keepdims=True)
+        images = saturation * images + (1 - saturation) * greys
+    means = tf.reduce_mean(images, axis=(1, 2, 3), keepdims=True)
+    return contrast * images + (1 - contrast) * means
 
 
 def _translation(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     reach = [size // 8 for size in images.shape[1:3]]
-    return translate(images, *_whole_numbers(images, seed, [-size for size in reach], reach))
+    return translate(images, *_integers(images, seed, [-size for size in reach], reach))
 
 
 @tf.custom_gradient
 def translate(
     images: tf.Tensor, down: tf.Tensor, right: tf.Tensor
 ) -> tuple[tf.Tensor, Callable[..., Any]]:
-    """Returns each image moved by so many pixels, int32 (n,) each; grey moves in."""
+    """Returns images moved `down` and `right` by that many pixels, int32 (n,); grey moves in."""
 
     def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, None, None]:
-        return _moved(upstream, -down, -right, 0.0), None, None
+        return _move(upstream, -down, -right, 0.0), None, None
 
-    return _moved(images, down, right, GREY), gradient
+    return _move(images, down, right, GREY), gradient
 
 
-def _moved(images: tf.Tensor, down: tf.Tensor, right: tf.Tensor, filling: float) -> tf.Tensor:
+def _move(images: tf.Tensor, down: tf.Tensor, right: tf.Tensor, filling: float) -> tf.Tensor:
     height, width, channels = images.shape[1:]
     rows = tf.clip_by_value(tf.range(1, height + 1) - down[:, tf.newaxis], 0, height + 1)
     columns = tf.clip_by_value(tf.range(1, width + 1) - right[:, tf.newaxis], 0, width + 1)
-    framed = tf.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=filling)
-    pixels = tf.reshape(framed, (-1, (height + 2) * (width + 2), channels))
-    places = rows[:, :, tf.newaxis] * (width + 2) + columns[:, tf.newaxis, :]
-    return tf.gather(pixels, places, batch_dims=1)
+    padded = tf.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=filling)
+    pixels = tf.reshape(padded, (-1, (height + 2) * (width + 2), channels))
+    indices = rows[:, :, tf.newaxis] * (width + 2) + columns[:, tf.newaxis, :]
+    return tf.gather(pixels, indices, batch_dims=1)
 
 
 def _cutout(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     last = [size - size // 2 % 2 for size in images.shape[1:3]]
-    return cut_out(images, *_whole_numbers(images, seed, [0, 0], last))
+    return cut_out(images, *_integers(images, seed, [0, 0], last))
 
 
 def cut_out(images: tf.Tensor, row: tf.Tensor, column: tf.Tensor) -> tf.Tensor:
-    """Returns images with a grey box, half as high and wide as they, around the pixel at row and column, int32 (n,)."""
-    inside = (
-        _covered(images.shape[1], row)[:, :, tf.newaxis]
-        & _covered(images.shape[2], column)[:, tf.newaxis, :]
-    )
-    return tf.where(inside[..., tf.newaxis], GREY, images)
+    """Returns images with a grey box of half their size around row and column, int32 (n,)."""
+    in_rows = _is_in_box(images.shape[1], row)[:, :, tf.newaxis]
+    in_columns = _is_in_box(images.shape[2], column)[:, tf.newaxis, :]
+    return tf.where((in_rows & in_columns)[..., tf.newaxis], GREY, images)
 
 
-def _covered(size: int, centre: tf.Tensor) -> tf.Tensor:
+def _is_in_box(size: int, centre: tf.Tensor) -> tf.Tensor:
     steps = tf.range(size) - centre[:, tf.newaxis] + size // 2 // 2
     return (steps >= 0) & (steps < size // 2)
 
 
-def _whole_numbers(
+def _integers(
     images: tf.Tensor, seed: tf.Tensor, lows: list[int], highs: list[int]
 ) -> list[tf.Tensor]:
-    """Returns, for each pair of bounds, equally likely whole numbers between them, both included: int32 (n,)."""
+    """Returns for each pair of bounds uniform integers between them, both included: int32 (n,)."""
     draws = noise.uniform(tf.shape(images)[0], (len(lows),), seed)
     bounds = zip(lows, highs, strict=True)
     return [
-        low + tf.cast(draws[:, place] * (high - low + 1), tf.int32)
-        for place, (low, high) in enumerate(bounds)
+        low + tf.cast(draws[:, index] * (high - low + 1), tf.int32)
+        for index, (low, high) in enumerate(bounds)
     ]
 
 

@@ -1,4 +1,4 @@
-"""Which devices compute, at which precision, and whether equal runs give equal bits."""
+"""Which devices compute, in which precision, and whether equal runs give equal bits."""
 
 import json
 import os
@@ -14,7 +14,9 @@ from genlab.runtime.errors import InputError
 
 
 def configure(precision: str, deterministic: bool) -> None:
-    """Sets the precision of new layers, op determinism, and memory growth on GPUs; before the first computation.
+    """Sets the precision of new layers, determinism, and memory growth on GPUs.
+
+    Must be called before the first computation.
 
     Raises:
         InputError: The devices cannot compute in `precision`.
@@ -24,19 +26,17 @@ def configure(precision: str, deterministic: bool) -> None:
     for device in tf.config.list_physical_devices("GPU"):
         if not tf.config.experimental.get_memory_growth(device):
             tf.config.experimental.set_memory_growth(device, True)
-    if (
-        kind() == "cpu"
-    ):  # this pass fails on the GAN's graph, says so on every start, and gains nothing there: measured
+    if kind() == "cpu":  # this pass fails on the GAN's graph with a message, and gains nothing
         tf.config.optimizer.set_experimental_options({"remapping": False})
     if deterministic:
         tf.config.experimental.enable_op_determinism()
 
 
 def take_share(index: int, number: int) -> None:
-    """Takes one of `number` equal shares of this machine; before the first computation.
+    """Limits this process to one of `number` equal shares of the machine.
 
-    On a CPU that is a share of its cores; of GPUs it is one, which processes share where there are fewer: each takes
-    memory as it needs it. A single share is the whole machine, and changes nothing.
+    On a CPU a share is a part of the cores; with GPUs it is one GPU, used by several processes if
+    there are fewer GPUs than shares. Must be called before the first computation.
     """
     if number == 1:
         return
@@ -50,7 +50,7 @@ def take_share(index: int, number: int) -> None:
 
 @contextmanager
 def new_layers_in(precision: str) -> Iterator[None]:
-    """Gives layers that are made in the block this precision, whatever is set for others."""
+    """Gives layers that are made inside the block this precision."""
     policy = keras.config.dtype_policy().name
     keras.config.set_dtype_policy(precision)
     try:
@@ -60,7 +60,7 @@ def new_layers_in(precision: str) -> Iterator[None]:
 
 
 def check_precision(precision: str) -> None:
-    """Raises an InputError where the devices cannot compute in `precision`."""
+    """Raises an InputError if the devices cannot compute in `precision`."""
     if precision == "mixed_float16" and kind() == "cpu":
         raise InputError(
             "precision must be float32 or mixed_bfloat16 on a CPU",
@@ -70,48 +70,37 @@ def check_precision(precision: str) -> None:
 
 
 def kind() -> str:
-    """Returns `"gpu"` where there is one, else `"cpu"`."""
+    """Returns `"gpu"` if there is one, else `"cpu"`."""
     return "gpu" if tf.config.list_physical_devices("GPU") else "cpu"
 
 
 def arithmetic() -> str:
-    """Returns what a choice of precision depends on: `gpu`, `cpu_bfloat16` (products in hardware) or `cpu`."""
-    facts = Path("/proc/cpuinfo")
-    if (
-        kind() == "cpu"
-        and facts.is_file()
-        and {"avx512_bf16", "amx_bf16"} & set(facts.read_text().split())
-    ):
-        return "cpu_bfloat16"
-    return kind()
+    """Returns `gpu`, `cpu_bfloat16` (with products in hardware) or `cpu`: `auto` depends on it."""
+    path = Path("/proc/cpuinfo")
+    flags = set(path.read_text().split()) if path.is_file() else set()
+    has_bfloat16 = not flags.isdisjoint({"avx512_bf16", "amx_bf16"})
+    return "cpu_bfloat16" if kind() == "cpu" and has_bfloat16 else kind()
 
 
 def count_and_kind() -> str:
-    """Returns how many devices of which kind compute: `"2 x gpu"`. The bits of a result depend on it."""
-    threads = (
-        tf.config.threading.get_intra_op_parallelism_threads()
-    )  # 0: as many as there are cores
-    share = f", {threads} threads" if threads and kind() == "cpu" else ""
-    return f"{num_processes() * len(tf.config.list_physical_devices(kind().upper()))} x {kind()}{share}"
+    """Returns number and kind of the devices: `"2 x gpu"`. The bits of a result depend on it."""
+    threads = tf.config.threading.get_intra_op_parallelism_threads()  # 0: one per core
+    suffix = f", {threads} threads" if threads and kind() == "cpu" else ""
+    number = num_processes() * len(tf.config.list_physical_devices(kind().upper()))
+    return f"{number} x {kind()}{suffix}"
 
 
 def describe() -> str:
     """Returns the devices in words: `"2 x gpu (NVIDIA ...)"`."""
     devices = tf.config.list_physical_devices("GPU")
-    name = (
-        tf.config.experimental.get_device_details(devices[0]).get("device_name", "")
-        if devices
-        else ""
-    )
+    details = tf.config.experimental.get_device_details(devices[0]) if devices else {}
+    name = details.get("device_name", "")
     return count_and_kind() + (f" ({name})" if name else "")
-
-
-# Several processes: TensorFlow's own TF_CONFIG says which there are and which one this is
 
 
 @cache
 def _cluster() -> tuple[int, int]:
-    """Returns how many processes train together and the index of this one, 0 for the chief."""
+    """Returns the number of processes in TensorFlow's TF_CONFIG and this one's index, 0: chief."""
     text = os.environ.get("TF_CONFIG")
     if not text:
         return 1, 0
@@ -124,36 +113,36 @@ def _cluster() -> tuple[int, int]:
         index = int(task["index"]) + (len(chiefs) if task["type"] == "worker" else 0)
     except (ValueError, KeyError, TypeError, AttributeError):
         raise InputError(
-            'TF_CONFIG must be {"cluster": {"worker": ["host:port", ...]}, "task": {"type": "worker", "index": 0}}',
-            str(text[:200]),
+            'TF_CONFIG must be {"cluster": {"worker": ["host:port", ...]}, '
+            '"task": {"type": "worker", "index": 0}}',
+            text[:200],
             "See the environment",
         ) from None
     return len(chiefs) + len(workers), index
 
 
 def num_processes() -> int:
-    """Returns how many processes train one model together."""
+    """Returns the number of processes that train one model together."""
     return _cluster()[0]
 
 
 def process_index() -> int:
-    """Returns which of them this is, from 0."""
+    """Returns the index of this process among them."""
     return _cluster()[1]
 
 
 def is_chief() -> bool:
-    """Returns whether this process writes checkpoints, results and runs: of several, the first one."""
+    """Returns whether this process writes checkpoints, results and runs: only the first does."""
     return process_index() == 0
 
 
 @cache
 def strategy() -> tf.distribute.Strategy:
-    """Returns how a step is shared: `MultiWorkerMirroredStrategy` where TF_CONFIG names several processes.
+    """Returns how devices share a step; several processes must call this before they compute.
 
-    Else `MirroredStrategy` over several logical GPUs, or several logical CPUs where there is no GPU; else none.
-    TensorFlow gives one logical CPU unless the process asks for more, so on most machines this is no distribution.
-    A process has one: a second would take the same numbers for its exchanges between devices, and they would collide.
-    Several processes must ask for it before their first computation.
+    `MultiWorkerMirroredStrategy` for several processes, else `MirroredStrategy` for several logical
+    GPUs, or CPUs where there is no GPU, else TensorFlow's default. A process has one strategy: two
+    would number their exchanges between devices alike, and collide.
     """
     if num_processes() > 1:
         return tf.distribute.MultiWorkerMirroredStrategy()

@@ -1,6 +1,7 @@
-"""Noise that does not depend on the number of devices: each draws that of the whole batch and takes its own rows.
+"""Noise that does not depend on the number of devices.
 
-All devices must be given the same seed. On one device these are TensorFlow's stateless draws as they are.
+Each device draws the noise of the whole batch and takes its own rows, so all must get the same
+seed. On one device these are TensorFlow's stateless draws.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,17 +11,19 @@ import tensorflow as tf
 
 
 def normal(num: Any, shape: Sequence[int], seed: tf.Tensor) -> tf.Tensor:
-    """Returns draws from the standard normal distribution, float32 (num, *shape), for this device's part of a batch."""
+    """Returns standard normal draws, float32 (num, *shape), for this device's part of a batch."""
     return _own_rows(tf.random.stateless_normal, num, shape, seed)
 
 
 def uniform(
     num: Any, shape: Sequence[int], seed: tf.Tensor, low: float = 0.0, high: float = 1.0
 ) -> tf.Tensor:
-    """Returns uniform draws from [low, high), float32 (num, *shape), for this device's part of a batch."""
-    return _own_rows(
-        lambda whole, seed: tf.random.stateless_uniform(whole, seed, low, high), num, shape, seed
-    )
+    """Returns draws from [low, high), float32 (num, *shape), for this device's part of a batch."""
+
+    def draw(shape: Sequence[int], seed: tf.Tensor) -> tf.Tensor:
+        return tf.random.stateless_uniform(shape, seed, low, high)
+
+    return _own_rows(draw, num, shape, seed)
 
 
 def draw(num: Any, shape: Sequence[int], seed: tf.Tensor, prior: str) -> tf.Tensor:
@@ -31,7 +34,7 @@ def draw(num: Any, shape: Sequence[int], seed: tf.Tensor, prior: str) -> tf.Tens
 
 
 def other_seed(seed: tf.Tensor, number: int) -> tf.Tensor:
-    """Returns a seed, int32 (2,), whose draws have nothing to do with those of `seed` or of another number."""
+    """Returns a seed, int32 (2,), independent of `seed` and of those of other numbers."""
     return tf.random.experimental.stateless_fold_in(seed, number)
 
 

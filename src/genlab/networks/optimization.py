@@ -1,4 +1,4 @@
-"""How weights go down a gradient: one step, Adam with its schedules, and a loss's gradient that is written out."""
+"""One step of gradient descent, Adam with its schedules, and a loss with a written-out gradient."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,8 +12,8 @@ from genlab.networks import devices
 from genlab.settings.params import AdamSettings
 
 FUSED_SIZE = 2**16
-"""Entries of a variable from which a CPU uses the fused update. On two cores it was 4 times as quick as Keras's at
-2^17, 1.1 times at 2^15 and 0.7 times at 2^13, where waking the other thread takes longer than computing."""
+"""Entries from which a CPU updates a variable with the fused operation. On two cores it was 4 times
+as fast as Keras at 2^17, 1.1 times at 2^15, 0.7 times at 2^13, where waking a thread dominates."""
 
 
 def descend(
@@ -21,9 +21,9 @@ def descend(
     variables: Sequence[Any],
     optimizer: keras.optimizers.Optimizer,
 ) -> Losses:
-    """Makes one step of gradient descent on the entry `loss` of what `compute_losses` returns, and returns it all.
+    """Makes one step of gradient descent on the entry `loss` of the losses, and returns them all.
 
-    On several devices each sees its part of the batch; the gradient is that of the mean over the whole batch.
+    Each device sees its part of the batch; the gradient is that of the mean over the whole batch.
     """
     with tf.GradientTape() as tape:
         losses = compute_losses()
@@ -38,17 +38,18 @@ def share_of_loss(loss: tf.Tensor, optimizer: keras.optimizers.Optimizer) -> tf.
 
 
 class Adam(keras.optimizers.Adam):
-    """Keras's Adam, the same formula, by TensorFlow's fused update: one pass over a large variable in place of ten.
+    """Keras's Adam with TensorFlow's fused update: one pass over a large variable instead of ten.
 
-    On several devices `global_clipnorm` is of the whole batch's gradient; Keras clips each device's part of it.
+    `global_clipnorm` clips the whole batch's gradient, where Keras clips each device's part.
     """
 
     def update_step(self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: Any) -> None:
-        """Moves one variable and its two moments (Kingma and Ba 2015, in the form before section 2.1)."""
+        """Updates a variable and its moments (Kingma and Ba 2015, the form before section 2.1)."""
         if variable.shape.num_elements() < FUSED_SIZE and devices.kind() == "cpu":
             super().update_step(gradient, variable, learning_rate)
             return
-        index, dtype = self._get_variable_index(variable), variable.dtype
+        index = self._get_variable_index(variable)
+        dtype = variable.dtype
         step = tf.cast(self.iterations + 1, dtype)
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
@@ -69,22 +70,22 @@ class Adam(keras.optimizers.Adam):
     def _all_reduce_sum_gradients(
         self, grads_and_vars: list[tuple[Any, Any]]
     ) -> list[tuple[Any, Any]]:
-        summed = super()._all_reduce_sum_gradients(grads_and_vars)
+        sums = super()._all_reduce_sum_gradients(grads_and_vars)
         if not self.global_clipnorm:
-            return summed
-        gradients, variables = zip(*summed, strict=True)
-        return list(
-            zip(tf.clip_by_global_norm(gradients, self.global_clipnorm)[0], variables, strict=True)
-        )
+            return sums
+        gradients, variables = zip(*sums, strict=True)
+        gradients, _ = tf.clip_by_global_norm(gradients, self.global_clipnorm)
+        return list(zip(gradients, variables, strict=True))
 
 
 def adam(settings: AdamSettings, learning_rate: float, steps: int) -> keras.optimizers.Optimizer:
-    """Returns Adam as `settings` ask for it, in float16 with a scaled loss.
+    """Returns Adam, with loss scaling in float16.
 
     Args:
-        settings: Betas, norm at which the gradient is clipped, warm-up and schedule of the rate.
-        learning_rate: After the warm-up; it stays, or falls to 0 as a half cosine.
-        steps: Of this optimizer in the whole training. The warm-up takes the same share of them as of the training's.
+        settings: Betas, clipping norm, warm-up and schedule of the learning rate.
+        learning_rate: The rate after the warm-up; it stays, or falls to 0 as a half cosine.
+        steps: Steps of this optimizer in the whole training. The warm-up's share of them is its
+            share of the training's steps.
     """
     warmup_steps = settings.warmup_steps * steps // settings.steps
     optimizer = Adam(
@@ -93,23 +94,21 @@ def adam(settings: AdamSettings, learning_rate: float, steps: int) -> keras.opti
         beta_2=settings.beta_2,
         global_clipnorm=settings.gradient_clip_norm,
     )
-    scaled = keras.mixed_precision.dtype_policy().name == "mixed_float16"
-    return keras.optimizers.LossScaleOptimizer(optimizer) if scaled else optimizer
+    is_float16 = keras.mixed_precision.dtype_policy().name == "mixed_float16"
+    return keras.optimizers.LossScaleOptimizer(optimizer) if is_float16 else optimizer
 
 
 def _schedule(name: str, rate: float, warmup_steps: int, steps: int) -> Any:
     if name == "cosine":
-        warmed = {"warmup_target": rate, "warmup_steps": warmup_steps} if warmup_steps else {}
-        return schedules.CosineDecay(0.0 if warmup_steps else rate, steps - warmup_steps, **warmed)
-    return (
-        schedules.PolynomialDecay(0.0, warmup_steps, end_learning_rate=rate)
-        if warmup_steps
-        else rate
-    )
+        warmup = {"warmup_target": rate, "warmup_steps": warmup_steps} if warmup_steps else {}
+        return schedules.CosineDecay(0.0 if warmup_steps else rate, steps - warmup_steps, **warmup)
+    if warmup_steps:
+        return schedules.PolynomialDecay(0.0, warmup_steps, end_learning_rate=rate)
+    return rate
 
 
 def mean_over_devices(value: tf.Tensor) -> tf.Tensor:
-    """Returns the mean over all devices of a step, the same on each; outside of a step the value as it is."""
+    """Returns the mean over all devices of a step; outside a step the value itself."""
     context = tf.distribute.get_replica_context()
     return context.all_reduce(tf.distribute.ReduceOp.MEAN, value) if context else value
 
@@ -118,10 +117,10 @@ def mean_over_devices(value: tf.Tensor) -> tf.Tensor:
 def sigmoid_cross_entropy(
     images: tf.Tensor, logits: tf.Tensor
 ) -> tuple[tf.Tensor, Callable[..., Any]]:
-    """Returns -images log sigmoid(logits) - (1 - images) log(1 - sigmoid(logits)), elementwise: nats.
+    """Returns -images log sigmoid(logits) - (1 - images) log(1 - sigmoid(logits)), elementwise.
 
-    The gradient is written out: one part to the logits, where TensorFlow's own function sends three, whose sum depends
-    on the machine's load; and it is quicker.
+    In nats. The written-out gradient sends the logits one part. TensorFlow's own sends three, whose
+    sum depends on the machine's load, and is slower.
     """
 
     def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

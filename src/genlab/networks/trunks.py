@@ -1,4 +1,4 @@
-"""The trunks that the models share, so that they are compared at equal capacity; losses are never shared.
+"""The trunks that models share, so that they are compared at equal capacity.
 
 Every network is a functional `keras.Model`: its weights are found by name when they are loaded.
 """
@@ -22,7 +22,7 @@ LEAK = 0.2
 def dense_encoder(
     image_shape: Shape, widths: Sequence[int], activation: str = "relu"
 ) -> keras.Model:
-    """Returns fully connected layers from images (n, height, width, channels) to (n, widths[-1])."""
+    """Returns dense layers from images (n, height, width, channels) to (n, widths[-1])."""
     images = keras.Input(image_shape, name="images")
     hidden = layers.Flatten()(images)
     for width in widths:
@@ -33,7 +33,7 @@ def dense_encoder(
 def dense_decoder(
     latent_dim: int, image_shape: Shape, widths: Sequence[int], activation: str = "relu"
 ) -> keras.Model:
-    """Returns fully connected layers from latents (n, latent_dim) to logits of images (n, height, width, channels)."""
+    """Returns dense layers from latents (n, latent_dim) to logits (n, height, width, channels)."""
     latents = keras.Input((latent_dim,), name="latents")
     hidden = latents
     for width in widths:
@@ -43,7 +43,7 @@ def dense_decoder(
 
 
 def convolutional_encoder(image_shape: Shape, filters: Sequence[int], width: int) -> keras.Model:
-    """Returns convolutions that halve the image once per entry of `filters`, then one dense layer: (n, width)."""
+    """Returns convolutions that halve the image per entry of `filters`, then a dense layer."""
     images = keras.Input(image_shape, name="images")
     hidden = images
     for count in filters:
@@ -55,19 +55,17 @@ def convolutional_encoder(image_shape: Shape, filters: Sequence[int], width: int
 def convolutional_decoder(
     latent_dim: int, image_shape: Shape, filters: Sequence[int], batch_norm: bool = False
 ) -> keras.Model:
-    """Returns a dense layer and transposed convolutions from latents (n, latent_dim) to logits of images.
+    """Returns a dense layer and transposed convolutions from latents (n, latent_dim) to logits.
 
     Args:
         latent_dim: Size of a latent.
-        image_shape: Height, width and channels; any size: what doubling overshoots is cropped.
-        filters: Of the layers from the image's side to the latent's, as in the encoder.
-        batch_norm: Whether batch normalisation stands between layer and activation (a GAN's generator).
+        image_shape: Height, width and channels. Any size: pixels beyond it are cropped.
+        filters: Filters of the layers in the encoder's order, from the image to the latent.
+        batch_norm: Whether to normalise before each activation (a GAN's generator).
     """
     height, width, channels = image_shape
-    sizes = [
-        (math.ceil(height / 2**level), math.ceil(width / 2**level))
-        for level in range(len(filters) + 1)
-    ]
+    scales = [2**level for level in range(len(filters) + 1)]
+    sizes = [(math.ceil(height / scale), math.ceil(width / scale)) for scale in scales]
     latents = keras.Input((latent_dim,), name="latents")
     hidden = layers.Dense(math.prod(sizes[-1]) * filters[-1], use_bias=not batch_norm)(latents)
     hidden = layers.Reshape((*sizes[-1], filters[-1]))(hidden)
@@ -80,15 +78,15 @@ def convolutional_decoder(
 
 
 def _crop(hidden: Any, size: tuple[int, int]) -> Any:
-    excess = [have - wanted for have, wanted in zip(hidden.shape[1:3], size, strict=True)]
-    return layers.Cropping2D(((0, excess[0]), (0, excess[1])))(hidden) if any(excess) else hidden
+    bottom, right = hidden.shape[1] - size[0], hidden.shape[2] - size[1]
+    return layers.Cropping2D(((0, bottom), (0, right)))(hidden) if bottom or right else hidden
 
 
 def batch_normalisation() -> layers.Layer:
-    """Returns batch normalisation whose statistics are those of the whole batch, also on several devices."""
+    """Returns batch normalisation over the whole batch, also on several devices."""
     return BatchNormalization(momentum=0.9, epsilon=1e-5, synchronized=tf.distribute.has_strategy())
 
 
 def as_float32(outputs: Any) -> Any:
-    """Returns a network's outputs in float32, whatever the precision of its layers: losses need it."""
+    """Returns a network's outputs in float32, which losses need."""
     return layers.Activation("linear", dtype="float32")(outputs)

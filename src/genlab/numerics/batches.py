@@ -4,24 +4,26 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+Compute = Callable[[np.ndarray, int], Sequence[np.ndarray]]
+"""From a batch (batch_size, ...) and the number of values before it to arrays (batch_size, ...)."""
 
-def in_batches(
-    function: Callable[[np.ndarray, int], Sequence[np.ndarray]], values: np.ndarray, batch_size: int
-) -> list[np.ndarray]:
-    """Returns the outputs of `function` for all values, each concatenated over the batches.
 
-    Every batch is filled up to one size: equal shapes give equal bits, so the first values' outputs do not depend on
-    how many follow. One batch is in memory at a time, also where `values` lies on disk (`np.memmap`).
+def in_batches(compute: Compute, values: np.ndarray, batch_size: int) -> list[np.ndarray]:
+    """Returns the outputs of `compute` for all values, each concatenated over the batches.
+
+    The last batch is filled up: equal shapes give equal bits, so the outputs of the first values
+    do not depend on how many follow. One batch is in memory at a time, also where `values` lies on
+    disk (`np.memmap`).
 
     Args:
-        function: Takes (batch_size, ...) and the number of values before, and returns arrays (batch_size, ...).
+        compute: Called once per batch.
         values: Images or latents, at least one, (n, ...).
         batch_size: At least 1.
     """
     parts = []
     for start in range(0, len(values), batch_size):
         batch = np.asarray(values[start : start + batch_size])
-        filling = np.zeros((batch_size - len(batch), *batch.shape[1:]), batch.dtype)
-        filled = np.concatenate([batch, filling]) if len(filling) else batch
-        parts.append([np.asarray(output)[: len(batch)] for output in function(filled, start)])
-    return [np.concatenate(each) for each in zip(*parts, strict=True)]
+        missing = batch_size - len(batch)
+        filled = np.pad(batch, [(0, missing)] + [(0, 0)] * (batch.ndim - 1)) if missing else batch
+        parts.append([np.asarray(output)[: len(batch)] for output in compute(filled, start)])
+    return [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]

@@ -1,11 +1,11 @@
-"""Gaussians fitted to features, of any number of images in bounded memory, and how far two of them are apart.
+"""Gaussians fitted to features in bounded memory, and the distance of two of them.
 
-The squared Fréchet distance, which is the squared 2-Wasserstein distance (Dowson and Landau 1982):
+The squared Fréchet distance is the squared 2-Wasserstein distance (Dowson and Landau 1982):
 
     |mean_1 - mean_2|^2 + trace(C_1) + trace(C_2) - 2 trace((C_1 C_2)^(1/2))
 
-With C_1 = A A^T and C_2 = B B^T the last trace is the sum of the singular values of A^T B. Only symmetric matrices are
-decomposed, so no imaginary part can arise.
+With C_1 = A A^T and C_2 = B B^T the last trace is the sum of the singular values of A^T B. Only
+symmetric matrices are decomposed, so no imaginary part can arise.
 """
 
 from typing import NamedTuple
@@ -18,22 +18,23 @@ from genlab.runtime.errors import InputError
 BLOCK_BYTES = 2**25
 """Of features in float64 that are worked on at a time."""
 SMALLEST_PIVOT = 1e-8
-"""Of a Cholesky factor's squared diagonal, smallest over largest: with less, a covariance counts as singular."""
+"""A covariance is singular where its Cholesky factor's squared diagonal has a smaller ratio."""
 
 
 class Moments(NamedTuple):
-    """The mean (feature_dim,) and the unbiased covariance (feature_dim, feature_dim) of features, float64."""
+    """Mean (feature_dim,) and unbiased covariance (feature_dim, feature_dim), float64."""
 
     mean: np.ndarray
     covariance: np.ndarray
 
 
 class Accumulator:
-    """Takes features batch by batch and gives the moments of all of them, exact to the rounding of float64.
+    """Takes features batch by batch and gives the moments of all, exact to float64's rounding.
 
-    Sums of products about each block's own mean are joined by the formula of Chan, Golub and LeVeque (1983): the joint
-    sum is that of both plus one product of the means' difference, which is appended to the block as one more row. So no
-    two large numbers are subtracted, and all the work is one symmetric product per block.
+    Sums of products about each block's own mean are joined by the formula of Chan, Golub and
+    LeVeque (1983): the sum of both plus one product of the difference of the means, which is
+    appended to the block as a row. So no two large numbers are subtracted, and all the work is one
+    symmetric product per block.
     """
 
     def __init__(self, feature_dim: int):
@@ -59,7 +60,7 @@ class Accumulator:
         self.num_images += number
 
     def moments(self) -> Moments:
-        """Returns the moments of what was taken so far.
+        """Returns the moments of all features so far.
 
         Raises:
             InputError: There are fewer than two images.
@@ -82,12 +83,12 @@ def moments(features: np.ndarray) -> Moments:
 
 
 def frechet_distance_of_features(first: np.ndarray, second: np.ndarray) -> float:
-    """Returns the distance of two sets of features, (n, feature_dim) and (m, feature_dim), n and m at least 2."""
+    """Returns the squared distance of two sets of features, each (n, feature_dim), n at least 2."""
     return frechet_distance(moments(first), moments(second))
 
 
 def frechet_distance(first: Moments, second: Moments) -> float:
-    """Returns the squared Fréchet distance of two Gaussians, at least 0; singular covariances are welcome."""
+    """Returns the squared distance of two Gaussians, at least 0; covariances may be singular."""
     difference = first.mean - second.mean
     traces = np.trace(first.covariance) + np.trace(second.covariance)
     root = _trace_of_root(first.covariance, second.covariance)
@@ -97,8 +98,9 @@ def frechet_distance(first: Moments, second: Moments) -> float:
 def _trace_of_root(first: np.ndarray, second: np.ndarray) -> float:
     """Returns trace((first second)^(1/2)).
 
-    The eigenvalues of a product times its transpose cost half as much as its singular values, but one that should be 0
-    leaves the square root of the rounding: they are taken where both covariances are regular.
+    The eigenvalues of a product times its transpose cost half as much as its singular values, but
+    where one should be 0 they leave the root of the rounding. So they serve where both covariances
+    are regular.
     """
     triangle_1, triangle_2 = _regular_factor(first), _regular_factor(second)
     if triangle_1 is not None and triangle_2 is not None:
@@ -120,8 +122,8 @@ def _regular_factor(covariance: np.ndarray) -> np.ndarray | None:
 
 
 def _factor(covariance: np.ndarray) -> np.ndarray:
-    """Returns A (feature_dim, rank) with A A^T = covariance, without what is no more than rounding."""
+    """Returns A (feature_dim, rank) with A A^T = covariance, without mere rounding."""
     eigenvalues, vectors = np.linalg.eigh(covariance)
     rounding = len(eigenvalues) * np.finfo(np.float64).eps * max(eigenvalues[-1], 0.0)
-    kept = eigenvalues > rounding
-    return vectors[:, kept] * np.sqrt(eigenvalues[kept])
+    positive = eigenvalues > rounding
+    return vectors[:, positive] * np.sqrt(eigenvalues[positive])

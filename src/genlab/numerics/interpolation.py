@@ -1,23 +1,24 @@
 """Paths between latents.
 
-Under a normal prior in many dimensions nearly all latents have a length near the root of their number of dimensions; a
-straight line between two of them passes through lengths that the decoder never saw. Spherical interpolation keeps the
-length (White, "Sampling Generative Networks", 2016, section 2.1; the formula is Shoemake's, SIGGRAPH 1985).
+Under a normal prior in many dimensions nearly all latents have about the same length. A straight
+line between two of them passes through lengths that the decoder never saw. Spherical interpolation
+keeps the length (White, "Sampling Generative Networks", 2016, section 2.1; the formula is
+Shoemake's, SIGGRAPH 1985).
 """
 
 import numpy as np
 
 PARALLEL = 1e-6
-"""Below this sine of the angle there is no great circle to follow, or any: the straight line is taken."""
+"""Below this sine of the angle there is no single great circle: the path is straight."""
 
 
 def linear(first: np.ndarray, last: np.ndarray, num_steps: int) -> np.ndarray:
-    """Returns latents at equal distances on the straight line from `first` to `last`, both included.
+    """Returns latents at equal distances on the straight line between two latents, both included.
 
     Args:
-        first: A latent, (latent_dim,).
-        last: Another one, (latent_dim,).
-        num_steps: How many, at least 2.
+        first: (latent_dim,).
+        last: (latent_dim,).
+        num_steps: At least 2.
 
     Returns:
         Latents, float32 (num_steps, latent_dim).
@@ -28,15 +29,10 @@ def linear(first: np.ndarray, last: np.ndarray, num_steps: int) -> np.ndarray:
 
 
 def spherical(first: np.ndarray, last: np.ndarray, num_steps: int) -> np.ndarray:
-    """Returns latents at equal angles on the arc from `first` to `last`, both included.
+    """Returns latents at equal angles on the arc between two latents, both included.
 
-    Args:
-        first: A latent, (latent_dim,).
-        last: Another one, (latent_dim,). Where both point the same way, opposite ways, or are 0, the path is straight.
-        num_steps: How many, at least 2.
-
-    Returns:
-        Latents, float32 (num_steps, latent_dim). Their lengths go from the first's to the last's.
+    Takes and returns what `linear` does; the lengths go from the first's to the last's. Between
+    latents that are parallel, opposite or 0 the path is straight.
     """
     first, last = np.asarray(first, np.float64), np.asarray(last, np.float64)
     lengths = np.linalg.norm(first) * np.linalg.norm(last)

@@ -1,13 +1,14 @@
 """Nearest neighbours by Euclidean distance, all pairs in blocks of bounded memory.
 
-|a - b|^2 = |a|^2 - 2 a.b + |b|^2 as matrix products in float32 is fast, and wrong where a and b are close. So products
-only choose: whatever is returned or decided is computed from the differences themselves, in float64.
+|a - b|^2 = |a|^2 - 2 a.b + |b|^2 as matrix products in float32 is fast, and wrong where a and b are
+close. So products only choose candidates: every distance that is returned or compared is computed
+from the difference itself, in float64.
 """
 
 import functools
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,76 +16,34 @@ from genlab.imaging.arrays import digest
 
 BLOCK_SIZE = 2**22
 """Numbers in the largest array of one block."""
-KEPT = 16
+MEMORY = 16
 """Results that are remembered; the largest is as long as a set of images."""
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+Nearest = tuple[np.ndarray, np.ndarray]
+"""Distances, float64 (m,), and indices, int64 (m,)."""
+Search = Callable[[np.ndarray, np.ndarray, int], Nearest]
 
 
-def _remembered(function: Function) -> Function:
-    """Keeps the last results by the content of what was given, read-only.
-
-    Several metrics ask the same of the real images, and every further set of generated images does so again.
-    """
-    kept: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
-
-    @functools.wraps(function)
-    def call(*arguments: Any) -> Any:
-        key = tuple(
-            digest(value) if isinstance(value, np.ndarray) else value for value in arguments
-        )
-        if key not in kept:
-            kept[key] = function(*arguments)
-            for array in kept[key] if isinstance(kept[key], tuple) else (kept[key],):
-                array.flags.writeable = False
-        kept.move_to_end(key)
-        if len(kept) > KEPT:
-            kept.popitem(last=False)
-        return kept[key]
-
-    return call  # type: ignore[return-value]
-
-
-class _Block(NamedTuple):
-    """Some queries against all points: squared distances (rows, n), float32, and how wrong they may be (rows, 1)."""
-
-    rows: slice
-    squared: np.ndarray
-    tolerance: np.ndarray
-
-
-@_remembered
 def kth_distances(points: np.ndarray, k: int) -> np.ndarray:
-    """Returns how far the k-th nearest other point is from each point, float64 (n,).
+    """Returns the distance from each point to the k-th nearest other point, float64 (n,).
 
     Args:
         points: (n, size). A point of the same value is another point, at distance 0.
         k: From 1 to n - 1.
     """
-    found = np.empty(len(points))
-    for block in _blocks(points, points):
-        block.squared[np.arange(len(block.squared)), np.arange(len(points))[block.rows]] = (
-            np.inf
-        )  # itself
-        found[block.rows], _ = _kth(block, points, points, k)
-    return found
+    return _search(points, points, k + 1)[0]  # the nearest is the point itself
 
 
-@_remembered
-def nearest(queries: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns how far the nearest point is from each query, float64 (m,), and its index, int64 (m,).
+def nearest(queries: np.ndarray, points: np.ndarray) -> Nearest:
+    """Returns the distance from each query to the nearest point, and that point's index.
 
-    Of points that are equally far away it is the first one.
+    Of points at equal distance it is the first.
 
     Args:
         queries: (m, size).
         points: (n, size), n at least 1.
     """
-    indices = np.empty(len(queries), np.int64)
-    distances = np.empty(len(queries))
-    for block in _blocks(queries, points):
-        distances[block.rows], indices[block.rows] = _kth(block, queries, points, 1)
-    return distances, indices
+    return _search(queries, points, 1)
 
 
 def count_balls(queries: np.ndarray, centres: np.ndarray, radii: np.ndarray) -> np.ndarray:
@@ -100,42 +59,64 @@ def count_balls(queries: np.ndarray, centres: np.ndarray, radii: np.ndarray) -> 
     for block in _blocks(queries, centres):
         excess = block.squared - squared_radii
         inside = excess < -block.tolerance
-        unsure = _where(np.abs(excess) <= block.tolerance)
-        inside[unsure] = (
-            _distances_of_pairs(queries[block.rows], centres, *unsure) <= radii[unsure[1]]
-        )
+        rows, columns = _where(np.abs(excess) <= block.tolerance)
+        distances = _distances(queries[block.rows], centres, rows, columns)
+        inside[rows, columns] = distances <= radii[columns]
         counts[block.rows] = np.count_nonzero(inside, axis=1)
     return counts
 
 
-def _kth(
-    block: _Block, queries: np.ndarray, points: np.ndarray, k: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the distance to the k-th nearest point of each query of a block, and that point's index.
+def _remembered(search: Search) -> Search:
+    """Remembers the last results by the content of the arrays, read-only.
 
-    The k-th smallest of the squares is off by at most the tolerance, and so is the square of each point: the k nearest
-    have squares that are at most twice the tolerance above it. The distances of all such points are computed.
+    Several metrics ask the same of the real images, and every set of generated images asks again.
     """
-    smallest = (
-        block.squared.min(axis=1)
-        if k == 1
-        else np.partition(block.squared, k - 1, axis=1)[:, k - 1]
-    )
-    rows, columns = _where(block.squared <= smallest[:, None] + 2 * block.tolerance)
-    distances = _distances_of_pairs(queries[block.rows], points, rows, columns)
-    order = np.lexsort((distances, rows))
-    chosen = order[np.searchsorted(rows, np.arange(len(smallest))) + k - 1]
-    return distances[chosen], columns[chosen]
+    results: OrderedDict[tuple[str, str, int], Nearest] = OrderedDict()
+
+    @functools.wraps(search)
+    def remember(queries: np.ndarray, points: np.ndarray, k: int) -> Nearest:
+        key = digest(queries), digest(points), k
+        if key not in results:
+            results[key] = search(queries, points, k)
+            for array in results[key]:
+                array.flags.writeable = False
+        results.move_to_end(key)
+        if len(results) > MEMORY:
+            results.popitem(last=False)
+        return results[key]
+
+    return remember
 
 
-def _where(chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the rows and the columns of what is true, as `np.nonzero`, which takes ten times as long."""
-    rows, columns = np.divmod(np.flatnonzero(chosen), chosen.shape[1])
-    return rows, columns
+@_remembered
+def _search(queries: np.ndarray, points: np.ndarray, k: int) -> Nearest:
+    """Returns the distance from each query to its k-th nearest point, and that point's index."""
+    distances, indices = np.empty(len(queries)), np.empty(len(queries), np.int64)
+    for block in _blocks(queries, points):
+        rows, columns = _candidates(block, k)
+        candidates = _distances(queries[block.rows], points, rows, columns)
+        order = np.lexsort((candidates, rows))  # row by row, the nearest candidate first
+        starts = np.searchsorted(rows, np.arange(len(block.squared)))
+        chosen = order[starts + k - 1]
+        distances[block.rows], indices[block.rows] = candidates[chosen], columns[chosen]
+    return distances, indices
+
+
+class _Block(NamedTuple):
+    """Some rows of the queries, and their squared distances from all points.
+
+    Attributes:
+        rows: Of the queries.
+        squared: float32 (rows, n).
+        tolerance: How wrong these may be, (rows, 1).
+    """
+
+    rows: slice
+    squared: np.ndarray
+    tolerance: np.ndarray
 
 
 def _blocks(queries: np.ndarray, points: np.ndarray) -> Iterator[_Block]:
-    """Yields the queries in turn."""
     centre = points.mean(axis=0, dtype=np.float64)  # small norms, small rounding
     others = (points - centre).astype(np.float32)
     norms = np.einsum("ij,ij->i", others, others)
@@ -144,7 +125,7 @@ def _blocks(queries: np.ndarray, points: np.ndarray) -> Iterator[_Block]:
     others *= -2  # exact
     step = max(1, BLOCK_SIZE // len(points))
     for start in range(0, len(queries), step):
-        rows = slice(start, min(start + step, len(queries)))
+        rows = slice(start, start + step)
         block = (queries[rows] - centre).astype(np.float32)
         own = np.einsum("ij,ij->i", block, block)[:, None]
         squared = block @ others.T
@@ -153,18 +134,32 @@ def _blocks(queries: np.ndarray, points: np.ndarray) -> Iterator[_Block]:
         yield _Block(rows, squared, share * np.square(np.sqrt(own) + farthest))
 
 
-def _distances_of_pairs(
+def _candidates(block: _Block, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the pairs, by row and column, among which the k nearest points of each row are.
+
+    A square is off by at most the tolerance, and so is the k-th smallest one: the k nearest points
+    have squares of at most twice the tolerance above it.
+    """
+    squared = block.squared
+    smallest = squared.min(axis=1) if k == 1 else np.partition(squared, k - 1, axis=1)[:, k - 1]
+    return _where(squared <= smallest[:, None] + 2 * block.tolerance)
+
+
+def _where(condition: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns rows and columns as `np.nonzero` does, in a tenth of the time."""
+    rows, columns = np.divmod(np.flatnonzero(condition), condition.shape[1])
+    return rows, columns
+
+
+def _distances(
     queries: np.ndarray, points: np.ndarray, rows: np.ndarray, columns: np.ndarray
 ) -> np.ndarray:
-    """Returns the distances of pairs of a query and a point, given by their indices: float64 (pairs,)."""
+    """Returns the distances of pairs of a query and a point, by their indices: float64 (pairs,)."""
     distances = np.empty(len(rows))
     step = max(1, BLOCK_SIZE // points.shape[1])
     for start in range(0, len(rows), step):
-        row, column = (indices[start : start + step] for indices in (rows, columns))
-        distances[start : start + step] = _distances(queries[row], points[column])
+        part = slice(start, start + step)
+        pairs = queries[rows[part]], points[columns[part]]
+        differences = np.subtract(*pairs, dtype=np.float64)
+        distances[part] = np.sqrt(np.square(differences).sum(axis=-1))
     return distances
-
-
-def _distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Returns the distances of vectors (..., size): float64 (...)."""
-    return np.sqrt(np.square(np.subtract(first, second, dtype=np.float64)).sum(axis=-1))

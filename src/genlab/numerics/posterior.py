@@ -1,4 +1,4 @@
-"""What is said of posteriors, in training and in evaluation alike."""
+"""A constant of posteriors that training and evaluation share."""
 
 ACTIVE_VARIANCE = 0.01
-"""A latent dimension is active where its posterior mean varies more than this (Burda et al. 2016, section 5.2)."""
+"""A latent dimension whose posterior means vary more is active (Burda et al. 2016)."""

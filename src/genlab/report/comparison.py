@@ -1,47 +1,21 @@
 """The page that compares any set of runs, as MLflow has them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from genlab import pages
 from genlab.pages import plotly
-from genlab.report import drawing, lines, page, strips, table
-from genlab.report.collect import Model, Series
+from genlab.report import collect, curves, figures, strips, table
+from genlab.report.laboratory import Model, Series
+from genlab.report.page import FOLDER
+from genlab.runtime.errors import InputError
 from genlab.runtime.files import replacing
 from genlab.tracking import Fetched
 
-STRIPS = {
-    "originals": ("Original", "Test images"),
-    "reconstructions": ("Reconstruction", "Reconstructions of the test images"),
-    "prior_samples": ("Prior sample", "Samples from the prior"),
-    "fitted_samples": ("Fitted-density sample", "Samples from the fitted density"),
-    "closest_pairs": (
-        "Closest pairs",
-        "Samples nearest to a train image, each with that image right of it",
-    ),
-}
 NOT_KEPT = "the run has no such grid"
-
-
-@dataclass(frozen=True)
-class Runs:
-    """The runs as the table and the ranking take models; each metric's protocol says on which data it was measured."""
-
-    models: list[Model]
-
-    @property
-    def num_real(self) -> int:
-        """The smallest number of real images that a distance was measured on."""
-        protocols = (
-            each["protocol"] for model in self.models for each in model.scores["metrics"].values()
-        )
-        return min(
-            (int(protocol["num_real"]) for protocol in protocols if "num_real" in protocol),
-            default=0,
-        )
 
 
 def write(runs: Sequence[Fetched], out: Path) -> None:
@@ -52,24 +26,26 @@ def write(runs: Sequence[Fetched], out: Path) -> None:
 
 
 def render(runs: Sequence[Fetched]) -> str:
-    """Returns the page. Names and texts are escaped; nothing is loaded from outside."""
+    """Returns the page. Names and texts are escaped; nothing is loaded from outside.
+
+    Raises:
+        InputError: The scores of a run have another form.
+    """
     names = _names(runs)
-    compared = Runs([_model(name, run) for name, run in zip(names, runs, strict=True)])
-    accents = {name: drawing.accent(index) for index, name in enumerate(names)}
-    columns = [{"name": name, "accent": accents[name]} for name in names]
-    return (
-        pages.environment(page.FOLDER)
-        .get_template("comparison.html.j2")
-        .render(
-            runs=list(zip(columns, runs, strict=True)),
-            columns=columns,
-            everything=table.everything(compared),
-            differing=_differing(names, runs),
-            strips=_strips(names, runs, accents),
-            panels=lines.panels({model.name: model for model in compared.models}, accents),
-            library=plotly.library(),
-            as_json=plotly.as_json,
-        )
+    models = {name: _model(name, run) for name, run in zip(names, runs, strict=True)}
+    accents = {name: figures.accent(index) for index, name in enumerate(names)}
+    columns = [{"name": name, "accent": accent} for name, accent in accents.items()]
+    drawn = curves.curves(models, accents)
+    return pages.render(
+        FOLDER,
+        "comparison.html.j2",
+        runs=list(zip(columns, runs, strict=True)),
+        columns=columns,
+        everything=table.everything([*models.values()]),
+        differing=_differing(runs),
+        strips=_strips(dict(zip(names, runs, strict=True)), accents),
+        chapters=[{"accent": figures.SOFT, "curves": drawn}],
+        library=plotly.library() if drawn else "",
     )
 
 
@@ -83,16 +59,20 @@ def _names(runs: Sequence[Fetched]) -> list[str]:
 
 
 def _model(name: str, run: Fetched) -> Model:
-    data = run.tags.get("genlab.data_hash", "unknown")
-    metrics = {
-        key: metric | {"protocol": metric.get("protocol", {}) | {"data": data}}
-        for key, metric in run.scores.get("metrics", {}).items()
-    }
+    try:
+        scores, skipped = collect.finite_scores({"metrics": {}} | run.scores)
+    except (AttributeError, KeyError, TypeError) as error:
+        expected = f"the scores of the run {name} must be of this version"
+        raise InputError(expected, repr(error), "Score its model again: dvc repro") from None
+    data = {"data": run.tags.get("genlab.data_hash", "unknown")}
+    for metric, score in scores.items():
+        scores[metric] = replace(score, protocol=score.protocol | data)
     return Model(
         name=name,
         settings={"kind": run.kind, "settings": run.params},
-        scores=run.scores | {"metrics": metrics},
-        history={key: _series(*series) for key, series in run.history.items()},
+        scores=scores,
+        skipped=skipped,
+        history={column: _series(*points) for column, points in run.history.items()},
     )
 
 
@@ -101,28 +81,24 @@ def _series(steps: list[int], values: list[float]) -> Series:
     return np.array(steps, np.int64)[finite], np.array(values, np.float64)[finite]
 
 
-def _differing(names: list[str], runs: Sequence[Fetched]) -> list[tuple[str, list[str]]]:
+def _differing(runs: Sequence[Fetched]) -> list[tuple[str, list[str]]]:
     """Returns the parameters that are not the same in all runs, with each run's value."""
     keys = sorted({key for run in runs for key in run.params})
     rows = [(key, [run.params.get(key, "–") for run in runs]) for key in keys]
     return [(key, values) for key, values in rows if len(set(values)) > 1]
 
 
-def _strips(
-    names: list[str], runs: Sequence[Fetched], accents: dict[str, str]
-) -> list[strips.Strip]:
-    found = []
-    for key, (tag, title) in STRIPS.items():
-        if any(key in run.pictures for run in runs):
-            cells = [
-                _cell(name, accents[name], run.pictures.get(key), title)
-                for name, run in zip(names, runs, strict=True)
-            ]
-            found.append(strips.Strip(tag, title, "", cells))
-    return found
+def _strips(runs: dict[str, Fetched], accents: dict[str, str]) -> list[strips.Strip]:
+    rows = []
+    for name in strips.in_order({name for run in runs.values() for name in run.pictures}):
+        kind = strips.Kind(strips.kind_of(name).tag, strips.kind_of(name).title)
+        cells = [_cell(run, accents[run], kind, runs[run].pictures.get(name)) for run in runs]
+        rows.append(strips.Strip(kind, cells))
+    return rows
 
 
-def _cell(name: str, accent: str, png: bytes | None, title: str) -> strips.Cell:
+def _cell(run: str, accent: str, kind: strips.Kind, png: bytes | None) -> strips.Cell:
     if png is None:
-        return strips.Cell(name, accent, reason=NOT_KEPT)
-    return strips.Cell(name, accent, pages.picture(png), alt=f"{title}: {name}")
+        return strips.Cell(run, accent, kind.tag, reason=NOT_KEPT)
+    alt = f"{kind.title}: {run}"
+    return strips.Cell(run, accent, kind.tag, pages.picture(png), alt=alt)

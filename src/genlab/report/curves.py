@@ -1,109 +1,105 @@
-"""Training curves with matplotlib's object interface: one panel per quantity, train and validation together."""
+"""Training curves: a figure per quantity, its train and validation lines together."""
 
 import re
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
-from matplotlib import ticker
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from genlab import pages
-from genlab.report.collect import Model, Series
-from genlab.report.drawing import INK, Chart, draw
+from genlab.pages import readable
+from genlab.report.figures import INK, Figure, axis
+from genlab.report.laboratory import Model, Series
 
 LOG_DECADES = 2.0
+NUM_POINTS = 2000
+"""Of a line, at most."""
 
 
-def curves(model: Model, colour: str) -> list[Chart]:
-    """Returns one panel per quantity of the history: train and validation of the same quantity together."""
-    return [
-        _curve(quantity, columns, model.name, colour) for quantity, columns in panels(model).items()
+class Line(NamedTuple):
+    """One column of a model's history: its model, split, quantity, and steps with values."""
+
+    model: str
+    split: str
+    quantity: str
+    series: Series
+
+
+def curves(models: Mapping[str, Model], accents: Mapping[str, str]) -> list[Figure]:
+    """Returns a figure per quantity, with the lines of all models.
+
+    Args:
+        models: By the name that their lines have; a single model's lines are named by split alone.
+        accents: The colour of each.
+    """
+    by_quantity: dict[str, list[Line]] = {}
+    for name, model in models.items():
+        for split, quantity, series in columns(model):
+            line = Line(name, split, quantity, series)
+            by_quantity.setdefault(re.sub(r"[/_]\d+$", "", quantity), []).append(line)
+    return [_figure(quantity, lines, accents) for quantity, lines in by_quantity.items()]
+
+
+def columns(model: Model) -> list[tuple[str, str, Series]]:
+    """Returns split, quantity and series of each column; a column without a split is of train."""
+    parts = [
+        (name.partition("/") if "/" in name else ("train", "", name), series)
+        for name, series in model.history.items()
     ]
+    return [(split, quantity, series) for (split, _, quantity), series in parts]
 
 
-def panels(model: Model) -> dict[str, dict[str, Series]]:
-    """Returns per quantity its columns, `<split>/<quantity>`; numbered ones of one quantity stand together."""
-    found: dict[str, dict[str, Series]] = {}
-    for column, series in model.history.items():
-        split, _, quantity = column.partition("/")
-        if not quantity:
-            split, quantity = "train", column
-        found.setdefault(re.sub(r"[/_]\d+$", "", quantity), {})[f"{split}/{quantity}"] = series
-    return found
+def _figure(quantity: str, lines: list[Line], accents: Mapping[str, str]) -> Figure:
+    title, is_compared = readable(quantity), len(accents) > 1
+    is_many = len(lines) > len({(line.model, line.split) for line in lines})
+    note, changes = scale([line.series for line in lines])
+    number = f"{len(lines)} lines" if is_many else ""
+    layout = {
+        "xaxis": axis("step", tickformat=",d", nticks=6),
+        "yaxis": axis(**changes),
+        "hovermode": "closest" if is_many else "x unified",
+        "showlegend": not is_many,
+    }
+    traces = [_trace(line, accents[line.model], is_compared, is_many) for line in lines]
+    text = f"Curves of {title}: {'; '.join(_in_words(line) for line in lines[:4])}."
+    return Figure(title, text, traces, layout, ", ".join(filter(None, (number, note))))
 
 
-def _curve(quantity: str, columns: dict[str, Series], name: str, colour: str) -> Chart:
-    title = pages.readable(quantity)
-    many = len(columns) > 2
-    note, how, limits = scale(list(columns.values()))
-    note = ", ".join(part for part in (f"{len(columns)} lines" if many else "", note) if part)
-
-    def paint(figure: Figure) -> None:
-        axes = figure.add_subplot()
-        seen: set[str] = set()
-        for column, (steps, values) in columns.items():
-            split = column.partition("/")[0]
-            label = split if split not in seen else None
-            seen.add(split)
-            look: dict[str, Any] = {
-                "color": colour,
-                "linewidth": 0.9 if many else 1.3,
-                "alpha": 0.6,
-            }
-            if split != "train" and not many:
-                look = {"color": INK, "linewidth": 1.4, "linestyle": (0, (4, 1.5))}
-            axes.plot(
-                steps,
-                values,
-                label=label,
-                marker="o" if len(steps) < 3 else None,
-                markersize=3,
-                **look,
-            )
-        axes.set_yscale(how)
-        if how == "log":
-            axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-            axes.yaxis.set_minor_formatter(ticker.NullFormatter())
-        if limits:
-            axes.set_ylim(*limits)
-        _finish_curve(axes)
-
-    summary = ", ".join(from_to(column, series) for column, series in list(columns.items())[:4])
-    text = f"Curves of {name}, {title}: {summary}."
-    return Chart(**draw(paint, 3.4, 2.1), title=title, text=text, note=note)
+def _trace(line: Line, accent: str, is_compared: bool, is_many: bool) -> dict[str, Any]:
+    steps, values = line.series
+    every = -(-len(steps) // NUM_POINTS)
+    name = readable(line.quantity) if is_many else line.split
+    is_solid = line.split == "train" or is_many
+    look = {"color": accent if is_solid or is_compared else INK, "width": 1 if is_many else 1.7}
+    return {
+        "x": steps[::every].tolist(),
+        "y": [float(f"{value:.6g}") for value in values[::every]],
+        "mode": "lines" if len(steps) > 2 else "lines+markers",
+        "name": f"{line.model}, {name}" if is_compared else name,
+        "hovertemplate": "%{y:.5g}",
+        "line": look | {"dash": "solid" if is_solid else "dash"},
+    }
 
 
-def _finish_curve(axes: Axes) -> None:
-    axes.set_xlabel("step")
-    axes.margins(x=0.02)
-    axes.xaxis.set_major_locator(ticker.MaxNLocator(5, integer=True))
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-    axes.legend(loc="best", fontsize=8)
+def _in_words(line: Line) -> str:
+    steps, values = line.series
+    begin, end = (f"{values[at]:.4g} at step {steps[at]:,}" for at in (0, -1))
+    return f"{line.model} {line.split} from {begin} to {end}"
 
 
-def from_to(column: str, series: Series) -> str:
-    """Returns a line's first and last value in words."""
-    (steps, values), split = series, column.partition("/")[0]
-    return f"{split} from {values[0]:.4g} at step {steps[0]:,} to {values[-1]:.4g} at step {steps[-1]:,}"
+def scale(lines: list[Series]) -> tuple[str, dict[str, Any]]:
+    """Returns a note, and the height axis: logarithmic over wide ranges.
 
-
-def scale(lines: list[Series]) -> tuple[str, str, tuple[float, float] | None]:
-    """Returns note, scale and limits: logarithmic over wide ranges, else limits that the first steps cannot stretch."""
-    every = np.concatenate([values for _, values in lines])
-    if every.min() > 0 and np.log10(every.max() / every.min()) > LOG_DECADES:
-        return "logarithmic", "log", None
+    A linear one gets limits that the first steps cannot stretch, where they would.
+    """
+    values = np.concatenate([values for _, values in lines])
+    if values.min() > 0 and np.log10(values.max() / values.min()) > LOG_DECADES:
+        return "logarithmic", {"type": "log"}
     last = max(steps[-1] for steps, _ in lines)
     late = np.concatenate([values[steps >= 0.05 * last] for steps, values in lines])
-    late = late if len(late) > 8 else every
-    low, high = np.quantile(late, [0.005, 0.995])
+    low, high = np.quantile(late if len(late) > 8 else values, [0.005, 0.995])
     room = 0.08 * (high - low) or 0.1 * abs(high) or 1.0
-    low, high = low - room, high + room
-    outside = int(((every < low) | (every > high)).sum())
-    if not outside:
-        return "", "linear", None
-    return (
-        f"{outside} of {len(every):,} values lie off the scale",
-        "linear",
-        (float(low), float(high)),
-    )
+    limits = [float(low - room), float(high + room)]
+    num_outside = int(((values < limits[0]) | (values > limits[1])).sum())
+    if not num_outside:
+        return "", {}
+    return f"{num_outside} of {len(values):,} values lie off the scale", {"range": limits}

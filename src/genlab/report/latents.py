@@ -1,173 +1,191 @@
-"""Figures of latents and classes: scatter, shares of the classes, activations, and the KL of each dimension."""
+"""Figures of latents and classes: scatters, shares of classes, histograms, KL of each dimension."""
 
+import itertools
 from typing import Any
 
 import numpy as np
-from matplotlib import ticker
-from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.figure import Figure
-from matplotlib.patheffects import withStroke
 
-from genlab.report.collect import Model
-from genlab.report.drawing import Chart, class_colour, class_labels, draw
+from genlab.report.figures import Figure, axis, class_colour, short
+from genlab.report.laboratory import Arrays, Model
+from genlab.report.table import name_of_samples
 
-
-def latents(model: Model, names: list[str]) -> Chart:
-    """Returns the latents of test images by class: all three axes, two, or the first two principal components."""
-    points, labels = model.latents["latents"].astype(np.float64), model.latents["labels"]
-    size = points.shape[1]
-    shown, how = (points, "all axes") if size in (2, 3) else _in_plane(points)
-    shown = np.column_stack([shown, np.zeros(len(shown))]) if shown.shape[1] == 1 else shown
-
-    def paint(figure: Figure) -> None:
-        solid = shown.shape[1] == 3
-        axes: Any = figure.add_subplot(projection="3d") if solid else figure.add_subplot()
-        _scatter(axes, *_without_stragglers(shown, labels), names)
-        if solid:
-            axes.view_init(elev=22, azim=-58)
-            axes.set_box_aspect(None, zoom=1.06)
-            for axis in (axes.xaxis, axes.yaxis, axes.zaxis):
-                axis.set_pane_color((1, 1, 1, 1))
-                axis.set_ticklabels([])
-        else:
-            unit = "latent" if size == 2 else "component"
-            axes.set(xlabel=f"{unit} 1", ylabel=f"{unit} 2")
-
-    title = {2: "Both latent dimensions", 3: "All three latent dimensions, in projection"}.get(
-        size, how
-    )
-    text = f"Scatter of the latents of {len(points):,} test images of {model.name}, coloured by class: {title}. "
-    text += "The outermost half per cent on each side of each axis is left out."
-    return Chart(**draw(paint, 4.0, 4.2), title=title, text=text)
+NUM_POINTS = 2000
+"""Of a scatter, at most."""
+TALL, LOW = 420, 170
+"""Heights of figures in CSS pixels."""
+BAR_HEIGHT = 28
+PATTERNS = ("", "/", "x", ".")
+"""Of the bars of each source of samples."""
+POSTERIORS = {"mean": "Mean of the posterior", "log_variance": "Log-variance of the posterior"}
+NUMBERS = {2: "two", 3: "three"}
 
 
-def principal(points: np.ndarray, count: int) -> tuple[np.ndarray, float]:
-    """Returns the first principal components (n, count) of points (n, d), and their share of the variance."""
+def plane(model: Model, names: list[str]) -> list[Figure]:
+    """Returns the latents of test images in a plane, if there are any, coloured by class."""
+    if not model.encodes:
+        return []
+    kind = {"type": "scatter", "hoverinfo": "name", "marker": {"size": 5, "opacity": 0.6}}
+    traces, titles, how = _scatter(model, names, 2, kind)
+    layout: dict[str, Any] = {"hovermode": "closest", "showlegend": False}
+    for letter, title in zip("xy", titles, strict=True):
+        values = np.concatenate([trace[letter] for trace in traces])
+        layout[f"{letter}axis"] = axis(title, range=_limits(values))
+    text = f"Scatter of the latents of test images of {model.name}, by class. {how}."
+    centres = {
+        "type": "scatter",
+        "mode": "text",
+        "x": [np.median(trace["x"]) for trace in traces],
+        "y": [np.median(trace["y"]) for trace in traces],
+        "text": [trace["name"] for trace in traces],
+        "textfont": {"size": 15, "weight": "bold"},
+        "hoverinfo": "skip",
+    }
+    return [Figure(how, text, [*traces, centres], layout, height=TALL)]
+
+
+def space(model: Model, names: list[str]) -> Figure:
+    """Returns the latents of test images in three dimensions, coloured by class."""
+    marker = {"size": 3, "opacity": 0.8, "line": {"width": 0}}
+    kind = {"type": "scatter3d", "hoverinfo": "none", "marker": marker}
+    traces, titles, how = _scatter(model, names, 3, kind)
+    axes = {
+        f"{letter}axis": axis(title, showticklabels=bool(title))
+        for letter, title in zip("xyz", titles, strict=True)
+    }
+    layout = {
+        "margin": {"l": 0, "r": 0, "t": 0, "b": 0},
+        "scene": axes | {"aspectmode": "cube", "camera": {"eye": {"x": 1.1, "y": 1.4, "z": 1}}},
+        "legend": {"orientation": "h", "y": 0, "yanchor": "top", "itemsizing": "constant"},
+        "dragmode": "turntable",
+    }
+    number = len(model.arrays["latents"]["labels"])
+    note = f"{min(number, NUM_POINTS):,} of {number:,} test images. {how}."
+    text = f"The latents of test images of {model.name} in three dimensions, by class. {note}"
+    return Figure("Latent space", text, traces, layout, note)
+
+
+def project(latents: np.ndarray, count: int) -> tuple[np.ndarray, list[str], str]:
+    """Returns latents (n, latent_dim) as points (n, count), the names of the axes, and how."""
+    size = latents.shape[1]
+    if size <= count:
+        padding = np.zeros((len(latents), count - size))
+        names = [f"dimension {index}" for index in range(size)] + [""] * (count - size)
+        return np.column_stack([latents, padding]), names, "The latent dimensions as they are"
+    points, share = _principal(latents, count)
+    of = f"of {size} latent dimensions, {share:.0%} of their variance"
+    names = [f"component {index + 1}" for index in range(count)]
+    return points, names, f"First {NUMBERS[count]} principal components {of}"
+
+
+def class_shares(model: Model, names: list[str], accent: str) -> list[Figure]:
+    """Returns the shares of the classes among samples, if known, beside those in the data."""
+    counts = dict(model.arrays.get("class_histogram", {}))
+    if not counts:
+        return []
+    real = counts.pop("real")
+    data = [_bars("data (test)", real, {"color": "light-dark(#c6c5be, #55554f)"})]
+    for (source, count), shape in zip(counts.items(), itertools.cycle(PATTERNS)):
+        style = {"color": accent, "pattern": {"shape": shape, "fillmode": "replace", "size": 6}}
+        data.append(_bars(name_of_samples(source), count, style))
+    places = list(range(len(real)))
+    labels = [_class_name(place, names) for place in places]
+    layout = {
+        "xaxis": axis(tickformat=".0%", nticks=6),
+        "yaxis": axis(autorange="reversed", showgrid=False, tickvals=places, ticktext=labels),
+        "bargap": 0.2,
+        "hovermode": "y unified",
+    }
+    shares = [f"{trace['name']} {min(trace['x']):.0%} to {max(trace['x']):.0%}" for trace in data]
+    text = f"Shares of the classes among samples of {model.name} and in the data: "
+    text += f"{'; '.join(shares)} per class."
+    height = max(TALL, BAR_HEIGHT * len(real))
+    return [Figure("Classes of samples and of the data", text, data, layout, height=height)]
+
+
+def dimensions(model: Model, accent: str) -> list[Figure]:
+    """Returns what is known of the posterior: histograms over the training, KL of dimensions."""
+    histograms = model.arrays.get("histograms", {})
+    kinds = [kind for kind in POSTERIORS if kind in histograms and len(histograms["step"])]
+    figures = [_posterior(model.name, kind, histograms, accent) for kind in kinds]
+    has_kl = "kl_per_dimension" in model.arrays
+    return figures + ([_kl_per_dimension(model, accent)] if has_kl else [])
+
+
+def _kl_per_dimension(model: Model, accent: str) -> Figure:
+    kls = np.sort(model.arrays["kl_per_dimension"]["kl"])[::-1]
+    bars: dict[str, Any] = {"type": "bar", "x": list(range(1, len(kls) + 1)), "y": short(kls)}
+    bars |= {"marker": {"color": accent}, "hovertemplate": "%{y:.3g} nats<extra></extra>"}
+    dimensions = axis("latent dimension, by its KL", nticks=6, tickformat="d", showgrid=False)
+    layout = {"xaxis": dimensions, "yaxis": axis("nats per image")}
+    text = f"KL of each of the {len(kls)} latent dimensions of {model.name}, "
+    text += f"from {kls[0]:.3g} to {kls[-1]:.3g} nats."
+    return Figure("KL of each latent dimension", text, [bars], layout, "test images", LOW)
+
+
+def _scatter(
+    model: Model, names: list[str], count: int, kind: dict[str, Any]
+) -> tuple[list[dict[str, Any]], list[str], str]:
+    """Returns a trace per class (`customdata` are rows of test images), titles of axes, and how."""
+    arrays = model.arrays["latents"]
+    points, titles, how = project(arrays["latents"].astype(np.float64), count)
+    points, labels = points[:NUM_POINTS], arrays["labels"][:NUM_POINTS]
+    traces = []
+    for label in np.unique(labels).tolist():
+        rows = np.flatnonzero(labels == label)
+        trace = kind | {"mode": "markers", "customdata": rows.tolist()}
+        trace |= {"name": _class_name(label, names)}
+        trace |= {"marker": kind["marker"] | {"color": class_colour(label)}}
+        columns = zip("xyz", points[rows].T, strict=False)
+        traces.append(trace | {letter: short(column) for letter, column in columns})
+    return traces, titles, how
+
+
+def _principal(points: np.ndarray, count: int) -> tuple[np.ndarray, float]:
+    """Returns the first principal components (n, count), and their share of the variance."""
     centred = points - points.mean(axis=0)
     _, strengths, directions = np.linalg.svd(centred, full_matrices=False)
-    directions *= np.where(
-        directions[np.arange(len(directions)), np.abs(directions).argmax(axis=1)] < 0, -1, 1
-    )[:, None]
+    largest = np.abs(directions).argmax(axis=1)
+    signs = np.where(directions[np.arange(len(directions)), largest] < 0, -1, 1)
     share = (strengths[:count] ** 2).sum() / max((strengths**2).sum(), 1e-12)
-    return centred @ directions[:count].T, float(share)
+    return centred @ (directions * signs[:, None])[:count].T, float(share)
 
 
-def _in_plane(points: np.ndarray) -> tuple[np.ndarray, str]:
-    shown, share = principal(points, 2)
-    return (
-        shown,
-        f"First two principal components of {points.shape[1]} latent dimensions, {share:.0%} of their variance",
-    )
+def _limits(values: np.ndarray) -> list[float]:
+    """Returns limits without the outermost half per cent on each side, which squeezes the rest."""
+    low, high = np.percentile(values, [0.5, 99.5])
+    room = 0.05 * (high - low) or 1.0
+    return [float(low - room), float(high + room)]
 
 
-def _without_stragglers(points: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the points whose every coordinate lies within the central 99 %: a few far ones would squeeze the rest."""
-    low, high = np.percentile(points, [0.5, 99.5], axis=0)
-    kept = ((points >= low) & (points <= high)).all(axis=1)
-    return points[kept], labels[kept]
+def _class_name(label: int, names: list[str]) -> str:
+    if label < 0:
+        return "no class"
+    return str(names[label]) if label < len(names) else str(label)
 
 
-def _scatter(axes: Any, points: np.ndarray, labels: np.ndarray, names: list[str]) -> None:
-    classes = [int(label) for label in np.unique(labels)]
-    halo = [withStroke(linewidth=2.6, foreground="white")]
-    texts = class_labels(names, max(classes, default=0) + 1)
-    for label in classes:
-        of_class = points[labels == label]
-        colour = class_colour(label)
-        axes.scatter(*of_class.T, s=5, color=colour, alpha=0.55, linewidths=0, rasterized=True)
-    for label in (label for label in classes if label >= 0):
-        centre = np.median(points[labels == label], axis=0)
-        axes.text(*centre, texts[label], fontsize=11, fontweight="bold", ha="center", va="center", path_effects=halo,
-                  color=class_colour(label), zorder=1000)  # fmt: skip
+def _bars(name: str, counts: np.ndarray, marker: dict[str, Any]) -> dict[str, Any]:
+    places, shares = list(range(len(counts))), short(counts / max(1, counts.sum()))
+    bars = {"type": "bar", "orientation": "h", "name": name, "x": shares, "y": places}
+    return bars | {"marker": marker, "hovertemplate": "%{x:.1%}"}
 
 
-def class_shares(model: Model, names: list[str], colour: str) -> Chart:
-    """Returns the shares of the classes among samples beside those in the data."""
-    looks: dict[str, tuple[str, dict[str, Any]]] = {
-        "real": ("data (test)", {"color": "#c6c5be"}),
-        "prior": ("prior", {"color": colour}),
-        "fitted": (
-            "fitted density",
-            {"color": "white", "edgecolor": colour, "hatch": "/////", "linewidth": 0.9},
-        ),
-    }
-    counts = {
-        source: model.class_histogram[source] for source in looks if source in model.class_histogram
-    }
-    shares = {source: count / max(1, count.sum()) for source, count in counts.items()}
-    num_classes = len(next(iter(shares.values())))
-
-    def paint(figure: Figure) -> None:
-        axes = figure.add_subplot()
-        width = 0.8 / len(shares)
-        for place, (source, share) in enumerate(shares.items()):
-            top = np.arange(num_classes) + (place - (len(shares) - 1) / 2) * width
-            axes.barh(top, share, width, label=looks[source][0], **looks[source][1])
-        axes.set_yticks(range(num_classes), class_labels(names, num_classes))
-        axes.invert_yaxis()
-        axes.xaxis.set_major_locator(ticker.MaxNLocator(5, steps=[1, 2, 5, 10]))
-        axes.xaxis.set_major_formatter(ticker.PercentFormatter(1, decimals=0))
-        axes.grid(visible=False, axis="y")
-        axes.margins(y=0.02)
-        figure.legend(
-            loc="outside lower center", ncols=len(shares), fontsize=7.5, columnspacing=1.0
-        )
-
-    parts = [
-        f"{looks[source][0]} {share.min():.0%} to {share.max():.0%}"
-        for source, share in shares.items()
-    ]
-    text = f"Shares of the classes among samples of {model.name} and in the data: {'; '.join(parts)} per class."
-    return Chart(**draw(paint, 3.3, 4.2), title="Classes of samples and of the data", text=text)
-
-
-def activations(model: Model, colour: str) -> list[Chart]:
-    """Returns the histograms of mean and log-variance over the training."""
-    steps, edges = model.histograms["step"], model.histograms["edges"]
-    return [
-        _activation(key, steps, edges, model.histograms[key], model.name, colour)
-        for key in ("mean", "log_variance")
-        if key in model.histograms and len(steps)
-    ]
-
-
-def _activation(
-    key: str, steps: np.ndarray, edges: np.ndarray, counts: np.ndarray, name: str, colour: str
-) -> Chart:
+def _posterior(name: str, kind: str, histograms: Arrays, accent: str) -> Figure:
+    steps, edges, counts = histograms["step"], histograms["edges"], histograms[kind]
     density = counts / np.maximum(counts.max(axis=1, keepdims=True), 1)
     used = np.flatnonzero(counts.sum(axis=0))
     low, high = (edges[used[0]], edges[used[-1] + 1]) if len(used) else (edges[0], edges[-1])
-
-    def paint(figure: Figure) -> None:
-        axes = figure.add_subplot()
-        colours = LinearSegmentedColormap.from_list("accent", ["#ffffff", colour])
-        axes.pcolormesh(
-            np.arange(len(steps) + 1) - 0.5, edges, density.T, cmap=colours, rasterized=True
-        )
-        shown = np.unique(np.linspace(0, len(steps) - 1, min(6, len(steps))).round().astype(int))
-        axes.set_xticks(shown, [f"{steps[place]:,}" for place in shown])
-        axes.set_ylim(low, high)
-        axes.set_xlabel("step")
-        axes.grid(visible=False)
-
-    title = {"mean": "Mean of the posterior", "log_variance": "Log-variance of the posterior"}[key]
-    text = f"{title} of {name}: histogram of its values at {len(steps)} steps, values from {low:.3g} to {high:.3g}."
-    return Chart(**draw(paint, 3.3, 1.82), title=title, text=text, note="per step")
-
-
-def kl_per_dimension(model: Model, colour: str) -> Chart:
-    """Returns the KL of each latent dimension on test images, the largest first."""
-    kls = np.sort(model.kl_per_dimension["kl"])[::-1]
-
-    def paint(figure: Figure) -> None:
-        axes = figure.add_subplot()
-        axes.bar(np.arange(1, len(kls) + 1), kls, 0.8, color=colour)
-        axes.set(xlabel="latent dimension, by its KL", ylabel="nats per image")
-        axes.xaxis.set_major_locator(ticker.MaxNLocator(6, integer=True))
-        axes.grid(visible=False, axis="x")
-        axes.margins(x=0.02)
-
-    text = f"KL of each of the {len(kls)} latent dimensions of {model.name}, from {kls[0]:.3g} to {kls[-1]:.3g} nats."
-    return Chart(
-        **draw(paint, 3.3, 1.82), title="KL of each latent dimension", text=text, note="test images"
-    )
+    heatmap = {
+        "type": "heatmap",
+        "z": [short(row) for row in density.T],
+        "y": edges.tolist(),
+        "colorscale": [[0, "var(--card)"], [1, accent]],
+        "showscale": False,
+        "hoverinfo": "skip",
+    }
+    ticks = np.unique(np.linspace(0, len(steps) - 1, min(4, len(steps))).round().astype(int))
+    labels = [f"{steps[tick]:,}" for tick in ticks]
+    xaxis = axis("step", showgrid=False, tickangle=0, tickvals=ticks.tolist(), ticktext=labels)
+    layout = {"xaxis": xaxis, "yaxis": axis(range=[float(low), float(high)], showgrid=False)}
+    text = f"{POSTERIORS[kind]} of {name}: histogram of its values at {len(steps)} steps, "
+    text += f"values from {low:.3g} to {high:.3g}."
+    return Figure(POSTERIORS[kind], text, [heatmap], layout, "per step", LOW)

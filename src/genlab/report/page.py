@@ -1,88 +1,154 @@
-"""The page that compares all models, as one HTML text that needs nothing from outside."""
+"""The page of all models and the page of one, each an HTML text that needs nothing from outside."""
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from genlab import pages
-from genlab.report import drawing, protocols, rate_distortion, reproduction, strips, table, words
-from genlab.report.chapters import Chapter
-from genlab.report.collect import Laboratory
-from genlab.report.reproduction import Revision
+from genlab.imaging import arrays
+from genlab.pages import Picture, plotly
+from genlab.report import (
+    curves,
+    latents,
+    pictures,
+    rate_distortion,
+    reproduction,
+    strips,
+    table,
+    walks,
+    words,
+)
+from genlab.report.cells import Group
+from genlab.report.figures import Figure
+from genlab.report.laboratory import Laboratory, Model
 
 FOLDER = Path(__file__).parent
 
 
-def render(
-    laboratory: Laboratory, drawn: list[Chapter], revision: Revision, links: dict[str, str]
-) -> str:
-    """Returns the page. Names and texts are escaped; nothing is loaded from outside.
+@dataclass(frozen=True)
+class Chapter:
+    """What both pages draw of one model; `figures` are columns: latents, classes, dimensions."""
+
+    name: str
+    kind: str
+    accent: str
+    encodes: bool
+    growth: list[tuple[str, list[Picture]]]
+    paths: walks.Paths | None
+    figures: list[list[Figure]]
+    curves: list[Figure]
+
+    def without_plane(self) -> "Chapter":
+        """Returns the same for a page that has the latents in space."""
+        return replace(self, figures=self.figures[1:])
+
+
+def chapter(laboratory: Laboratory, model: Model) -> Chapter:
+    """Returns all that both pages draw of one model."""
+    accent, names = laboratory.accent(model), laboratory.dataset["class_names"]
+    return Chapter(
+        name=model.name,
+        kind=model.kind,
+        accent=accent,
+        encodes=model.encodes,
+        growth=_growth(laboratory, model),
+        paths=walks.paths(model),
+        figures=[
+            latents.plane(model, names),
+            latents.class_shares(model, names, accent),
+            latents.dimensions(model, accent),
+        ],
+        curves=curves.curves({model.name: model}, {model.name: accent}),
+    )
+
+
+def index(laboratory: Laboratory, chapters: list[Chapter], links: dict[str, str]) -> str:
+    """Returns the page of all models. Names and texts are escaped.
 
     Args:
         laboratory: What is shown.
-        drawn: What is drawn of each model, in their order.
-        revision: Of the code.
-        links: Addresses relative to the page: `data_docs`, empty where there are none; and of each model's page.
+        chapters: Of each model, in their order.
+        links: Addresses relative to the page, of each model's page and of `data_docs`, if any.
     """
-    groups = table.groups(
-        laboratory, {model.name: links[model.name] for model in laboratory.models}
-    )
-    return (
-        pages.environment(FOLDER)
-        .get_template("index.html.j2")
-        .render(
-            **facts(laboratory, revision, links),
-            warning=words.warning(laboratory),
-            statements=words.summary(laboratory),
-            groups=groups,
-            everything=table.everything(laboratory),
-            unranked=[row for group in groups for row in group.rows if row.unranked],
-            missing=_missing(laboratory, groups),
-            originals=strips.originals(laboratory),
-            strips=strips.strips(laboratory),
-            chapters=drawn,
-            rate_distortion=rate_distortion.figure(laboratory.rate_distortion),
-        )
+    groups, curve = table.groups(laboratory, links), laboratory.rate_distortion
+    return pages.render(
+        FOLDER,
+        "index.html.j2",
+        **_facts(laboratory, chapters, links),
+        statements=words.summary(laboratory),
+        groups=groups,
+        everything=table.everything(laboratory.models),
+        unranked=[row for group in groups for row in group.rows if row.unranked],
+        missing=_missing(laboratory.models, groups),
+        rate_distortion=rate_distortion.figure(curve) if curve else None,
     )
 
 
-def facts(laboratory: Laboratory, revision: Revision, links: dict[str, str]) -> dict[str, Any]:
-    """Returns what each page says of data, protocol and reproduction."""
+def model_page(laboratory: Laboratory, chapter: Chapter, links: dict[str, str]) -> str:
+    """Returns the page of one model among all, with its latents in space and its traversals."""
+    (model,) = [model for model in laboratory.models if model.name == chapter.name]
+    alone, names = laboratory.alone(model), laboratory.dataset["class_names"]
+    return pages.render(
+        FOLDER,
+        "model.html.j2",
+        **_facts(alone, [chapter.without_plane()], links),
+        model=model,
+        statements=words.about(laboratory, model),
+        groups=table.groups(alone, {}),
+        measured=table.measured(model),
+        skipped=sorted(model.skipped.items()),
+        walks=walks.traversals(model),
+        space=latents.space(model, names) if model.encodes else None,
+        thumbnails=_thumbnails(laboratory) if model.encodes else None,
+    )
+
+
+def _facts(
+    laboratory: Laboratory, chapters: list[Chapter], links: dict[str, str]
+) -> dict[str, Any]:
+    """Returns what each page says of pictures, data, protocol and reproduction."""
     checks = laboratory.validation.get("checks", [])
+    accuracy = laboratory.features_metrics.get("test/accuracy")
     return {
         "laboratory": laboratory,
         "dataset": laboratory.dataset,
-        "shape": " × ".join(map(str, laboratory.dataset["image_shape"])),
+        "shape": laboratory.shape,
         "num_images": sum(laboratory.dataset["num_images"].values()),
         "class_counts": laboratory.validation.get("class_counts", {}),
         "checks": sorted(checks, key=lambda check: bool(check.get("success"))),
-        "class_numbers": _class_numbers(laboratory),
         "validation": words.validation(checks),
-        "accuracy": _share(laboratory.features_metrics.get("test/accuracy")),
-        "protocols": protocols.protocols(laboratory),
-        "commands": reproduction.commands(laboratory, revision),
-        "revision": revision.sentence(),
+        "accuracy": "" if accuracy is None else f"{accuracy:.2%}",
+        "chapters": chapters,
+        "strips": strips.strips(laboratory),
+        "warning": words.warning(laboratory),
+        "protocols": table.protocols(laboratory.models),
+        "commands": reproduction.commands(laboratory),
+        "revision": laboratory.revision.sentence(),
         "links": links,
+        "library": plotly.library(),
     }
 
 
-def _missing(laboratory: Laboratory, groups: list[table.Group]) -> dict[str, list[str]]:
+def _growth(laboratory: Laboratory, model: Model) -> list[tuple[str, list[Picture]]]:
+    number = sum(len(other.progress) for other in laboratory.models)
+    budget = pictures.PROGRESS_BYTES / max(1, number)
+    return [(kind, pictures.progress(grids, budget)) for kind, grids in model.progress.items()]
+
+
+def _thumbnails(laboratory: Laboratory) -> pictures.Thumbnails:
+    """Returns the test images that the latents are of."""
+    split = arrays.read_split(laboratory.images, "test")
+    inliers, _ = arrays.part_outliers(split, laboratory.dataset)
+    return pictures.thumbnails(np.asarray(inliers.images[: latents.NUM_POINTS]))
+
+
+def _missing(models: list[Model], groups: list[Group]) -> dict[str, list[str]]:
     """Returns per reason the values that are missing for it: `"gan, PSNR"`."""
     missing: dict[str, list[str]] = {}
     for row in (row for group in groups for row in group.rows):
-        for model, cell in zip(laboratory.models, row.cells, strict=True):
+        for model, cell in zip(models, row.cells, strict=True):
             if cell.reason:
                 missing.setdefault(cell.reason, []).append(f"{model.name}, {row.label}")
     return missing
-
-
-def _share(value: Any) -> str:
-    return "" if value is None else f"{value:.2%}"
-
-
-def _class_numbers(laboratory: Laboratory) -> list[str]:
-    """Returns `"0 is お"` for the classes whose names the figures' font cannot draw."""
-    names = [str(name) for name in laboratory.dataset["class_names"]]
-    labels = drawing.class_labels(names, len(names))
-    return [
-        f"{label} is {name}" for label, name in zip(labels, names, strict=True) if label != name
-    ]

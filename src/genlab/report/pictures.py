@@ -4,7 +4,7 @@ import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,82 +12,106 @@ from genlab import pages
 from genlab.imaging import arrays
 from genlab.pages import Picture
 
-PROGRESS_BYTES = 2_600_000
-"""Of all grids of growth together: a third more on the page, which shall stay below 6 MB."""
+COLUMNS, MOST = 8, 64
+"""Images in a row of a grid, and in all."""
+PROGRESS_BYTES = 1_500_000
+"""Of all grids of growth together: a third more on the page, which stays below 6 MB."""
 THUMBNAIL = 28
 """The longer side of an image under the cursor, in its own pixels, at most."""
+PNG: dict[str, Any] = {"format": "PNG", "optimize": True}
 JPEG: dict[str, Any] = {"format": "JPEG", "quality": 85, "subsampling": 0, "optimize": True}
 
 
-def grid(array: np.ndarray) -> Picture:
-    """Returns a grid of images on white: 8 per row, at most 64.
+class Thumbnails(NamedTuple):
+    """Images on one sheet: its data URI, images in a row, width and height of one in pixels."""
 
-    Args:
-        array: uint8 (n, height, width, channels).
-    """
-    shown = array[:64]
-    return pages.picture(_png(arrays.grid(shown, columns=8)), len(shown))
-
-
-def row(array: np.ndarray, width: int) -> Picture:
-    """Returns images (n, height, width, channels) beside each other on white, in about so many CSS pixels."""
-    return pages.picture(_png(arrays.grid(array, columns=len(array))), len(array), width=width)
+    sheet: str
+    columns: int
+    width: int
+    height: int
 
 
-def sheet(array: np.ndarray) -> str:
+def grid(images: np.ndarray) -> Picture:
+    """Returns images, uint8 (n, height, width, channels), 8 in a row on white, at most 64."""
+    shown = images[:MOST]
+    return pages.picture(_encode(arrays.grid(shown, columns=COLUMNS), PNG), len(shown))
+
+
+def by_class(images: np.ndarray, labels: np.ndarray) -> Picture:
+    """Returns images (n, height, width, channels) with a row per class of `labels` (n,)."""
+    rows = [images[labels == label][:COLUMNS] for label in np.unique(labels)]
+    columns = max(len(row) for row in rows)
+    white = np.full((columns, *images.shape[1:]), 255, np.uint8)
+    filled = np.concatenate([np.concatenate([row, white])[:columns] for row in rows])
+    png = _encode(arrays.grid(filled, columns=columns), PNG)
+    return pages.picture(png, sum(len(row) for row in rows))
+
+
+def row(images: np.ndarray, width: int) -> Picture:
+    """Returns images (n, height, width, channels) in a row, about `width` CSS pixels wide."""
+    png = _encode(arrays.grid(images, columns=len(images)), PNG)
+    return pages.picture(png, len(images), width=width)
+
+
+def sheet(images: np.ndarray) -> str:
     """Returns images (rows, columns, height, width, channels) without gaps, as a data URI."""
-    return _compact(arrays.grid(array.reshape(-1, *array.shape[2:]), columns=array.shape[1], gap=0))
+    flat = images.reshape(-1, *images.shape[2:])
+    return _compact(arrays.grid(flat, columns=images.shape[1], gap=0))
 
 
-def thumbnails(array: np.ndarray) -> tuple[str, int, tuple[int, int]]:
-    """Returns a sheet of images (n, height, width, channels), its columns, and an image's width and height there.
-
-    Images are made smaller where a side is longer than `THUMBNAIL`.
-    """
-    from PIL import Image
-
-    columns, (height, width) = math.ceil(math.sqrt(len(array))), array.shape[1:3]
-    every = arrays.grid(array, columns=columns, gap=0)
+def thumbnails(images: np.ndarray) -> Thumbnails:
+    """Returns a sheet of images (n, height, width, channels), smaller where a side is long."""
+    columns, (height, width) = math.ceil(math.sqrt(len(images))), images.shape[1:3]
     share = min(1.0, THUMBNAIL / max(height, width))
+    canvas = arrays.grid(images, columns=columns, gap=0)
     size = max(1, round(width * share)), max(1, round(height * share))
     if share < 1:
-        whole = Image.fromarray(every[..., 0] if every.shape[-1] == 1 else every)
-        whole = whole.resize(
-            (columns * size[0], every.shape[0] // height * size[1]), Image.Resampling.BOX
-        )
-        every = np.asarray(whole).reshape(whole.height, whole.width, -1)
-    return _compact(every), columns, size
-
-
-def _compact(canvas: np.ndarray) -> str:
-    """Returns a sheet as a data URI: grey ones without loss, colour ones as JPEG, a fifth of the size."""
-    return (
-        pages.data_uri(_png(canvas))
-        if canvas.shape[-1] == 1
-        else pages.data_uri(_encode(canvas, JPEG), "jpeg")
-    )
-
-
-def _png(canvas: np.ndarray) -> bytes:
-    return _encode(canvas, {"format": "PNG", "optimize": True})
-
-
-def _encode(canvas: np.ndarray, how: dict[str, Any]) -> bytes:
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.fromarray(canvas[..., 0] if canvas.shape[-1] == 1 else canvas).save(buffer, **how)
-    return buffer.getvalue()
+        rows = canvas.shape[0] // height
+        canvas = _resized(canvas, columns * size[0], rows * size[1])
+    return Thumbnails(_compact(canvas), columns, *size)
 
 
 def progress(grids: Sequence[tuple[int, Path]], budget: float) -> list[Picture]:
-    """Returns the grids that training wrote, as they are; where they are too large, evenly fewer of them.
+    """Returns the grids that training wrote; where they are too large, evenly fewer of them.
 
     Args:
         grids: Step and file, ascending.
-        budget: Bytes that these grids may have together; the last one stays in any case.
+        budget: Bytes of these grids together; the last one stays in any case.
     """
-    kept = list(grids)
-    while len(kept) > 1 and sum(path.stat().st_size for _, path in kept) > budget:
-        kept = kept[::-1][::2][::-1]
-    return [pages.picture(path.read_bytes(), step=step) for step, path in kept]
+    files = [(step, *_small(path)) for step, path in grids]
+    while len(files) > 1 and sum(len(content) for _, content, _ in files) > budget:
+        files = files[::-1][::2][::-1]
+    return [pages.picture(content, step=step, kind=kind) for step, content, kind in files]
+
+
+def _small(path: Path) -> tuple[bytes, str]:
+    """Returns a grid of grey images as it is, one of colour images as JPEG, a fifth of the size."""
+    from PIL import Image
+
+    with Image.open(path) as image:
+        if image.mode == "L":
+            return path.read_bytes(), "png"
+        return _encode(np.asarray(image), JPEG), "jpeg"
+
+
+def _compact(canvas: np.ndarray) -> str:
+    """Returns grey images without loss, colour ones as JPEG, as a data URI."""
+    if canvas.shape[-1] == 1:
+        return pages.data_uri(_encode(canvas, PNG))
+    return pages.data_uri(_encode(canvas, JPEG), "jpeg")
+
+
+def _resized(canvas: np.ndarray, width: int, height: int) -> np.ndarray:
+    from PIL import Image
+
+    image = Image.fromarray(canvas[..., 0] if canvas.shape[-1] == 1 else canvas)
+    smaller = image.resize((width, height), Image.Resampling.BOX)
+    return np.asarray(smaller).reshape(height, width, -1)
+
+
+def _encode(canvas: np.ndarray, options: dict[str, Any]) -> bytes:
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(canvas[..., 0] if canvas.shape[-1] == 1 else canvas).save(buffer, **options)
+    return buffer.getvalue()

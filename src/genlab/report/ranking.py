@@ -1,69 +1,90 @@
 """Which values of one metric may stand in one row, and which of them is best."""
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from genlab.measurement.comparison import differing, interval, overlap
-from genlab.report.collect import Compared
+from genlab.measurement.score import Score
+from genlab.report.laboratory import Model
 
 FEW_IMAGES = 1000
 """With fewer real images models are not ranked by a Fréchet distance."""
 
 REFERENCES = {"pca", "latent_pca", "pixels"}
-"""What is measured beside a model and is none of its merits."""
+"""Sources that are measured beside a model and are none of its merits."""
 
 
-def rank(laboratory: Compared, metric: str) -> tuple[list[str], str]:
-    """Returns the models with the best value of a metric, and why there is no ranking where there is none.
+@dataclass(frozen=True)
+class Ranking:
+    """How the models stand by one metric.
 
-    Values are ranked only where at least two models have one, by one and the same protocol. Whose interval overlaps
-    that of the best one is not told apart from it, and counts as best, too.
+    Attributes:
+        models: Those with a value of the row's protocol, from best to worst.
+        refused: By name the models with a value of another protocol, and the difference.
+        best: Names of the best model and of those whose interval overlaps its own; empty where
+            there is no ranking.
+        unranked: Why there is none, where a reader expects one.
     """
-    foreign = refused(laboratory, metric)
-    values = {
-        m.name: v
-        for m in laboratory.models
-        if m.name not in foreign and (v := m.value(metric)) is not None
-    }
-    directions = {m.about(metric, "direction") for m in laboratory.models if m.name in values}
-    if len(values) < 2 or directions not in ({"lower"}, {"higher"}):
-        return [], ""
-    if metric.split("/")[1] in REFERENCES:
-        return [], ""
-    if "frechet_distance" in metric and laboratory.num_real < FEW_IMAGES:
-        return [], f"{laboratory.num_real:,} real images are too few"
-    best = (min if directions == {"lower"} else max)(values, key=lambda name: values[name])
-    spans = {
-        m.name: interval(m.scores["metrics"][metric]) for m in laboratory.models if m.name in values
-    }
-    return [name for name, span in spans.items() if overlap(span, spans[best])], ""
+
+    models: list[Model]
+    refused: dict[str, str] = field(default_factory=dict)
+    best: list[str] = field(default_factory=list)
+    unranked: str = ""
 
 
-def refused(laboratory: Compared, metric: str) -> dict[str, str]:
-    """Returns the models whose value does not belong in one row with the others', each with the reason.
+def rank(models: Iterable[Model], metric: str) -> Ranking:
+    """Returns the ranking of those of the models that have a metric."""
+    measured = [model for model in models if metric in model.scores]
+    refused = _refused({model.name: model.scores[metric].protocol for model in measured})
+    models = [model for model in measured if model.name not in refused]
+    models.sort(key=lambda model: _loss(model.scores[metric]))
+    if not _has_order(metric, [model.scores[metric].direction for model in models]):
+        return Ranking(models, refused)
+    num_real = models[0].scores[metric].protocol.get("num_real", FEW_IMAGES)
+    if "frechet_distance" in metric and num_real < FEW_IMAGES:
+        return Ranking(models, refused, unranked=f"{num_real:,} real images are too few")
+    spans = {model.name: interval(model.scores[metric]) for model in models}
+    first = spans[models[0].name]
+    return Ranking(models, refused, [name for name, span in spans.items() if overlap(span, first)])
 
-    A row has one protocol: that of most models, of the first ones where as many have another.
+
+def _loss(score: Score) -> float:
+    """Returns what is lower for a better value."""
+    return -score.value if score.direction == "higher" else score.value
+
+
+def _has_order(metric: str, directions: list[str]) -> bool:
+    """Says whether there are two values, and a direction in which they are better."""
+    is_reference = metric.split("/")[1] in REFERENCES
+    return len(directions) > 1 and not is_reference and set(directions) in ({"lower"}, {"higher"})
+
+
+def _refused(protocols: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Returns the models that cannot stand in the row, and why.
+
+    A row has one protocol: that of most models; the first one's where as many have another.
     """
-    measured = [model for model in laboratory.models if model.value(metric) is not None]
-    protocols = {model.name: model.about(metric, "protocol") or {} for model in measured}
+    if not protocols:
+        return {}
     counts = Counter(map(repr, protocols.values()))
-    common = next(
-        (each for each in protocols.values() if repr(each) == counts.most_common(1)[0][0]), {}
-    )
+    ((common, _),) = counts.most_common(1)
+    theirs = next(protocol for protocol in protocols.values() if repr(protocol) == common)
     return {
-        name: "measured by another protocol: " + "; ".join(_differences(protocol, common))
-        for name, protocol in protocols.items()
-        if repr(protocol) != repr(common)
+        name: f"measured by another protocol: {_differences(mine, theirs)}"
+        for name, mine in protocols.items()
+        if repr(mine) != common
     }
 
 
-def _differences(protocol: dict[str, Any], common: dict[str, Any]) -> list[str]:
-    keys = differing({"this": protocol, "others": common})
-    return [
-        f"{key} is {_told(each['this'])}, elsewhere {_told(each['others'])}"
-        for key, each in keys.items()
-    ]
+def _differences(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> str:
+    pairs = differing({"mine": mine, "theirs": theirs}).items()
+    return "; ".join(
+        f"{key} is {_text(values['mine'])}, elsewhere {_text(values['theirs'])}"
+        for key, values in pairs
+    )
 
 
-def _told(value: Any) -> str:
+def _text(value: Any) -> str:
     return "missing" if value is None else str(value)

@@ -1,75 +1,64 @@
-"""The rate-distortion curve as a figure, where `genlab rate-distortion` has made one."""
+"""The rate-distortion curve, where `genlab rate-distortion` has made one."""
 
-from matplotlib.figure import Figure
+from typing import Any
 
-from genlab.report.collect import RateDistortion
-from genlab.report.drawing import ACCENTS, GREY, Chart, draw
+from genlab.report.figures import ACCENTS, GREY, Figure, axis
+from genlab.report.laboratory import RateDistortion
+
+HOVER = "rate %{x:.4g}<br>distortion %{y:.4g}<extra>kl_weight %{text}</extra>"
 
 
-def figure(curve: RateDistortion | None) -> Chart | None:
-    """Returns distortion over rate, each point with its weight and its 95 % intervals; nothing without a curve."""
-    if curve is None:
-        return None
-    points = curve.points
-    bound = min(points["negative_elbo"])
-
-    def paint(drawn: Figure) -> None:
-        axes = drawn.add_subplot()
-        rates, distortions = points["rate"], points["distortion"]
-        ends = [min(rates), max(rates)]
-        axes.plot(
-            ends,
-            [bound - rate for rate in ends],
-            "--",
-            color=GREY,
-            linewidth=1,
-            label=f"sum {bound:.1f}",
-        )
-        axes.errorbar(
-            rates,
-            distortions,
-            xerr=_arms(points, "rate"),
-            yerr=_arms(points, "distortion"),
-            fmt="o-",
-            color=ACCENTS[1],
-            markersize=4,
-            linewidth=1.2,
-        )
-        for weight, rate, distortion in zip(points["kl_weight"], rates, distortions, strict=True):
-            axes.annotate(
-                f"{weight:g}", (rate, distortion), xytext=(6, 4), textcoords="offset points"
-            )
-        axes.set(xlabel="rate: KL, nats per image", ylabel="distortion, nats per image")
-        axes.margins(x=0.1, y=0.1)
-        axes.legend(title="numbers: kl_weight", fontsize=8, title_fontsize=8)
-
-    facts = curve.protocol
-    ends = ", ".join(
-        f"weight {weight:g}: rate {rate:.4g}, distortion {distortion:.4g}"
+def figure(curve: RateDistortion) -> Figure:
+    """Returns distortion over rate, each point with its weight and its 95 % intervals."""
+    points, facts = curve.points, curve.protocol
+    weights = [f"{weight:g}" for weight in points["kl_weight"]]
+    texts = [
+        f"weight {weight}: rate {rate:.4g}, distortion {distortion:.4g}"
         for weight, rate, distortion in zip(
-            points["kl_weight"], points["rate"], points["distortion"], strict=True
+            weights, points["rate"], points["distortion"], strict=True
         )
-    )
-    title = f"{facts.get('model')} on {facts.get('data')}, {facts.get('steps'):,} steps each"
-    note = f"{facts.get('num_real'):,} {facts.get('split')} images, {facts.get('intervals')}"
-    return Chart(
-        **draw(paint, 5.2, 3.6),
-        title=title,
-        text=f"Rate-distortion curve, nats per image. {ends}.",
-        note=note,
+    ]
+    return Figure(
+        title=f"{facts.get('model')} on {facts.get('data')}, {facts.get('steps'):,} steps each",
+        text=f"Rate-distortion curve, nats per image. {', '.join(texts)}.",
+        data=[_bound(points), _curve(points, weights)],
+        layout={
+            "xaxis": axis("rate: KL, nats per image"),
+            "yaxis": axis("distortion, nats per image"),
+            "hovermode": "closest",
+        },
+        note=f"{facts.get('num_real'):,} {facts.get('split')} images, {facts.get('intervals')}",
+        height=360,
     )
 
 
-def _arms(points: dict[str, list[float]], name: str) -> list[list[float]]:
-    """Returns how far an interval reaches below and above its value."""
-    low = [
-        max(0.0, value - end)
-        for value, end in zip(points[name], points[f"{name}_low"], strict=True)
-    ]
-    return [
-        low,
-        [
-            max(0.0, end - value)
-            for value, end in zip(points[name], points[f"{name}_high"], strict=True)
-        ],
-    ]
+def _bound(points: dict[str, list[float]]) -> dict[str, Any]:
+    """Returns the line on which rate and distortion have the best point's sum."""
+    bound, ends = min(points["negative_elbo"]), [min(points["rate"]), max(points["rate"])]
+    line = {"x": ends, "y": [bound - rate for rate in ends], "name": f"sum {bound:.1f}"}
+    look = {"dash": "dash", "width": 1.2, "color": GREY}
+    return line | {"mode": "lines", "line": look, "hoverinfo": "skip"}
+
+
+def _curve(points: dict[str, list[float]], weights: list[str]) -> dict[str, Any]:
+    return {
+        "x": points["rate"],
+        "y": points["distortion"],
+        "error_x": _arms(points, "rate"),
+        "error_y": _arms(points, "distortion"),
+        "mode": "lines+markers+text",
+        "text": weights,
+        "textposition": "top right",
+        "name": "numbers: kl_weight",
+        "marker": {"color": ACCENTS[1], "size": 7},
+        "hovertemplate": HOVER,
+    }
+
+
+def _arms(points: dict[str, list[float]], name: str) -> dict[str, Any]:
+    """Returns how far an interval reaches above and below its value."""
+    values, lows, highs = (points[f"{name}{end}"] for end in ("", "_low", "_high"))
+    above = [max(0.0, high - value) for value, high in zip(values, highs, strict=True)]
+    below = [max(0.0, value - low) for value, low in zip(values, lows, strict=True)]
+    arms = {"type": "data", "symmetric": False, "array": above, "arrayminus": below}
+    return arms | {"color": ACCENTS[1], "thickness": 1.2, "width": 3}

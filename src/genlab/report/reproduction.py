@@ -1,100 +1,32 @@
-"""The commands that make the same page again: revision, data set, profile, and what differs from the commit."""
+"""The commands that make the same page and images of the same models again."""
 
-import json
 import shlex
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-from genlab.report.collect import Laboratory
-from genlab.runtime.errors import InputError
-from genlab.settings.overlays import read_yaml
-from genlab.tracking.provenance import changed_files, git
-
-PARAMS = "params.yaml"
-"""Its changes are told setting by setting."""
+from genlab.report.laboratory import Laboratory, Model
 
 
-@dataclass(frozen=True)
-class Revision:
-    """Where the code stands.
-
-    Attributes:
-        commit: The commit's hash; empty outside of a repository.
-        is_clean: Whether the code is that commit's.
-        overrides: Settings in `params.yaml` that the commit has not, as DVC writes them: `models.vae.kl_weight=2`.
-    """
-
-    commit: str = ""
-    is_clean: bool = False
-    overrides: tuple[str, ...] = ()
-
-    def sentence(self) -> str:
-        """Returns from where the commands are to be run."""
-        if not self.commit:
-            return "No git commit is known: with the code and the params.yaml that made this page, in its root:"
-        state = "" if self.is_clean else ", plus changes of the code that were not committed"
-        return f"From commit {self.commit}{state}, in the repository's root:"
-
-
-def revision() -> Revision:
-    """Returns the revision of the working directory."""
-    commit = git("rev-parse", "HEAD")
-    if commit is None:
-        return Revision()
-    return Revision(commit, changed_files(PARAMS) == "", _overrides())
-
-
-def commands(laboratory: Laboratory, found: Revision) -> list[str]:
+def commands(laboratory: Laboratory) -> list[str]:
     """Returns the commands: the whole pipeline, then images of each model."""
-    params = laboratory.params
+    params, revision = laboratory.params, laboratory.revision
     changes = [f"data.name={params.data.name}", f"profile={params.profile}", f"seed={params.seed}"]
-    named = {each.partition("=")[0] for each in changes}
-    changes += [each for each in found.overrides if each.partition("=")[0] not in named]
-    lines = [f"git checkout {found.commit}"] if found.commit and found.is_clean else []
-    lines.append("dvc exp run " + " ".join(f"-S {shlex.quote(each)}" for each in changes))
+    names = {change.partition("=")[0] for change in changes}
+    changes += [text for text in revision.overrides if text.partition("=")[0] not in names]
+    lines = [f"git checkout {revision.commit}"] if revision.commit and revision.is_clean else []
+    lines.append("dvc exp run " + " ".join(f"-S {shlex.quote(change)}" for change in changes))
     for model in laboratory.models:
-        name, source = (
-            shlex.quote(model.name),
-            "prior" if "prior_samples" in model.pictures else "fitted",
-        )
-        lines.append(
-            f"genlab generate {name} --num-images 64 --seed {params.seed} --source {source} --out {name}-samples.npz"
-        )
+        lines.append(generate(model, params.seed))
         if model.encodes:
+            name = shlex.quote(model.name)
             lines.append(f"genlab reconstruct {name} --split test --out {name}-reconstructions.npz")
     return lines
 
 
-def _overrides() -> tuple[str, ...]:
-    """Returns how `params.yaml` differs from the commit's."""
-    committed = git("show", f"HEAD:./{PARAMS}")
-    if committed is None or not Path(PARAMS).is_file():
-        return ()
-    try:
-        now, before = _flat(read_yaml(Path(PARAMS))), _flat(_parse(committed))
-    except InputError:
-        return ()
-    changed = [
-        f"{'' if key in before else '+'}{key}={value}"
-        for key, value in now.items()
-        if before.get(key) != value
-    ]
-    return (*changed, *(f"~{key}" for key in before if key not in now))
-
-
-def _parse(text: str) -> Any:
-    from ruamel.yaml import YAML
-
-    return YAML(typ="safe", pure=True).load(text)
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    flat: dict[str, str] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping) and value:
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value if isinstance(value, str) else json.dumps(value)
-    return flat
+def generate(model: Model, seed: int) -> str:
+    """Returns the command that makes images with a model, of what it is given."""
+    name = shlex.quote(model.name)
+    if "inputs" in model.given:
+        return f"genlab translate {name} --inputs FOLDER --seed {seed} --out {name}-images.npz"
+    source = f" --source {model.sources[0]}" if model.sources else ""
+    labels = " --labels balanced" if "labels" in model.given else ""
+    options = f"--num-images 64 --seed {seed}{source}{labels}"
+    return f"genlab generate {name} {options} --out {name}-samples.npz"

@@ -1,25 +1,21 @@
-"""The comparison in sentences, computed from the numbers alone; weak results are called weak."""
+"""The comparison in sentences. They follow from the numbers alone; weak results are called weak."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from genlab.report import ranking, table
-from genlab.report.collect import Laboratory, Model
+from genlab.pages import significant
+from genlab.report import cells, table
+from genlab.report.cells import DISTANCE, MSE, SUBSET_MSE
+from genlab.report.laboratory import Laboratory, Model
+from genlab.report.ranking import FEW_IMAGES, Ranking, rank
 
 NEAR_FLOOR, FAR_FROM_FLOOR = 2.0, 10.0
 FEWEST, MOST = 0.5, 1.5
+ACTIVE = "test/reconstruction/active_units"
 
 
-@dataclass(frozen=True)
-class Statement:
-    """One finding.
-
-    Attributes:
-        topic: What it is about.
-        text: The sentences.
-        tone: `plain` or `weak`.
-    """
+class Statement(NamedTuple):
+    """One finding: what it is about, the sentences, and whether they are `plain` or `weak`."""
 
     topic: str
     text: str
@@ -27,13 +23,14 @@ class Statement:
 
 
 def warning(laboratory: Laboratory) -> str:
-    """Returns why models cannot be ranked by Fréchet distance on this data set, or nothing where they can."""
-    if laboratory.num_real >= ranking.FEW_IMAGES:
+    """Returns why models cannot be ranked by Fréchet distance here; empty where they can."""
+    if laboratory.num_real >= FEW_IMAGES:
         return ""
     return (
-        f"Too few test images to rank models by Fréchet distance: there are {laboratory.num_real:,} real ones in "
-        f"{laboratory.feature_dim} feature dimensions. A covariance estimated from so few images is so uncertain that "
-        "bias dominates the distance: read it as a smoke test, and compare models on a larger data set."
+        "Too few test images to rank models by Fréchet distance: there are "
+        f"{laboratory.num_real:,} real ones in {laboratory.feature_dim} feature dimensions. "
+        "A covariance estimated from so few images is so uncertain that bias dominates the "
+        "distance: read it as a smoke test, and compare models on a larger data set."
     )
 
 
@@ -41,220 +38,161 @@ def validation(checks: Sequence[Mapping[str, Any]]) -> str:
     """Returns how many checks of the data passed, warned and failed."""
     failed = [check for check in checks if not check.get("success")]
     warned = sum(check.get("severity") == "warning" for check in failed)
-    parts = [
-        f"{number} {what}"
-        for number, what in ((warned, "warned"), (len(failed) - warned, "failed"))
-        if number
-    ]
-    return "; ".join([f"{len(checks) - len(failed)} of {len(checks)} checks passed", *parts]) + "."
+    parts = [f"{len(checks) - len(failed)} of {len(checks)} checks passed"]
+    parts += [f"{warned} warned"] if warned else []
+    parts += [f"{len(failed) - warned} failed"] if len(failed) > warned else []
+    return "; ".join(parts) + "."
 
 
 def summary(laboratory: Laboratory) -> list[Statement]:
-    """Returns the findings: samples, reconstructions, weak results, what is missing."""
+    """Returns the findings: samples, reconstructions, weak results."""
+    sources = table.sources_of_samples(laboratory.models)
     statements = [
-        _frechet(laboratory, "Prior samples", table.PRIOR),
-        _frechet(laboratory, "Fitted-density samples", table.FITTED),
+        *(_samples(laboratory, source) for source in sources),
         _reconstruction(laboratory),
         _subset(laboratory),
-        *_weak(laboratory),
+        *(_weak(model) for model in laboratory.models),
     ]
-    return [statement for statement in statements if statement is not None]
+    return [statement for statement in statements if statement.text]
 
 
 def about(laboratory: Laboratory, model: Model) -> list[Statement]:
     """Returns the findings on one model: its place among the others, and what is weak."""
     statements = []
-    for topic, metric in (
-        ("Prior samples", table.PRIOR),
-        ("Fitted-density samples", table.FITTED),
-    ):
-        if model.value(metric) is not None:
-            text = f"Fréchet distance {_distance(model, metric)}{_rank(laboratory, model, metric)}."
-            statements.append(Statement(topic, text))
-    if model.value(table.MSE) is not None:
-        relation = table.against_pca(model)
-        beside = (
-            ""
-            if relation is None
-            else f" ({table.percent(relation, 'PCA of the same latent size')})"
-        )
-        text = f"Error {table.significant(model.value(table.MSE) or 0.0)} per pixel{beside}"
-        statements.append(
-            Statement("Reconstruction", f"{text}{_rank(laboratory, model, table.MSE)}.")
-        )
-    return statements + [each for each in _weak(laboratory) if each.topic == f"Weak: {model.name}"]
+    for source in table.sources_of_samples([model]):
+        metric = f"test/{source}/{DISTANCE}"
+        text = f"Fréchet distance {_distance(model, metric)}{_place(laboratory, model, metric)}."
+        statements.append(Statement(_topic(source), text))
+    if MSE in model.scores:
+        text = f"Error {_error(model, 'PCA of the same latent size')}"
+        statements.append(Statement("Reconstruction", f"{text}{_place(laboratory, model, MSE)}."))
+    weak = _weak(model)
+    return [*statements, weak] if weak.text else statements
 
 
-def _rank(laboratory: Laboratory, model: Model, metric: str) -> str:
-    """Returns the model's place among those that may be compared: `", the best of 3 models"`."""
-    best, unranked = ranking.rank(laboratory, metric)
-    count = len(_measured(laboratory, metric))
-    if unranked:
-        return f"; not ranked, because {unranked}"
-    if model.name not in best:
-        return (
-            f"; {join(best)} is better"
-            if len(best) == 1
-            else f"; {join(best)} are better"
-            if best
-            else ""
-        )
-    return (
-        f", the best of {count} models"
-        if len(best) == 1
-        else f", not told apart from the best of {count} models"
-    )
+def join(parts: Iterable[str]) -> str:
+    """Returns `"a, b and c"`."""
+    *first, last = parts
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _place(laboratory: Laboratory, model: Model, metric: str) -> str:
+    """Returns the model's place among those it may be compared with: `", the best of 3 models"`."""
+    ranking = rank(laboratory.models, metric)
+    if model.name in ranking.refused:
+        return f"; not compared, because it was {ranking.refused[model.name]}"
+    if ranking.unranked:
+        return f"; not ranked, because {ranking.unranked}"
+    if not ranking.best:
+        return ""
+    is_one = len(ranking.best) == 1
+    if model.name not in ranking.best:
+        return f"; {join(ranking.best)} {'is' if is_one else 'are'} better"
+    best = f"the best of {len(ranking.models)} models"
+    return f", {best}" if is_one else f", not told apart from {best}"
+
+
+def _lead(ranking: Ranking, what: str, describe: Callable[[Model], str]) -> str:
+    """Returns which model leads, if that may be said, and the value of every model."""
+    values = {model.name: f"{model.name} {describe(model)}" for model in ranking.models}
+    if ranking.unranked:
+        return f"Not ranked, because {ranking.unranked}. Measured: {join(values.values())}."
+    if not ranking.best:
+        return f"{'Only ' if len(values) == 1 else ''}{join(values.values())}." if values else ""
+    leaders = [values.pop(name) for name in ranking.best]
+    text = f"{join(leaders)} are not told apart as to the {what}: their intervals overlap."
+    if len(leaders) == 1:
+        text = f"{ranking.best[0]} has the {what}, {describe(ranking.models[0])}."
+    return f"{text} Then {join(values.values())}." if values else text
+
+
+def _sentence(parts: Sequence[str]) -> str:
+    text = join(parts) if parts else ""
+    return f"{text[:1].upper()}{text[1:]}." if text else ""
+
+
+def _topic(source: str) -> str:
+    return table.name_of_samples(source).capitalize()
+
+
+def _samples(laboratory: Laboratory, source: str) -> Statement:
+    metric = f"test/{source}/{DISTANCE}"
+    ranking = rank(laboratory.models, metric)
+    text = _lead(ranking, "smallest Fréchet distance", lambda model: _distance(model, metric))
+    scores = [model.scores[metric] for model in laboratory.models if metric in model.scores]
+    floors = {significant(score.floor["floor"].value) for score in scores if "floor" in score.floor}
+    if floors:
+        text += f" The floor, real images against real images, is {join(sorted(floors))}."
+    return Statement(_topic(source), text)
 
 
 def _distance(model: Model, metric: str) -> str:
-    ratio = table.times_floor(model, metric)
-    value = table.significant(model.value(metric) or 0.0)
-    return (
-        value
-        if ratio is None
-        else f"{value} ({table.significant(ratio, 2)} times the floor{_judge(ratio)})"
-    )
+    score = model.scores[metric]
+    value, ratio = significant(score.value), cells.times_floor(score)
+    if ratio is None:
+        return value
+    verdict = ", near it" if ratio <= NEAR_FLOOR else ", weak" if ratio > FAR_FROM_FLOOR else ""
+    return f"{value} ({significant(ratio, 2)} times the floor{verdict})"
 
 
-def join(parts: list[str]) -> str:
-    """Returns `"a, b and c"`."""
-    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+def _error(model: Model, baseline: str) -> str:
+    """Returns the reconstruction error, and how it compares with `baseline`."""
+    value, relation = f"{significant(model.scores[MSE].value)} per pixel", cells.against_pca(model)
+    return value if relation is None else f"{value} ({cells.percent(relation, baseline)})"
 
 
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}."
-
-
-def _measured(laboratory: Laboratory, metric: str) -> list[Model]:
-    foreign = ranking.refused(laboratory, metric)
-    models = [
-        model
-        for model in laboratory.models
-        if model.value(metric) is not None and model.name not in foreign
-    ]
-    sign = -1 if any(model.about(metric, "direction") == "higher" for model in models) else 1
-    return sorted(models, key=lambda model: sign * (model.value(metric) or 0.0))
-
-
-def _lead(laboratory: Laboratory, metric: str, what: str, describe: Callable[[Model], str]) -> str:
-    """Says which model leads where that may be said, and gives the value of every model."""
-    models = _measured(laboratory, metric)
-    best, unranked = ranking.rank(laboratory, metric)
-    values = [f"{model.name} {describe(model)}" for model in models]
-    if best:
-        leaders = [value for model, value in zip(models, values, strict=True) if model.name in best]
-        head = f"{best[0]} has the {what}, {describe(models[0])}."
-        if len(best) > 1:
-            head = f"{join(leaders)} are not told apart as to the {what}: their intervals overlap."
-        others = [
-            value for model, value in zip(models, values, strict=True) if model.name not in best
-        ]
-        return head + (f" Then {join(others)}." if others else "")
-    if unranked:
-        return f"Not ranked, because {unranked}. Measured: {join(values)}."
-    return f"Only {values[0]}." if len(values) == 1 else f"{join(values)}."
-
-
-def _frechet(laboratory: Laboratory, topic: str, metric: str) -> Statement | None:
-    if not _measured(laboratory, metric):
-        return None
-
-    text = _lead(
-        laboratory, metric, "smallest Fréchet distance", lambda model: _distance(model, metric)
-    )
-    lowest = {model.floor(metric) for model in laboratory.models} - {None}
-    known = sorted(table.significant(value) for value in lowest if value is not None)
-    floors = f" The floor, real images against real images, is {join(known)}." if known else ""
-    return Statement(topic, text + floors)
-
-
-def _judge(ratio: float) -> str:
-    return ", near it" if ratio <= NEAR_FLOOR else ", weak" if ratio > FAR_FROM_FLOOR else ""
-
-
-def _reconstruction(laboratory: Laboratory) -> Statement | None:
-    if not _measured(laboratory, table.MSE):
-        return None
-
+def _reconstruction(laboratory: Laboratory) -> Statement:
     def describe(model: Model) -> str:
-        relation = table.against_pca(model)
-        latent = model.setting("latent_dim")
-        components = f" with {latent} components" if isinstance(latent, int) else ""
-        value = f"{table.significant(model.value(table.MSE) or 0.0)} per pixel"
-        return (
-            value
-            if relation is None
-            else f"{value} ({table.percent(relation, 'PCA' + components)})"
-        )
+        return _error(model, f"PCA with {model.latent_dim} components")
 
-    text = _lead(
-        laboratory, table.MSE, "smallest reconstruction error on all test images", describe
-    )
-    return Statement("Reconstruction", text)
+    what = "smallest reconstruction error on all test images"
+    return Statement("Reconstruction", _lead(rank(laboratory.models, MSE), what, describe))
 
 
-def _subset(laboratory: Laboratory) -> Statement | None:
-    models = _measured(laboratory, table.SUBSET_MSE)
-    if len(models) < 2:
-        return None
-
+def _subset(laboratory: Laboratory) -> Statement:
     def describe(model: Model) -> str:
-        value = table.significant(model.value(table.SUBSET_MSE) or 0.0)
-        return f"{value} ({'encoder' if model.encodes else 'inversion'})"
+        how = "encoder" if model.encodes else "inversion"
+        return f"{significant(model.scores[SUBSET_MSE].value)} ({how})"
 
-    text = _lead(
-        laboratory, table.SUBSET_MSE, "smallest reconstruction error on the common subset", describe
-    )
+    ranking = rank(laboratory.models, SUBSET_MSE)
+    what = "smallest reconstruction error on the common subset"
+    text = _lead(ranking, what, describe) if len(ranking.models) > 1 else ""
     return Statement("Reconstruction, common subset", text)
 
 
-def _weak(laboratory: Laboratory) -> list[Statement]:
-    """Names results that a reader should not be proud of, whatever the ranking says."""
-    found = {
-        model.name: [*_weak_samples(laboratory, model), *_weak_pca(model), *_unused(model)]
-        for model in laboratory.models
-    }
-    return [
-        Statement(f"Weak: {name}", _sentence(join(texts)), "weak")
-        for name, texts in found.items()
-        if texts
-    ]
+def _weak(model: Model) -> Statement:
+    """Returns the results that are poor, whatever the ranking says; no text if there are none."""
+    sources = table.sources_of_samples([model])
+    texts = [text for source in sources for text in _weak_samples(model, source)]
+    texts += [*_weak_reconstructions(model), *_unused(model)]
+    return Statement(f"Weak: {model.name}", _sentence(texts), "weak")
 
 
-def _weak_samples(laboratory: Laboratory, model: Model) -> list[str]:
+def _weak_samples(model: Model, source: str) -> list[str]:
+    samples = table.name_of_samples(source)
+    ratio = cells.times_floor(model.scores.get(f"test/{source}/{DISTANCE}"))
+    smallest = model.value(f"test/{source}/smallest_class_share")
+    largest = model.value(f"test/{source}/largest_class_share")
     texts = []
-    for metric, source in ((table.PRIOR, "prior"), (table.FITTED, "fitted-density")):
-        ratio = table.times_floor(model, metric)
-        if ratio is not None and ratio > FAR_FROM_FLOOR:
-            texts.append(
-                f"{source} samples are far from the data ({table.significant(ratio, 2)} times the floor)"
-            )
-        smallest, largest = (
-            model.value(f"test/{metric.split('/')[1]}/{size}_class_share")
-            for size in ("smallest", "largest")
-        )
-        if smallest is not None and smallest < FEWEST:
-            texts.append(
-                f"{source} samples neglect a class (the rarest has {smallest:.2f} of its share)"
-            )
-        if largest is not None and largest > MOST:
-            texts.append(
-                f"{source} samples favour a class (the commonest has {largest:.2f} times its share)"
-            )
-    return texts
+    if ratio is not None and ratio > FAR_FROM_FLOOR:
+        texts.append(f"are far from the data ({significant(ratio, 2)} times the floor)")
+    if smallest is not None and smallest < FEWEST:
+        texts.append(f"neglect a class (the rarest has {smallest:.2f} of its share)")
+    if largest is not None and largest > MOST:
+        texts.append(f"favour a class (the commonest has {largest:.2f} times its share)")
+    return [f"{samples} {text}" for text in texts]
 
 
-def _weak_pca(model: Model) -> list[str]:
-    relation = table.against_pca(model)
+def _weak_reconstructions(model: Model) -> list[str]:
+    relation = cells.against_pca(model)
     if relation is None or relation < 0:
         return []
-    return [
-        f"reconstructions are no better than those of PCA of the same latent size ({table.percent(relation, 'it')})"
-    ]
+    beside = cells.percent(relation, "it")
+    return [f"reconstructions are no better than those of PCA of the same latent size ({beside})"]
 
 
 def _unused(model: Model) -> list[str]:
-    active, latent_dim = model.value(table.ACTIVE), model.setting("latent_dim")
-    if active is None or not isinstance(latent_dim, int) or active >= latent_dim * FEWEST:
+    active, size = model.value(ACTIVE), model.latent_dim
+    if active is None or size is None or active >= size * FEWEST:
         return []
-    return [f"only {active:.0f} of {latent_dim} latent dimensions are in use"]
+    return [f"only {active:.0f} of {size} latent dimensions are in use"]

@@ -1,7 +1,5 @@
 """Pictures of any project: a folder of PNG and JPEG files, an .npz or an .npy, as uint8 NHWC."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,74 +11,56 @@ from genlab.runtime.errors import InputError
 from genlab.runtime.files import DAMAGED
 
 CHUNK_IMAGES = 1000
-ARRAYS = "an array `images` (or one array alone), uint8 or float in [0, 1], of the shape (n, height, width[, 1 or 3])"
+ARRAYS = (
+    "an array `images` (or one array alone), uint8 or float in [0, 1], of the shape "
+    "(n, height, width[, 1 or 3])"
+)
 
 
-class Pictures(NamedTuple):
+class PictureSet(NamedTuple):
     """uint8 (n, height, width, channels), and what was done to the values."""
 
     images: np.ndarray
     quantisation: str
 
 
-def read(path: Path, channels: int | None, option: str) -> Pictures:
+def read(path: Path, channels: int | None, option: str) -> PictureSet:
     """Returns the pictures in `path`.
 
     Args:
         path: A folder, or a file that ends in .npz or .npy; floats are rounded to uint8.
-        channels: That a folder's pictures are made to have, 1 or 3; None: grey where all are grey. Arrays are kept.
+        channels: That the pictures of a folder get, 1 or 3; None: grey where all are grey.
         option: That gave the path, for errors: `--real`.
 
     Raises:
-        InputError: There are no pictures, or they cannot be read as such; the message is one line.
+        InputError: There are no pictures, or they cannot be read.
     """
     if path.is_dir():
-        return Pictures(image_folder.read_all(path, channels, f"See {option}."), "none")
+        return PictureSet(image_folder.read_all(path, channels, f"See {option}"), "none")
     if path.suffix not in (".npz", ".npy") or not path.is_file():
-        reason = "no such file or folder" if not path.exists() else "another kind of file"
+        reason = "another kind of file" if path.exists() else "no such file or folder"
         raise InputError(
             f"{option} must be a folder of PNG or JPEG files, an .npz or an .npy",
             f"{path}, {reason}",
             f"See {option}",
         )
-    with _refusing(path, option):
-        return _quantised(_with_channels(_load(path)))
-
-
-@contextmanager
-def _refusing(path: Path, option: str) -> Iterator[None]:
     try:
-        yield
+        return _quantised(_with_channels(_load(path)))
     except DAMAGED as error:
-        is_pickle = "pickle" in str(error) or "Python objects" in str(error)
-        reason = (
-            "pickled objects, or another format"
-            if is_pickle
-            else " ".join(str(error).split()) or "a damaged file"
-        )
-        raise InputError(
-            f"{path} must hold {ARRAYS}",
-            str(reason),
-            f"See {option}",
-        ) from None
+        reason = " ".join(str(error).split()) or "a damaged file"
+        if "pickle" in reason or "Python objects" in reason:
+            reason = "pickled objects, or another format"
+        raise InputError(f"{path} must hold {ARRAYS}", reason, f"See {option}") from None
 
 
 def _load(path: Path) -> np.ndarray:
     if path.suffix == ".npy":
         return np.load(path, mmap_mode="r", allow_pickle=False)
     with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-        name = (
-            "images"
-            if "images" in arrays.files
-            else arrays.files[0]
-            if len(arrays.files) == 1
-            else None
-        )
-        if name is None:
-            raise ValueError(
-                f"the arrays {', '.join(arrays.files)}" if arrays.files else "no arrays"
-            )
-        return arrays[name]
+        names = arrays.files
+        if "images" not in names and len(names) != 1:
+            raise ValueError(f"the arrays {', '.join(names)}" if names else "no arrays")
+        return arrays["images" if "images" in names else names[0]]
 
 
 def _with_channels(images: np.ndarray) -> np.ndarray:
@@ -90,9 +70,9 @@ def _with_channels(images: np.ndarray) -> np.ndarray:
     return images
 
 
-def _quantised(images: np.ndarray) -> Pictures:
+def _quantised(images: np.ndarray) -> PictureSet:
     if images.dtype == np.uint8:
-        return Pictures(images, "none")
+        return PictureSet(images, "none")
     if images.dtype.kind != "f":
         raise ValueError(f"the type {images.dtype}")
     rounded = np.empty(images.shape, np.uint8)
@@ -103,4 +83,4 @@ def _quantised(images: np.ndarray) -> Pictures:
         if chunk.min() < 0 or chunk.max() > 1:
             raise ValueError(f"values from {chunk.min():g} to {chunk.max():g}")
         rounded[start : start + CHUNK_IMAGES] = to_uint8(chunk)
-    return Pictures(rounded, "float rounded to uint8")
+    return PictureSet(rounded, "float rounded to uint8")

@@ -1,7 +1,8 @@
-"""The source files that a result depends on: a module and, by its imports, all that it runs through.
+"""The source files that a result depends on: a module and all that it runs through by imports.
 
-`train_key`, the keys of kept features and the test of `deps` in dvc.yaml all read this one list, and it is made from
-the imports themselves: nobody keeps it by hand.
+`train_key`, the keys of kept features and the test of `deps` in dvc.yaml read this one list, which
+is made from the imports themselves. It may hold more than what runs (an import for types counts),
+never less; but modules that are found by name, like models, must be asked for.
 """
 
 import ast
@@ -11,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
-WITHOUT_EFFECT = ("runtime",)
-"""Rooms that change no result: errors, files, progress, signals."""
+WITHOUT_EFFECT = ("runtime", "__init__.py")
+"""What changes no result: errors, files, progress, signals, and the package's public names."""
 
 
 def files(*modules: str | Path) -> list[Path]:
@@ -60,19 +61,21 @@ def _members(module: str | Path) -> Iterator[Path]:
 
 @functools.cache
 def _imported(path: Path, modified: int) -> tuple[Path, ...]:
-    """Returns the files of this package that a file imports, inside of functions too."""
+    """Returns the files of this package that importing and calling a file runs."""
     del modified  # a changed file is read again
-    targets: set[Path] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "genlab":
-            package = str(node.module).split(".")[1:]
-            targets |= _resolve(package)
-            targets.update(*(_resolve([*package, alias.name]) for alias in node.names))
-    return tuple(sorted(targets))
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):  # functions import too
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return tuple(sorted({file for name in names for file in _run_by(name)}))
 
 
-def _resolve(parts: list[str]) -> set[Path]:
-    """Returns the file of a dotted name below `genlab`; nothing where it is no module."""
-    path = PACKAGE.joinpath(*parts)
-    candidates = (path.with_suffix(".py"), path / "__init__.py") if parts else ()
-    return {file for file in candidates if file.is_file()}
+def _run_by(name: str) -> Iterator[Path]:
+    """Yields the files that `import name` runs: those of its packages, and its own."""
+    root, *parts = name.split(".")
+    for end in range(1, len(parts) + 1 if root == "genlab" else 0):
+        path = PACKAGE.joinpath(*parts[:end])
+        candidates = (path.with_suffix(".py"), path / "__init__.py")
+        yield from (file for file in candidates if file.is_file())

@@ -17,86 +17,58 @@ def read_yaml(path: Path) -> dict[str, Any]:
     Raises:
         InputError: The file is missing or is not YAML.
     """
+    see = f"See {path}"
     try:
         values = YAML(typ="safe", pure=True).load(path)
     except FileNotFoundError:
-        raise InputError(
-            f"{path} must be a file",
-            "no such file",
-            "Run from the repository's root",
-        ) from None
+        run = "Run from the repository's root"
+        raise InputError(f"{path} must be a file", "no such file", run) from None
     except OSError as error:
-        raise InputError(
-            f"{path} must be a readable file",
-            str(error.strerror),
-            f"See {path}",
-        ) from None
+        raise InputError(f"{path} must be a readable file", str(error.strerror), see) from None
     except YAMLError as error:
-        raise InputError(
-            f"{path} must be YAML",
-            str(" ".join(str(error).split())),
-            f"See {path}",
-        ) from None
+        raise InputError(f"{path} must be YAML", " ".join(str(error).split()), see) from None
     if not isinstance(values, dict):
-        raise InputError(
-            f"{path} must map names to values",
-            str(type(values).__name__),
-            f"See {path}",
-        )
+        raise InputError(f"{path} must map names to values", type(values).__name__, see)
     return values
 
 
 def mapping(value: Any, where: str) -> Mapping[str, Any]:
-    """Returns a mapping as it is, and none as an empty one; anything else is refused with an InputError."""
+    """Returns a mapping, an empty one for None; anything else raises an InputError."""
     if not isinstance(value, Mapping | None):
-        raise InputError(
-            f"{where} must map names to values",
-            f"{value!r}",
-            f"See {where}",
-        )
+        raise InputError(f"{where} must map names to values", repr(value), f"See {where}")
     return value or {}
 
 
 def lay_over(values: dict[str, Any], overlay: Any, where: str) -> dict[str, Any]:
-    """Returns the sections with those of an overlay laid over them; `models.<x>` applies to the model named `x`.
+    """Returns the sections with an overlay's over them; `models.<x>` applies to the model `x`.
 
     Raises:
-        InputError: The overlay has a key, or names a model, that is not there.
+        InputError: The overlay has a key, or names a model, that does not exist.
     """
-    overlay = mapping(overlay, where)
-    merged = _merge(
-        values, {key: value for key, value in overlay.items() if key != "models"}, where
-    )
-    changes, entries = mapping(overlay.get("models"), f"{where}.models"), merged.get("models")
-    if not isinstance(entries, Mapping):
-        return merged
-    known = [*names("models"), *entries]  # a model that was taken out may stay in the overlays
+    sections = dict(mapping(overlay, where))
+    where_models = f"{where}.models"
+    changes = mapping(sections.pop("models", None), where_models)
+    merged = _merge(values, sections, where)
+    if not isinstance(merged.get("models"), Mapping):
+        return merged  # which `Params` refuses
+    entries = dict(merged["models"])
+    known = [*names("models"), *entries]  # an overlay may be of a model that was taken out
     for name, change in changes.items():
-        mapping(change, f"{where}.models.{name}")
+        change = mapping(change, f"{where_models}.{name}")
         if name not in known:
-            raise InputError(
-                f"{where}.models must name kinds or models{nearest(name, known)}",
-                f"{name!r}",
-                f"See {where}.models.{name}",
-            )
-    merged["models"] = {
-        name: _merge(entry, changes.get(name) or {}, f"{where}.models.{name}")
-        if isinstance(entry, Mapping)
-        else entry
-        for name, entry in entries.items()
-    }
-    return merged
+            expected = f"{where_models} must name kinds or models{nearest(name, known)}"
+            raise InputError(expected, repr(name), f"See {where_models}.{name}")
+        if isinstance(entries.get(name), Mapping):
+            entries[name] = _merge(entries[name], change, f"{where_models}.{name}")
+    return merged | {"models": entries}
 
 
 def _merge(base: Mapping[str, Any], over: Mapping[str, Any], where: str) -> dict[str, Any]:
     merged = dict(base)
     for key, value in over.items():
         if key not in base:
-            raise InputError(
-                f"{where} must have keys among {', '.join(base)}{nearest(key, base)}",
-                repr(key),
-                f"See {where}.{key}",
-            )
+            expected = f"{where} must have keys among {', '.join(base)}{nearest(key, base)}"
+            raise InputError(expected, repr(key), f"See {where}.{key}")
         both = isinstance(value, Mapping) and isinstance(base[key], Mapping)
         merged[key] = _merge(base[key], value, f"{where}.{key}") if both else value
     return merged

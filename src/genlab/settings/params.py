@@ -1,7 +1,8 @@
-"""Typed parameters: `params.yaml` with the overlays of the data set and the profile, checked at the door.
+"""Typed parameters: `params.yaml` with the overlays of data set and profile, checked at the door.
 
-`load` merges three layers, later ones win: the file's own sections, `datasets.<data.name>`, `profiles.<profile>`.
-In an overlay, `models.<x>` applies to the model named `x`: a variant under another name is what its own entry says.
+`load` merges three layers, later ones win: the file's own sections, `datasets.<data.name>` and
+`profiles.<profile>`. In an overlay, `models.<x>` applies to the model named `x` alone: a variant
+under another name is what its own entry says.
 """
 
 import math
@@ -19,13 +20,13 @@ from pydantic import (
     model_validator,
 )
 
-from genlab.runtime.errors import InputError
+from genlab.settings import faults
 from genlab.settings.overlays import lay_over, mapping, read_yaml
-from genlab.settings.plugins import nearest
+from genlab.settings.plugins import check_among
 
 
 class Section(BaseModel):
-    """A part of `params.yaml`: frozen, without defaults; unknown keys, infinities and NaN refused."""
+    """A part of `params.yaml`: frozen, no defaults; unknown keys, infinities and NaN refused."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False
@@ -42,6 +43,7 @@ class Data(Section):
     validation_share: float = Field(gt=0, lt=1)
     test_share: float = Field(gt=0, lt=1)
     binarisation: Literal["none", "dynamic"]
+    inputs: Literal["none", "grey", "edges", "masked", "small"]
     held_out_classes: tuple[Annotated[str, Field(coerce_numbers_to_str=True)], ...]
 
 
@@ -64,7 +66,7 @@ class FeatureRecipe(Section):
 
 
 class Features(FeatureRecipe):
-    """The classifier whose penultimate layer Fréchet distances are measured on: pinned, or trained by the recipe."""
+    """The classifier whose features Fréchet distances are measured on: pinned, or trained."""
 
     extractor: str
 
@@ -96,7 +98,7 @@ class Inversion(Section):
 
 
 class InceptionGraph(Section):
-    """Where the published Inception graph lies, for distances that compare with published ones; null: not measured."""
+    """The published Inception graph, for distances that compare with published ones, or null."""
 
     graph: str | None
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None
@@ -117,8 +119,8 @@ class Likelihood(Section):
     num_samples: int = Field(ge=1)
 
 
-class FewLabels(Section):
-    """Fine-tuning of a trained encoder on few labels, against the same network from random weights."""
+class FewLabelsSettings(Section):
+    """Fine-tuning of a trained encoder on few labels, against the network from random weights."""
 
     labels_per_class: int = Field(ge=1)
     steps: int = Field(ge=1)
@@ -126,7 +128,7 @@ class FewLabels(Section):
     batch_size: int = Field(ge=1)
 
 
-class Representations(Section):
+class RepresentationsSettings(Section):
     """Vectors that a classifier is trained on."""
 
     num_train: int = Field(ge=2)
@@ -139,7 +141,7 @@ class Outliers(Section):
 
 
 class Evaluation(Section):
-    """How many images are scored, how often, and by which metrics; their settings are checked by their files."""
+    """How many images are scored, how often, and by which metrics, which check their settings."""
 
     num_images: int = Field(ge=2)
     num_repeats: int = Field(ge=2)
@@ -147,8 +149,8 @@ class Evaluation(Section):
     inversion: Inversion
     inception: InceptionGraph
     likelihood: Likelihood
-    few_labels: FewLabels
-    representations: Representations
+    few_labels: FewLabelsSettings
+    representations: RepresentationsSettings
     outliers: Outliers
 
 
@@ -173,7 +175,7 @@ class Search(Section):
 
 
 class Tune(Section):
-    """What one model is searched over; `genlab.tune` checks objective and space against the model."""
+    """What one model is searched over; `genlab.tune` checks it against the model."""
 
     steps: int = Field(ge=1)
     objective: str | dict[str, float] | list[str | dict[str, float]]
@@ -201,7 +203,7 @@ class ModelSettings(Section):
 
 
 class AdamSettings(ModelSettings):
-    """What the entry of a model that is trained with Adam has; its learning rates are the chapter's own."""
+    """What the entry of a model trained with Adam has; the chapter adds the learning rates."""
 
     learning_rate_schedule: Literal["constant", "cosine"]
     warmup_steps: int = Field(ge=0)
@@ -213,13 +215,14 @@ class AdamSettings(ModelSettings):
     def _warmup_ends(self) -> "AdamSettings":
         if self.warmup_steps >= self.steps:
             raise ValueError(
-                f"warmup_steps must be less than steps={self.steps}. Received: warmup_steps={self.warmup_steps}"
+                f"warmup_steps must be less than steps={self.steps}. "
+                f"Received: warmup_steps={self.warmup_steps}"
             )
         return self
 
 
 class Params(Section):
-    """All of `params.yaml`, merged. The models' entries are checked by their chapters (`build_section`)."""
+    """All of `params.yaml`, merged. The models' entries are checked by their chapters."""
 
     seed: int = Field(ge=0)
     profile: str
@@ -240,13 +243,7 @@ class Params(Section):
         Raises:
             InputError: `params.yaml` lists no such model.
         """
-        if name not in self.models:
-            known = ", ".join(self.models)
-            raise InputError(
-                f"model must be one of {known}{nearest(name, self.models)}",
-                f"{name!r}",
-                "See params.yaml: models",
-            )
+        check_among(name, self.models, "model", "params.yaml: models")
         return self.models[name]
 
 
@@ -262,48 +259,18 @@ def build_section(section: type[SectionType], values: Mapping[str, Any], where: 
         where: Where it was read, for the error: `"params.yaml: models.vae"`.
 
     Raises:
-        InputError: A key is unknown or missing, or a value is out of its range; the message names the first.
+        InputError: A key is unknown or missing, or a value is out of its range; it names the first.
     """
     try:
         return section(**values)
     except ValidationError as error:
-        raise _input_error(error, section, where) from None
-
-
-def _input_error(error: ValidationError, section: type[BaseModel], where: str) -> InputError:
-    """Returns the first fault of a section; an unknown key goes before the keys that it leaves out."""
-    faults = error.errors()
-    first = next((fault for fault in faults if fault["type"] == "extra_forbidden"), faults[0])
-    others = f" ({len(faults) - 1} more after this one)" if len(faults) > 1 else ""
-    root = where if where.endswith(": ") else f"{where}."
-    *parents, key = map(str, first["loc"] or ("value",))
-    place = root + ".".join(parents) if parents else where.removesuffix(": ")
-    see = f"See {root}{'.'.join(map(str, first['loc']))}{others}"
-    if first["type"] == "extra_forbidden":
-        known = _known_keys(section, parents)
-        expected = f"{place} must have keys among {', '.join(known)}{nearest(key, known)}"
-        return InputError(expected, repr(key), see)
-    if first["type"] == "missing":
-        return InputError(f"{place} must have the key {key!r}", "none", see)
-    if first["type"] == "value_error":
-        expected, _, received = first["msg"].removeprefix("Value error, ").partition(". Received: ")
-        return InputError(expected, received or repr(first["input"]), f"See {where}{others}")
-    item = f"{parents[-1]}[{key}]" if isinstance((first["loc"] or [""])[-1], int) else key
-    rule = first["msg"].replace("Input should be", "must be")
-    rule = rule.replace("greater than or equal to", "at least")
-    return InputError(f"{item} {rule}", f"{item}={first['input']!r}", see)
-
-
-def _known_keys(section: type[BaseModel], parents: list[str]) -> list[str]:
-    for parent in parents:
-        section = section.model_fields[parent].annotation  # type: ignore[assignment]
-    return list(section.model_fields)
+        raise faults.first_of(error, section, where) from None
 
 
 def load(
     path: Path | str = "params.yaml", data_name: str | None = None, profile: str | None = None
 ) -> Params:
-    """Returns the parameters of this run: the file's sections with the data set's and the profile's overlays.
+    """Returns the parameters of this run: the file's sections with both overlays laid over them.
 
     Args:
         path: The file.
@@ -314,20 +281,13 @@ def load(
         InputError: The file, an overlay's name, a key or a value is wrong; the message is one line.
     """
     values = read_yaml(Path(path))
-    datasets, profiles = (
-        mapping(values.pop(key, None), f"{path}: {key}") for key in ("datasets", "profiles")
-    )
-    data, profile = values.get("data"), profile or str(values.get("profile"))
-    values["profile"] = profile
-    if data_name and isinstance(data, dict):
-        data["name"] = data_name
-    if profile not in profiles:
-        raise InputError(
-            f"profile must be one of {', '.join(profiles)}{nearest(profile, profiles)}",
-            f"{profile!r}",
-            f"See {path}: profile",
-        )
-    data_name = str(data.get("name")) if isinstance(data, Mapping) else ""
-    values = lay_over(values, datasets.get(data_name), f"{path}: datasets.{data_name}")
+    datasets = mapping(values.pop("datasets", None), f"{path}: datasets")
+    profiles = mapping(values.pop("profiles", None), f"{path}: profiles")
+    if data_name and isinstance(values.get("data"), dict):
+        values["data"]["name"] = data_name
+    profile = values["profile"] = profile or str(values.get("profile"))
+    check_among(profile, profiles, "profile", f"{path}: profile")
+    name = str(values["data"].get("name")) if isinstance(values.get("data"), dict) else ""
+    values = lay_over(values, datasets.get(name), f"{path}: datasets.{name}")
     values = lay_over(values, profiles[profile], f"{path}: profiles.{profile}")
     return build_section(Params, values, f"{path}: ")

@@ -3,7 +3,7 @@
 import difflib
 import importlib
 import pkgutil
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from types import ModuleType
 
 from genlab.runtime.errors import InputError
@@ -13,7 +13,7 @@ def names(folder: str) -> list[str]:
     """Returns the names of the modules in `folder`, sorted.
 
     Args:
-        folder: A sub-package of genlab: `"models"`, `"data"` or `"metrics"`.
+        folder: A sub-package of genlab: `"models"`, `"datasets"` or `"metrics"`.
     """
     package = importlib.import_module(f"genlab.{folder}")
     return sorted(module.name for module in pkgutil.iter_modules(package.__path__))
@@ -26,26 +26,34 @@ def find(folder: str, name: str, where: str) -> ModuleType:
 
 
 def check(folder: str, name: str, where: str) -> None:
-    """Sees to it that `folder` has a module called `name`, without importing it.
+    """Checks that `folder` has a module called `name`, without importing it.
 
     Args:
-        folder: A sub-package of genlab: `"models"`, `"data"` or `"metrics"`.
+        folder: As for `names`.
         name: The file's name without its ending.
         where: Where the user wrote the name, for the error: `"params.yaml: models.vae.kind"`.
 
     Raises:
-        InputError: There is no such file; the message lists those that there are.
+        InputError: There is no such file; the message lists those that exist.
     """
-    known = names(folder)
+    check_among(name, names(folder), where, where)
+
+
+def check_among(name: str, known: Collection[str], what: str, where: str) -> None:
+    """Raises an InputError with the nearest name if `name` is not one of the known ones.
+
+    Args:
+        name: What was received.
+        known: What is allowed.
+        what: `name` is, for the error: `"profile"`.
+        where: Where the user wrote it: `"params.yaml: profile"`.
+    """
     if name not in known:
-        raise InputError(
-            f"{where} must be one of {', '.join(known)}{nearest(name, known)}",
-            f"{name!r}",
-            f"See {where}",
-        )
+        expected = f"{what} must be one of {', '.join(known)}{nearest(name, known)}"
+        raise InputError(expected, repr(name), f"See {where}")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Returns `" (nearest: 'x')"` for the known name most like `name`, or nothing where none is like it."""
+    """Returns `" (nearest: 'x')"` for the known name most like `name`, or nothing if none is."""
     matches = difflib.get_close_matches(str(name), list(known), n=1)
     return f" (nearest: {matches[0]!r})" if matches else ""

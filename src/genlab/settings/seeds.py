@@ -1,4 +1,4 @@
-"""Randomness is an argument: every part of a run derives its own seed from the one in params.yaml."""
+"""Randomness is an argument: every part of a run derives its seed from the one in params.yaml."""
 
 import hashlib
 

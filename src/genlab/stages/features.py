@@ -1,4 +1,4 @@
-"""The feature extractor that distances between sets of images are measured on: pinned, or trained here."""
+"""Stage `features`: the network that distances between sets of images are measured on."""
 
 import json
 from pathlib import Path
@@ -15,32 +15,32 @@ from genlab.settings.params import Params
 def run(params: Params, images: Path, out: Path) -> None:
     """Writes weights, settings and `metrics.json` to `out`, as a whole.
 
-    The extractor is the pinned one that `params.features.extractor` means, else it is trained by the recipe there.
+    The network is the pinned one that `params.features.extractor` means, or a newly trained one.
     """
     devices.configure("float32", deterministic=True)
     with replacing(out) as building:
         building.mkdir()
-        _make(params, images, building)
-        metrics = {"test/accuracy": classifier.read_settings(building)["test_accuracy"]}
+        name = _make(params, images, building)
+        facts = classifier.read_settings(building)
+        metrics = {"test/accuracy": facts["test_accuracy"]}
         (building / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
-
-
-def _make(params: Params, images: Path, out: Path) -> None:
-    """Writes the extractor's weights and settings to `out` and says which one it is."""
-    description, train = read_description(images), read_split(images, "train")
-    test, _ = part_outliers(read_split(images, "test"), description)
-    name = pinned.choose(
-        params.features.extractor, description["name"], read_split(images, "test").images
-    )
-    if name is None:
-        progress.note(f"features: training an extractor, {params.features.steps} steps")
-        seed = seeds.derive(params.seed, "features")
-        classifier.train(params.features, train, test, len(description["class_names"]), seed, out)
-        classifier.write_settings(out, {"pinned": None, **classifier.read_settings(out)})
-    else:
-        pinned.copy(name, out)
-    facts = classifier.read_settings(out)
     kind = f"pinned {name}" if name else "trained by params.yaml: features"
-    progress.note(
-        f"features: {kind}, task {facts['task']}, test accuracy {facts['test_accuracy']:.4f}"
-    )
+    accuracy = f"test accuracy {facts['test_accuracy']:.4f}"
+    progress.note(f"features: {kind}, task {facts['task']}, {accuracy}")
+
+
+def _make(params: Params, images: Path, out: Path) -> str | None:
+    """Writes weights and settings to `out`; returns the name of the pinned network, if any."""
+    description, test = read_description(images), read_split(images, "test")
+    name = pinned.choose(params.features.extractor, description["name"], test.images)
+    if name is not None:
+        pinned.copy(name, out)
+        return name
+    progress.note(f"features: training an extractor, {params.features.steps} steps")
+    known, _ = part_outliers(test, description)
+    splits = (read_split(images, "train"), known)
+    num_classes = len(description["class_names"])
+    seed = seeds.derive(params.seed, "features")
+    classifier.train(params.features, *splits, num_classes, seed, out)
+    classifier.write_settings(out, {"pinned": None, **classifier.read_settings(out)})
+    return None

@@ -1,33 +1,21 @@
-"""Measures real images against real ones, by every metric of samples: what a perfect generator would score."""
+"""Measures real images against real ones, by every metric of samples."""
 
-import json
 from pathlib import Path
 
-from genlab.evaluation import Panel, Scores, floor, samples
+from genlab.evaluation import Panel, Scores, floor, results, samples
 from genlab.features import classifier, inception
 from genlab.networks import devices
-from genlab.runtime.files import replacing
 from genlab.settings import seeds
 from genlab.settings.params import Params
 
 
 def run(params: Params, images: Path, features: Path, out: Path) -> None:
-    """Writes `metrics.json` (bare numbers) and `scores.json` (with intervals and protocols) to `out`, as a whole."""
+    """Writes `metrics.json` (bare numbers) and `scores.json` (with protocols) to `out`."""
     devices.configure("float32", deterministic=True)
-    seed = seeds.derive(params.seed, "floor")
-    scores = Scores(Panel(params.evaluation.metrics), seed)
+    scores = Scores(Panel(params.evaluation.metrics), seeds.derive(params.seed, "floor"))
     published = inception.from_params(params.evaluation.inception)
-    for name, extractor in (("", classifier.load(features)), (f"_{samples.INCEPTION}", published)):
+    spaces = {"": classifier.load(features), f"_{samples.INCEPTION}": published}
+    for space, extractor in spaces.items():
         if extractor:
-            floor.score(params.evaluation, images, extractor, scores, name)
-    _write(out, scores)
-
-
-def _write(folder: Path, scores: Scores) -> None:
-    with replacing(folder) as building:
-        building.mkdir(parents=True)
-        (building / "metrics.json").write_text(
-            json.dumps(scores.values(), indent=2, allow_nan=False) + "\n"
-        )
-        facts = {"metrics": scores.metrics, "skipped": scores.skipped}
-        (building / "scores.json").write_text(json.dumps(facts, indent=2, allow_nan=False) + "\n")
+            floor.score(params.evaluation, images, extractor, scores, space)
+    results.write_scores(out, scores, {})

@@ -1,5 +1,54 @@
-"""Stage `report`: the pages of the trained models, beside their runs."""
+"""Stage `report`: the page that compares the trained models, a page and a card of each."""
 
-from genlab.report import run
+from pathlib import Path
 
-__all__ = ["run"]
+from genlab import tracking
+from genlab.report.collect import Paths
+from genlab.report.laboratory import Model
+from genlab.runtime import progress
+from genlab.settings.params import Params
+
+
+def run(params: Params, **paths: Path) -> None:
+    """Writes the pages, and adds those of each model to its run.
+
+    Args:
+        params: The merged parameters.
+        paths: By the names of `genlab.report.collect.Paths`.
+
+    Raises:
+        InputError: A file of a listed model is missing or unreadable.
+    """
+    from genlab.report.writing import write_pages
+
+    progress.note(f"report: pages of {', '.join(params.models)}")
+    places = Paths(**paths)
+    for model in write_pages(params, places).models:
+        _track(model, places)
+
+
+def compare(names: list[str], out: Path) -> None:
+    """Writes the page that compares runs of MLflow, HTML.
+
+    Args:
+        names: Of each run its id, its name, or its model's, then the newest; each once.
+        out: The HTML file.
+
+    Raises:
+        InputError: MLflow does not answer, or has no such run.
+    """
+    from genlab.report import comparison
+
+    comparison.write(tracking.fetch(names), out)
+
+
+def _track(model: Model, paths: Paths) -> None:
+    with tracking.scoring_run(
+        train_key=model.settings["train_key"],
+        name=model.name,
+        kind=model.kind,
+        protocol=model.protocol,
+    ) as run:
+        run.log_artifact(paths.out, "report")
+        for ending in (".html", ".md"):
+            run.log_artifact(paths.pages / f"{model.name}{ending}", "report/models")

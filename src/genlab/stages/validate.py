@@ -1,6 +1,6 @@
-"""Stage `validate`: checks the fetched images; stops the pipeline when they are not valid.
+"""Stage `validate`: checks the fetched data; stops the pipeline if it is not valid.
 
-A failed critical check stops the pipeline, a failed warning is printed; everything is in the Data Docs.
+A failed critical check stops the pipeline, a failed warning is printed; the Data Docs show all.
 """
 
 import json
@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from genlab.contract.fields import read_arrays, read_spec
 from genlab.data import expectations
-from genlab.data.expectations import Classes
-from genlab.data.table import build_table
-from genlab.imaging.arrays import SPLITS, Split, held_out_labels, read_description, read_split
+from genlab.data.expectations import Declared
+from genlab.data.table import field_table, image_table
+from genlab.imaging.arrays import SPLITS, Split, held_out_labels, read_description
 from genlab.runtime import progress
 from genlab.runtime.errors import InputError
+from genlab.runtime.files import replacing
 from genlab.settings import plugins
 from genlab.settings.params import Params
 
@@ -27,50 +29,55 @@ def run(params: Params, images: Path, out: Path, data_docs: Path) -> None:
     Args:
         params: `validation` is used.
         images: The folder of stage `fetch`.
-        out: `validation.json`, the same bytes for the same images; not there after a critical failure.
+        out: `validation.json`, the same bytes for the same data; missing after a critical failure.
         data_docs: Folder of the Data Docs; written whatever the outcome.
 
     Raises:
         InputError: A critical check fails; one line for each that does.
     """
     out.unlink(missing_ok=True)
-    description = read_description(images)
-    dataset = plugins.find("datasets", description["name"], f"{images / 'dataset.json'}: name")
-    splits = {split: read_split(images, split) for split in SPLITS}
-    table = build_table(splits)
-    shape = "x".join(map(str, dataset.IMAGE_SHAPE or description["image_shape"]))
-    progress.note(f"validate: checking {len(table)} images of {description['name']}")
-    classes = Classes(len(description["class_names"]), held_out_labels(description))
-    checks = expectations.check(
-        table, dataset.PROFILE, params.validation, classes, shape, data_docs
-    )
-    failed = [check for check in checks if not check["success"]]
-    critical = [_line(check) for check in failed if check["severity"] == "critical"]
-    for check in failed:
-        if check["severity"] == "warning":
-            print(f"validate: warning: {_line(check)}", file=sys.stderr)
-    if critical:
+    description, spec = read_description(images), read_spec(images)
+    name = description["name"]
+    dataset = plugins.find("datasets", name, f"{images / 'dataset.json'}: name")
+    splits = {split: read_arrays(images, split, ["labels", *spec]) for split in SPLITS}
+    labelled = {split: Split(part["images"], part["labels"]) for split, part in splits.items()}
+    tables = {"images": image_table(labelled), "fields": field_table(splits, spec)}
+    progress.note(f"validate: checking {len(tables['images'])} images of {name}")
+    declared = Declared(spec, dataset.PROFILE, held_out_labels(description))
+    checks = expectations.check(tables, declared, params.validation, data_docs)
+    _report(name, [check for check in checks if not check["success"]], data_docs)
+    _write(out, name, declared.num_classes, labelled, checks)
+
+
+def _report(name: str, failed: list[dict[str, Any]], data_docs: Path) -> None:
+    """Prints the warnings; raises an InputError if there is a critical failure."""
+    lines = {
+        severity: [
+            f"{check['name']}: expected {check['expected']}, received {check['observed']}"
+            for check in failed
+            if check["severity"] == severity
+        ]
+        for severity in (expectations.CRITICAL, expectations.WARNING)
+    }
+    for line in lines[expectations.WARNING]:
+        print(f"validate: warning: {line}", file=sys.stderr)
+    if critical := lines[expectations.CRITICAL]:
         raise InputError(
-            f"{description['name']} must pass all critical checks",
-            f"{len(critical)} failed\n  " + "\n  ".join(critical) + "\n",
-            f"See {data_docs / 'index.html'}",
+            f"{name} must pass all critical checks",
+            f"{len(critical)} failed",
+            "\n  ".join([f"See {data_docs / 'index.html'}:", *critical]),
         )
-    _write(out, description, splits, checks)
-
-
-def _line(check: Mapping[str, Any]) -> str:
-    return f"{check['name']}: expected {check['expected']}, received {check['observed']}"
 
 
 def _write(
     out: Path,
-    description: Mapping[str, Any],
+    name: str,
+    num_classes: int,
     splits: Mapping[str, Split],
     checks: list[dict[str, Any]],
 ) -> None:
-    num_classes = len(description["class_names"])
     summary = {
-        "dataset": description["name"],
+        "dataset": name,
         "success": all(check["success"] for check in checks),
         "num_images": {split: len(part.labels) for split, part in splits.items()},
         "class_counts": {
@@ -79,7 +86,5 @@ def _write(
         },
         "checks": checks,
     }
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(f".{out.name}.partial")
-    partial.write_text(json.dumps(summary, indent=2) + "\n")
-    partial.replace(out)
+    with replacing(out) as building:
+        building.write_text(json.dumps(summary, indent=2) + "\n")

@@ -1,4 +1,4 @@
-"""A trained model behind one call: what can be asked (`requests`), and the file that MLflow runs (`script`)."""
+"""A trained model behind one call: `model` loads it, `requests` answers requests."""
 
 from typing import Any
 
@@ -10,4 +10,4 @@ DEFAULTS: dict[str, Any] = {
     "num_steps": 8,
     "format": "array",
 }
-"""The parameters of a request; see `requests`. No source means the model's first one."""
+"""The parameters of a request; see `requests`. An empty source means the model's first one."""

@@ -1,4 +1,4 @@
-"""What makes images: noise is drawn, and mapped to images in fixed compiled batches.
+"""Generates images: draws noise, and maps it to images in compiled batches of a fixed size.
 
 Equal shapes give equal bits, so the first images do not depend on how many follow.
 """
@@ -20,11 +20,11 @@ from genlab.trained.givens import given_arrays
 BATCH_SIZE = 100
 PRIOR, FITTED, TRANSLATION = "prior", "fitted", "translation"
 Draw = Callable[[int, int], np.ndarray]
-"""From a number of images and a seed to their noise, float32 (n, ...); the first rows do not depend on n."""
+"""Maps a number n and a seed to noise, float32 (n, ...). The first rows do not depend on n."""
 
 
 class Generator:
-    """One source of images: a model's own prior, a density fitted to its latents, or a translation."""
+    """One source of images: a model's prior, a density fitted to its latents, or a translation."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class Generator:
         given: tuple[str, ...],
         spec: Spec,
     ):
-        """Takes the map from noise and givens to images, and what its noise is drawn from."""
+        """Takes the map from noise and given fields to images, and a function that draws noise."""
         self.draw = draw
         self.given = given
         self._spec = spec
@@ -46,8 +46,8 @@ class Generator:
 
         Args:
             num_images: At least 1.
-            seed: Of the noise; same seed, same images.
-            given: By field what the images are given: a value for all of them, or one per image.
+            seed: Seed of the noise; same seed, same images.
+            given: By field one value for all images, or one per image.
 
         Raises:
             InputError: A field is missing, unknown or of another shape.
@@ -59,7 +59,7 @@ class Generator:
         arrays = given_arrays(self.given, self._spec, len(noise), given or {})
 
         def batch(values: np.ndarray, start: int) -> list[np.ndarray]:
-            rows = {name: _filled(array, start) for name, array in arrays.items()}
+            rows = {name: _pad(array, start) for name, array in arrays.items()}
             return [self._compiled(tf.constant(values), as_batch(rows, self._spec))]
 
         (images,) = in_batches(batch, noise, BATCH_SIZE)
@@ -69,7 +69,7 @@ class Generator:
 def generators(
     model: Model, spec: Spec, mixture: GaussianMixture | None = None
 ) -> dict[str, Generator]:
-    """Returns what a model can make images from, by source."""
+    """Returns a model's generators by source."""
     sources: dict[str, Generator] = {}
     if isinstance(model, Generates):
         shape, prior = model.noise_shape, model.prior
@@ -87,13 +87,13 @@ def generators(
 
 
 def draw_noise(num_images: int, shape: tuple[int, ...], prior: str, seed: int) -> np.ndarray:
-    """Returns draws from a prior, float32 (num_images, *shape); the first ones whatever the number.
+    """Returns draws from a prior, float32 (num_images, *shape).
 
     Args:
-        num_images: At least 1.
-        shape: Of one image's noise.
+        num_images: At least 1. The first draws do not depend on it.
+        shape: Shape of one image's noise.
         prior: `normal`, or `uniform` on [-1, 1).
-        seed: Of all draws.
+        seed: Seed of all draws.
     """
     generator = np.random.default_rng(seed)
     if prior == "uniform":
@@ -101,8 +101,8 @@ def draw_noise(num_images: int, shape: tuple[int, ...], prior: str, seed: int) -
     return generator.standard_normal((num_images, *shape), np.float32)
 
 
-def _filled(array: np.ndarray, start: int) -> np.ndarray:
-    """Returns one batch of rows, filled up to the fixed size."""
+def _pad(array: np.ndarray, start: int) -> np.ndarray:
+    """Returns one batch of rows, padded with zeros to the fixed size."""
     rows = np.asarray(array[start : start + BATCH_SIZE])
-    filling = np.zeros((BATCH_SIZE - len(rows), *rows.shape[1:]), rows.dtype)
-    return np.concatenate([rows, filling])
+    padding = np.zeros((BATCH_SIZE - len(rows), *rows.shape[1:]), rows.dtype)
+    return np.concatenate([rows, padding])

@@ -1,4 +1,4 @@
-"""What images are given, as a user says it: checked, and as arrays."""
+"""Checks the fields that a user gives a generator, and turns them into arrays."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,13 +13,14 @@ from genlab.settings.plugins import nearest
 def given_arrays(
     names: tuple[str, ...], spec: Spec, num_images: int, given: Mapping[str, Any]
 ) -> dict[str, np.ndarray]:
-    """Returns what images are given as arrays (num_images, *shape), as they lie on the disk.
+    """Returns by field an array (num_images, *shape) of the type that it has on disk.
 
     Args:
-        names: The fields that the model is given.
-        spec: Of the data set.
-        num_images: Rows.
-        given: By field a value for all images, or one per image. A label is a number or a class name.
+        names: The fields that the model must be given.
+        spec: The data set's fields.
+        num_images: Number of rows.
+        given: By field one value for all images, or one per image. A label is a number or a class
+            name.
 
     Raises:
         InputError: A field is missing, unknown or of another shape, or a class is unknown.
@@ -28,7 +29,7 @@ def given_arrays(
         raise InputError(
             f"the model must be given {', '.join(names) or 'nothing'}",
             ", ".join(given) or "nothing",
-            "See what is given",
+            "See the given fields",
         )
     return {name: _rows(name, spec[name], num_images, given[name]) for name in names}
 
@@ -49,7 +50,7 @@ def _rows(name: str, field: Field, num_images: int, values: Any) -> np.ndarray:
 
 
 def labels_of(field: Field, values: Any) -> np.ndarray:
-    """Returns labels, int64, of numbers or class names, one or many.
+    """Returns numbers or class names, one or many, as labels, int64.
 
     Raises:
         InputError: There is no such class.

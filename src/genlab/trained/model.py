@@ -1,4 +1,4 @@
-"""A trained model, rebuilt from its folder as what was trained, whatever `params.yaml` says today."""
+"""A trained model, rebuilt from its folder. `params.yaml` has no influence."""
 
 import csv
 import json
@@ -31,9 +31,9 @@ Function = Callable[..., Any]
 class TrainedModel:
     """Samples, reconstructs, encodes and decodes in batches.
 
-    Images are taken as uint8 or as floats in [0, 1], (n, height, width, channels), and returned as
-    float32 in [0, 1] that a notebook shows as a grid. What a model cannot do raises an InputError
-    that says why.
+    Arguments are images (n, height, width, channels), uint8 or floats in [0, 1]. Results are
+    float32 in [0, 1], which a notebook shows as a grid. A method that the model does not support
+    raises an InputError with the reason.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class TrainedModel:
 
     def __repr__(self) -> str:
         verbs = [verb for verb in ("encode", "reconstruct", "decode") if self.can(verb)]
-        verbs = ["sample", *verbs, *(["interpolate"] if self.latent_dim else [])]
+        verbs = ["sample", *verbs, *(["interpolate"] if self.can("decode") else [])]
         size = f"latent_dim {self.latent_dim}, " if self.latent_dim else ""
         return (
             f"<{self.name} (kind {self.kind}): images {self.image_shape}, {size}"
@@ -77,7 +77,7 @@ class TrainedModel:
 
     @property
     def takes(self) -> tuple[str, ...]:
-        """The fields that it was trained on."""
+        """The fields on which it was trained."""
         return tuple(self.settings.get("takes", ["images"]))
 
     @property
@@ -87,7 +87,7 @@ class TrainedModel:
 
     @property
     def latent_dim(self) -> int | None:
-        """Size of a latent; None where there is no latent vector."""
+        """Size of a latent vector; None if there is none."""
         if isinstance(self.model, Encodes):
             return self.model.latent_dim
         if isinstance(self.model, Generates) and len(self.model.noise_shape) == 1:
@@ -95,38 +95,27 @@ class TrainedModel:
         return None
 
     def as_seen(self, images: np.ndarray) -> np.ndarray:
-        """Returns uint8 images as the model is scored on them: binarised where it was trained so."""
+        """Returns uint8 images as the model is scored on them: binarised if it was trained so."""
         return binarisation.as_seen(images, self.settings.get("binarisation", "none"))
 
     def generators(self) -> dict[str, Generator]:
-        """Returns what makes images, by source: `prior`, `fitted` or `translation`."""
+        """Returns the generators by source: `prior`, `fitted` or `translation`."""
         return self._generators
 
     def sources(self) -> list[str]:
-        """Returns what the model can sample from."""
+        """Returns the names of the generators."""
         return list(self._generators)
 
     def generator(self, source: str) -> Generator:
-        """Returns one source of images.
-
-        Raises:
-            InputError: The model has no such source.
-        """
+        """Returns one generator, or raises an InputError if the model has no such source."""
         if source not in self._generators:
-            raise InputError(
-                f"source must be one of {', '.join(self.sources()) or 'none'} for {self.name} "
-                f"(kind {self.kind})",
-                repr(source),
-                "See source",
-            )
+            known = ", ".join(self.sources()) or "none"
+            expected = f"source must be one of {known} for {self.name} (kind {self.kind})"
+            raise InputError(expected, repr(source), "See source")
         return self._generators[source]
 
     def draw_latents(self, num_images: int, seed: int, source: str) -> np.ndarray:
-        """Returns noise, float32 (num_images, ...), from the prior or the fitted density.
-
-        Raises:
-            InputError: The model has no such source.
-        """
+        """Returns the noise of a source, float32 (num_images, ...)."""
         return self.generator(source).draw(num_images, seed)
 
     def sample(
@@ -137,13 +126,13 @@ class TrainedModel:
         given: Mapping[str, Any] | None = None,
         **fields: Any,
     ) -> Pictures:
-        """Returns `num_images` images; the first ones do not depend on the number.
+        """Returns generated images.
 
         Args:
-            num_images: At least 1.
+            num_images: At least 1. The first images do not depend on it.
             seed: Same seed, same images.
-            source: `prior`, `fitted` or `translation`; the model's first one when not given.
-            given: By field what the images are given: a value for all, or one per image.
+            source: `prior`, `fitted` or `translation`; by default the model's first one.
+            given: By field one value for all images, or one per image.
             fields: The same as keywords: `labels=3`.
 
         Raises:
@@ -157,51 +146,46 @@ class TrainedModel:
         return verb in self._functions()
 
     def _functions(self) -> dict[str, Function]:
-        """Returns what maps one array to another, by verb."""
+        """Returns by verb a function from one tensor to another."""
         model = self.model
         if isinstance(model, Encodes):
-            encodes = model
+            encode, decode = model.encode, model.decode
             return {
-                "encode": encodes.encode,
-                "decode": encodes.decode,
-                "reconstruct": lambda images: encodes.decode(encodes.encode(images)),
+                "encode": encode,
+                "decode": decode,
+                "reconstruct": lambda images: decode(encode(images)),
             }
         if isinstance(model, Generates) and self.latent_dim and not model.given:
-            generates = model
-            return {"decode": lambda latents: generates.generate(latents, {})}
+            generate = model.generate
+            return {"decode": lambda latents: generate(latents, {})}
         return {}
 
     def reconstruct(self, images: np.ndarray) -> Pictures:
-        """Returns the images rebuilt from their latents."""
-        return Pictures(self._map("reconstruct", self._checked(images)))
+        """Returns the decoded latents of images."""
+        return Pictures(self._map("reconstruct", self._to_floats(images)))
 
     def encode(self, images: np.ndarray) -> np.ndarray:
-        """Returns the latents, float32 (n, latent_dim); of a VAE the posterior means."""
-        return self._map("encode", self._checked(images))
+        """Returns the latents, float32 (n, latent_dim); for a VAE the posterior means."""
+        return self._map("encode", self._to_floats(images))
 
     def decode(self, latents: np.ndarray) -> Pictures:
         """Returns the images of latents (n, latent_dim)."""
         latents = np.asarray(latents, np.float32)
         if self.can("decode") and (latents.ndim != 2 or latents.shape[1] != self.latent_dim):
-            raise InputError(
-                f"latents must have the shape (n, {self.latent_dim})",
-                str(latents.shape),
-                "See the latents given",
-            )
+            expected = f"latents must have the shape (n, {self.latent_dim})"
+            raise InputError(expected, str(latents.shape), "See the latents given")
         return Pictures(self._map("decode", latents))
 
     def interpolate(self, first: np.ndarray, last: np.ndarray, num_steps: int = 8) -> Pictures:
         """Returns the images along a path between two images, or two latents, both included.
 
-        Under a normal prior the path keeps the length of latents (see `interpolation`), else it is straight.
-
         Args:
-            first: An image (height, width, channels), which needs an encoder, or a latent (latent_dim,).
-            last: Another one, of the same form.
-            num_steps: How many images, at least 2.
+            first: An image (height, width, channels), or a latent (latent_dim,).
+            last: The other end, of the same form.
+            num_steps: Number of images, at least 2.
 
         Raises:
-            InputError: The ends have another shape, the model has no encoder, or there are too few steps.
+            InputError: An end has another shape, or it is an image and there is no encoder.
         """
         if num_steps < 2:
             raise InputError("num_steps must be at least 2", str(num_steps), "See num_steps")
@@ -210,7 +194,7 @@ class TrainedModel:
 
     @property
     def path(self) -> Function:
-        """How latents are interpolated: on an arc under a normal prior, else on a straight line."""
+        """The interpolation of latents: an arc under a normal prior, else a straight line."""
         is_normal = isinstance(self.model, Generates) and self.model.prior == "normal"
         return interpolation.spherical if is_normal else interpolation.linear
 
@@ -218,89 +202,68 @@ class TrainedModel:
         if end.ndim == 3:
             return self.encode(end[None])[0]
         if end.shape != (self.latent_dim,):
-            raise InputError(
-                f"first and last must be images {self.image_shape} or latents ({self.latent_dim},)",
-                str(end.shape),
-                "See first and last",
-            )
+            shapes = f"images {self.image_shape} or latents ({self.latent_dim},)"
+            where = "See the arguments first and last"
+            raise InputError(f"first and last must be {shapes}", str(end.shape), where)
         return end
 
     def history(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """Returns by metric name the steps (n,) at which it was measured in training, and its values (n,)."""
+        """Returns by metric its steps (n,) and values (n,) during the training."""
         with (self.folder / "history.csv").open(newline="") as file:
             rows = list(csv.DictReader(file))
-        names = [name for name in rows[0] if name != "step"]
-        kept = {
-            name: [(int(row["step"]), float(row[name])) for row in rows if row[name]]
-            for name in names
-        }
-        return {
-            name: (np.array([s for s, _ in row]), np.array([v for _, v in row]))
-            for name, row in kept.items()
-        }
+        history = {}
+        for name in (column for column in rows[0] if column != "step"):
+            points = [row for row in rows if row[name]]
+            steps = np.array([int(row["step"]) for row in points])
+            history[name] = steps, np.array([float(row[name]) for row in points])
+        return history
 
     def progress(self, key: str = "samples") -> tuple[list[int], Pictures]:
-        """Returns steps of the training, and of each the grid of pictures that was drawn then.
+        """Returns steps of the training, and the grid of pictures from each of them.
 
         Args:
-            key: `samples`, from latents that are the same at each step, or `reconstructions`.
+            key: `samples`, from the same noise at each step, or `reconstructions`.
 
         Raises:
             InputError: The training drew no such pictures.
         """
         paths = sorted((self.folder / "progress").glob(f"{key}_*.png"))
         if not paths:
-            known = sorted(
-                {path.stem.rpartition("_")[0] for path in self.folder.glob("progress/*.png")}
-            )
-            raise InputError(
-                f"key must be one of {', '.join(known) or 'none'}",
-                f"{key!r}",
-                f"See {self.folder}",
-            )
-        return [int(path.stem.rpartition("_")[2]) for path in paths], Pictures(
-            np.stack(list(map(read_png, paths)))
-        )
+            pictures = self.folder.glob("progress/*.png")
+            known = sorted({path.stem.rpartition("_")[0] for path in pictures})
+            expected = f"key must be one of {', '.join(known) or 'none'}"
+            raise InputError(expected, repr(key), f"See {self.folder}")
+        steps = [int(path.stem.rpartition("_")[2]) for path in paths]
+        return steps, Pictures(np.stack([read_png(path) for path in paths]))
 
-    def _checked(self, images: np.ndarray) -> np.ndarray:
+    def _to_floats(self, images: np.ndarray) -> np.ndarray:
         images = np.asarray(images)
         if images.ndim != 4 or images.shape[1:] != self.image_shape:
-            expected = ", ".join(map(str, self.image_shape))
-            raise InputError(
-                f"images must have the shape (n, {expected})",
-                str(images.shape),
-                "See the images given",
-            )
+            shape = ", ".join(map(str, self.image_shape))
+            expected = f"images must have the shape (n, {shape})"
+            raise InputError(expected, str(images.shape), "See the images given")
         if images.dtype == np.uint8:
             return to_float(images)
         low, high = (float(images.min()), float(images.max())) if images.size else (0.0, 1.0)
         if images.dtype.kind != "f" or not (low >= 0 and high <= 1):
+            received = f"{images.dtype} from {low:g} to {high:g}"
             raise InputError(
-                "images must be uint8, or floats in [0, 1]",
-                f"{images.dtype} from {low:g} to {high:g}",
-                "See the images given",
+                "images must be uint8, or floats in [0, 1]", received, "See the images given"
             )
         return images.astype(np.float32)
 
     def _map(self, verb: str, values: np.ndarray) -> np.ndarray:
-        """Applies one of the model's functions batch by batch, compiled once."""
         function = self.compiled(verb)
         (outputs,) = in_batches(lambda batch, _: [function(tf.constant(batch))], values, BATCH_SIZE)
         return outputs
 
     def compiled(self, verb: str) -> Function:
-        """Returns what `encode`, `decode` or `reconstruct` computes, compiled once.
-
-        Raises:
-            InputError: The model cannot do it.
-        """
+        """Returns `encode`, `decode` or `reconstruct`, compiled, or raises an InputError."""
         if not self.can(verb):
-            needs = "latent vectors" if verb == "decode" else "an encoder"
-            raise InputError(
-                f"{verb} must be asked of a model with {needs}",
-                f"{self.name} (kind {self.kind})",
-                "See params.yaml: models",
-            )
+            part = "latent vectors" if verb == "decode" else "an encoder"
+            received = f"{self.name} (kind {self.kind})"
+            where = "See params.yaml: models"
+            raise InputError(f"{verb} must be asked of a model with {part}", received, where)
         if verb not in self._compiled:
             self._compiled[verb] = tf.function(self._functions()[verb], autograph=False)
         return self._compiled[verb]
@@ -310,15 +273,15 @@ def spec_of(settings: Mapping[str, Any]) -> dict[str, Field]:
     """Returns the fields of the data set that a model was trained on, from its `settings.json`."""
     if "fields" in settings:
         return spec_from_json(settings["fields"])
-    return {"images": Field(tuple(settings["image_shape"]), "image")}  # of genlab 0.1
+    return {"images": Field(tuple(settings["image_shape"]), "image")}  # written by genlab 0.1
 
 
 def load(folder: Path | str, precision: str | None = None) -> TrainedModel:
     """Returns the trained model in `folder`.
 
     Args:
-        folder: With `settings.json` and weights.
-        precision: Of its computing; that of its training when not given.
+        folder: Contains `settings.json` and the weights.
+        precision: Precision of the layers; by default the training's.
 
     Raises:
         InputError: The folder holds no trained model.
@@ -327,12 +290,10 @@ def load(folder: Path | str, precision: str | None = None) -> TrainedModel:
     for name in ("settings.json", WEIGHTS):
         if not (folder / name).is_file():
             known = sorted(path.parent.name for path in folder.parent.glob("*/settings.json"))
-            listed = f"There are: {', '.join(known)}{plugins.nearest(folder.name, known)}"
-            raise InputError(
-                f"{folder} must be the folder of a trained model",
-                f"no {name} there",
-                listed if known else "Run: dvc repro",
-            )
+            names = f"There are: {', '.join(known)}{plugins.nearest(folder.name, known)}"
+            where = names if known else "Run: dvc repro"
+            expected = f"{folder} must be the folder of a trained model"
+            raise InputError(expected, f"no {name} there", where)
     try:
         settings = json.loads((folder / "settings.json").read_text())
         return _rebuild(folder, settings, precision or settings["precision"])
@@ -341,7 +302,7 @@ def load(folder: Path | str, precision: str | None = None) -> TrainedModel:
     except (OSError, KeyError, ValueError) as error:
         raise InputError(
             f"{folder} must hold a whole trained model",
-            str(" ".join(str(error).split())[:200]),
+            " ".join(str(error).split())[:200],
             f"Run: dvc repro --force train@{folder.name}",
         ) from None
 

@@ -1,15 +1,15 @@
-"""What can be asked of a served model, and how it is answered; nothing here knows MLflow.
+"""Answers requests to a served model; nothing here knows MLflow.
 
 | verb | rows of the table | parameters |
 | --- | --- | --- |
-| sample | none; or one per image, with a column for each field that the model is given | num_images, seed, source |
+| sample | none; or one per image, a column for each field to give | num_images, seed, source |
 | reconstruct, encode | one per image, column `images` | |
 | decode | one per latent, column `latents` | |
 | interpolate | two, column `images` or `latents` | num_steps |
 
-An image is nested lists (height, width, channels), whole numbers for grey values 0 to 255 or floats
-in [0, 1], or a PNG in base64. A label is a number or a class name. Images are answered as float32 in
-[0, 1], or with `format: png` as PNGs in base64.
+An image is a PNG in base64, or nested lists (height, width, channels) of integers from 0 to 255 or
+floats in [0, 1]. A label is a number or a class name. Answers hold images as float32 in [0, 1], or
+with `format: png` as PNGs in base64.
 """
 
 import base64
@@ -31,21 +31,21 @@ if TYPE_CHECKING:
     from genlab.trained.model import TrainedModel
 
 MAX_IMAGES = 1000
-"""In one request, in or out: what takes seconds, and megabytes as JSON."""
+"""Largest number of images in a request or an answer: they take seconds, and megabytes of JSON."""
 FORMATS = ("array", "png")
 Answer = np.ndarray | list[str]
 
 
 def answer(model: "TrainedModel", table: "pd.DataFrame", params: Mapping[str, Any]) -> Answer:
-    """Returns images, float32 (n, height, width, channels) or n PNGs in base64; for `encode` latents (n, latent_dim).
+    """Returns images (n, height, width, channels), n PNGs, or for `encode` latents (n, latent_dim).
 
     Args:
         model: The trained model.
         table: The rows, see the module.
-        params: `DEFAULTS`, or some of them with other values.
+        params: Values that replace those in `DEFAULTS`.
 
     Raises:
-        InputError: The request is wrong, or too large, or the model is not capable of it.
+        InputError: The request is wrong or too large, or the model does not support it.
     """
     values = DEFAULTS | dict(params)
     for name, known in (("verb", tuple(VERBS)), ("format", FORMATS)):
@@ -69,7 +69,6 @@ def _sample(model: "TrainedModel", table: "pd.DataFrame", values: Mapping[str, A
 
 
 def _given(model: "TrainedModel", table: "pd.DataFrame", name: str) -> np.ndarray:
-    """Returns the column of one field that images are given."""
     field = model.spec[name]
     if field.kind == "image":
         return to_uint8_images(_images(table, field.shape, name))
@@ -78,7 +77,7 @@ def _given(model: "TrainedModel", table: "pd.DataFrame", name: str) -> np.ndarra
 
 
 def to_uint8_images(images: np.ndarray) -> np.ndarray:
-    """Returns images in grey values, from floats in [0, 1] or as they are."""
+    """Returns images as uint8, converted if they are floats in [0, 1]."""
     return images if images.dtype == np.uint8 else to_uint8(images)
 
 
@@ -121,7 +120,7 @@ VERBS: dict[str, Callable[..., np.ndarray]] = {
 def _images(
     table: "pd.DataFrame", image_shape: tuple[int, ...], column: str = "images"
 ) -> np.ndarray:
-    """Returns a column of images: uint8, or float32 if they are not given in grey values."""
+    """Returns a column of images: uint8 if they are PNGs or integers, else float32."""
     cells = _column(table, column)
     if all(isinstance(cell, str) for cell in cells):
         return np.stack([_from_png(cell, image_shape) for cell in cells])
@@ -167,10 +166,12 @@ def _from_png(text: str, image_shape: tuple[int, ...]) -> np.ndarray:
 
     height, width, channels = image_shape
     try:
-        with Image.open(BytesIO(base64.b64decode(text, validate=True)), formats=["PNG"]) as opened:
-            if opened.size != (width, height):  # before it is unpacked
-                raise _wrong("a PNG", f"{width}x{height} pixels", f"{opened.width}x{opened.height}")
-            pixels = np.asarray(opened.convert("L" if channels == 1 else "RGB"))
+        with Image.open(BytesIO(base64.b64decode(text, validate=True)), formats=["PNG"]) as picture:
+            if picture.size != (width, height):  # checked before it is unpacked
+                raise _wrong(
+                    "a PNG", f"{width}x{height} pixels", f"{picture.width}x{picture.height}"
+                )
+            pixels = np.asarray(picture.convert("L" if channels == 1 else "RGB"))
     except (binascii.Error, UnidentifiedImageError, OSError, SyntaxError) as error:
         raise _wrong("a text in `images`", "a PNG in base64", type(error).__name__) from None
     return pixels.reshape(image_shape)
@@ -179,7 +180,8 @@ def _from_png(text: str, image_shape: tuple[int, ...]) -> np.ndarray:
 def _to_png(image: np.ndarray) -> str:
     from PIL import Image
 
-    pixels, file = to_uint8(image), BytesIO()
+    pixels = to_uint8(image)
+    file = BytesIO()
     Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(file, format="PNG")
     return base64.b64encode(file.getvalue()).decode()
 
@@ -190,8 +192,4 @@ def _check_number(name: str, number: int, least: int) -> None:
 
 
 def _wrong(name: str, expected: str, received: str) -> InputError:
-    return InputError(
-        f"{name} must be {expected}",
-        str(received),
-        "See docs/serving.md",
-    )
+    return InputError(f"{name} must be {expected}", received, "See docs/serving.md")

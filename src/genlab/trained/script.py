@@ -1,7 +1,7 @@
-"""How MLflow loads and calls a trained model: a "model from code", handed to MLflow as a file and never imported here.
+"""Loads and calls a trained model for MLflow: a "model from code", never imported by this package.
 
-`mlflow.pyfunc.load_model("models:/<id>").predict(table, params={"verb": "sample", "num_images": 16})`, or
-`mlflow models serve`; what can be asked is in `requests`.
+`mlflow models serve`, or `mlflow.pyfunc.load_model("models:/<id>")` and
+`predict(table, params={"verb": "sample", "num_images": 16})`; `requests` lists the requests.
 """
 
 from pathlib import Path
@@ -18,16 +18,15 @@ from genlab.trained import requests
 
 
 class Refused(MlflowException):
-    """A request that the caller can mend: HTTP 400 with one line."""
+    """A request that the caller can fix: HTTP 400 with one line."""
 
     def __init__(self, line: str):
-        """Keeps the line."""
         self._line = line
         super().__init__(line, error_code=INVALID_PARAMETER_VALUE)
 
     @property
     def message(self) -> str:
-        """The line; MLflow's server would put the whole table before it."""
+        """The line alone; MLflow's server would put the whole table before it."""
         return self._line
 
     @message.setter
@@ -36,21 +35,21 @@ class Refused(MlflowException):
 
 
 class ServedModel(PythonModel):
-    """A trained model behind one call; the parameter `verb` says which of its capabilities."""
+    """A trained model behind one call; the parameter `verb` chooses what it does."""
 
     def load_context(self, context: Any) -> None:
-        """Loads the trained model that lies in the logged model's folder."""
-        from genlab.trained import model  # TensorFlow: not needed to write the model
+        """Loads the trained model from the logged model's folder."""
+        from genlab.trained import model  # imports TensorFlow, which logging does not need
 
         self._model = model.load(Path(context.artifacts["model"]))
 
     def predict(
         self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None
     ) -> requests.Answer:
-        """Returns what `requests.answer` does; the arguments are its own, `context` plays no part.
+        """Returns the result of `requests.answer`; `context` is not used.
 
         Raises:
-            Refused: The request is wrong, or too large, or the model is not capable of it.
+            Refused: The request is wrong or too large, or the model does not support it.
         """
         try:
             return requests.answer(self._model, model_input, params or {})

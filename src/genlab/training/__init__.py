@@ -1,8 +1,8 @@
-"""Fits any model: `fit` goes from images and settings to a folder that holds the trained model."""
+"""Fits any model: `fit` turns images and settings into the folder of a trained model."""
 
 from genlab.training.fit import Summary, fit
 from genlab.training.job import RECORDED, Job, prepare
-from genlab.training.observer import NoRecorder, Recorder, check_monitor
+from genlab.training.observer import NoRecorder, Recorder, check_monitor, validated_names
 from genlab.training.result import discard
 
 __all__ = [
@@ -15,4 +15,5 @@ __all__ = [
     "discard",
     "fit",
     "prepare",
+    "validated_names",
 ]

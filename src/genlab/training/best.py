@@ -1,4 +1,4 @@
-"""Which validation was the best, and when to stop waiting for a better one; lower is better."""
+"""Which validation was the best, and when to stop early. Lower values are better."""
 
 from genlab.settings.params import ModelSettings
 
@@ -6,19 +6,16 @@ Row = dict[str, float]
 
 
 def row(rows: list[Row], settings: ModelSettings) -> Row | None:
-    """Returns the first of the rows with the lowest `validation/<monitor>`; None where none has it."""
+    """Returns the first row with the lowest `validation/<monitor>`; None if no row has it."""
     name = f"validation/{settings.monitor}"
     return min((row for row in rows if name in row), key=lambda row: row[name], default=None)
 
 
 def is_past(rows: list[Row], settings: ModelSettings) -> bool:
-    """Returns whether the last `patience` validations were no better than one before them; never where it is 0."""
+    """Returns whether the best validation is `patience` validations old; never if that is 0."""
     best = row(rows, settings)
     if not settings.patience or best is None:
         return False
-    later = [
-        row
-        for row in rows
-        if row["step"] > best["step"] and f"validation/{settings.monitor}" in row
-    ]
-    return len(later) >= settings.patience
+    name = f"validation/{settings.monitor}"
+    num_later = sum(name in row and row["step"] > best["step"] for row in rows)
+    return num_later >= settings.patience

@@ -1,6 +1,7 @@
-"""Checkpoints: all that a training needs to go on, written atomically and verified when read. No pickle.
+"""Checkpoints: everything that a training needs to continue, written atomically and verified.
 
-One file each, `step-<step>-<start of its SHA-256>.npz`: renamed into place when it is complete and on the disk.
+Each is one file, `step-<step>-<start of its SHA-256>.npz`, without pickles. It gets this name when
+it is complete and on the disk.
 """
 
 import hashlib
@@ -16,12 +17,12 @@ from tqdm import tqdm
 from genlab.runtime.errors import InputError
 from genlab.runtime.files import naming, sync
 
-KEPT = 2
+NUM_FILES = 2
 DIGEST_LENGTH = 16
 
 
 class Checkpoint(NamedTuple):
-    """The state after `step` steps: variables in their fixed order, and what was recorded so far."""
+    """The state after `step` steps: variables in a fixed order, and the record so far as JSON."""
 
     step: int
     variables: list[np.ndarray]
@@ -29,9 +30,9 @@ class Checkpoint(NamedTuple):
 
 
 def write(folder: Path, checkpoint: Checkpoint) -> None:
-    """Writes a checkpoint and removes all but the newest two. `record` must be JSON.
+    """Writes a checkpoint and removes all but the newest two.
 
-    Where it fails, for want of room, say, those that were there are there still, and nothing else.
+    If it fails, for example on a full disk, the earlier checkpoints are still there.
     """
     folder.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
@@ -39,7 +40,8 @@ def write(folder: Path, checkpoint: Checkpoint) -> None:
     record = np.frombuffer(json.dumps(checkpoint.record).encode(), np.uint8)
     np.savez(buffer, record=record, **arrays)  # type: ignore[arg-type]
     digest = hashlib.sha256(buffer.getbuffer()).hexdigest()[:DIGEST_LENGTH]
-    path, temporary = folder / f"step-{checkpoint.step:09d}-{digest}.npz", folder / "writing"
+    path = folder / f"step-{checkpoint.step:09d}-{digest}.npz"
+    temporary = folder / "writing"
     others = [other for other in _paths(folder) if other != path]
     try:
         with naming(path):
@@ -49,22 +51,21 @@ def write(folder: Path, checkpoint: Checkpoint) -> None:
             sync(folder)
     finally:
         temporary.unlink(missing_ok=True)
-    former = [
-        other for other in others if _step(other) < checkpoint.step
-    ]  # a later one was damaged: passed over
-    for other in set(others) - set(former[1 - KEPT :]):
+    # A later checkpoint was damaged, or this training would not be at an earlier step.
+    earlier = [other for other in others if _step(other) < checkpoint.step]
+    for other in set(others) - set(earlier[1 - NUM_FILES :]):
         other.unlink()
 
 
 def read_newest(folder: Path, like: Sequence[Any] | None = None) -> Checkpoint | None:
-    """Returns the newest whole checkpoint; a damaged one is named in a warning and passed over. None where none is.
+    """Returns the newest intact checkpoint, or None. It warns of each damaged one that it skips.
 
     Args:
-        folder: Where `write` wrote.
-        like: What its variables must be like: anything with a shape and a dtype, in their order.
+        folder: The folder that `write` writes to.
+        like: Objects with the shapes and types of its variables, in order.
 
     Raises:
-        InputError: Number, shapes or types of the variables are others: it is of another architecture.
+        InputError: The variables have other shapes or types: the architecture is another one.
     """
     for path in reversed(_paths(folder)):
         content = path.read_bytes()
@@ -82,22 +83,23 @@ def read_newest(folder: Path, like: Sequence[Any] | None = None) -> Checkpoint |
 
 
 def _check(path: Path, variables: Sequence[Any], like: Sequence[Any]) -> None:
-    expected, received = ([_describe(value) for value in values] for values in (like, variables))
+    expected = [_describe(value) for value in like]
+    received = [_describe(value) for value in variables]
     if expected == received:
         return
-    wanted, found = f"{len(expected)} variables", f"{len(received)}"
+    wanted, actual = f"{len(expected)} variables", f"{len(received)}"
     if len(expected) == len(received):
         index = next(index for index in range(len(expected)) if expected[index] != received[index])
-        wanted, found = f"{expected[index]} as variable {index}", received[index]
+        wanted, actual = f"{expected[index]} as variable {index}", received[index]
     raise InputError(
         f"{path.name} must hold {wanted}, as the model of this training does",
-        str(found),
+        actual,
         f"It is of another architecture: delete {path.parents[1]} to train from the start",
     )
 
 
 def _describe(value: Any) -> str:
-    """Returns type and shape: `float32 (128, 10)`, of NumPy's, Keras's and TensorFlow's alike."""
+    """Returns type and shape, `float32 (128, 10)`, of an array, a variable or a tensor."""
     return f"{getattr(value.dtype, 'name', value.dtype)} {tuple(value.shape)}"
 
 

@@ -1,8 +1,8 @@
 """The compiled training loop: many steps per call, every draw a function of the step.
 
-The order of the examples is a function of (seed, epoch) and every random draw one of (seed, step).
-So a run that is resumed at a step goes on exactly as one that was never stopped, and it does not
-matter how many steps a call makes.
+The order of the examples is a function of (seed, epoch), every random draw one of (seed, step). So
+a resumed run continues exactly as if it had never stopped, and the number of steps per call does
+not matter.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ NO_STEP = -1
 
 
 class Span(NamedTuple):
-    """Steps that lie in one block: from `step` up to `stop`, in the block with this number; int32 ()."""
+    """The steps from `step` up to `stop`, which is excluded, in one block of the feed; int32 ()."""
 
     step: tf.Tensor
     stop: tf.Tensor
@@ -40,7 +40,7 @@ class Engine:
         seed: int,
         binarise: Binarisation = "none",
     ):
-        """Takes a model and optimizers that were built in the current strategy."""
+        """Takes a model and optimizers that were built in the current strategy's scope."""
         self.model = model
         self.optimizers = optimizers
         self.examples = examples
@@ -51,18 +51,16 @@ class Engine:
     def run(
         self, first_step: int, num_steps: int, sums: Mapping[str, float]
     ) -> tuple[dict[str, float], int]:
-        """Makes the steps first_step .. first_step + num_steps - 1, counted from 0, of one phase.
-
-        At the first step of a phase the model grows.
+        """Makes `num_steps` steps of one phase. Before its first step, a model that grows does so.
 
         Args:
-            first_step: Steps made before.
-            num_steps: At least 1; the last of them is in the phase of the first.
-            sums: Of each loss over the steps before, to which those of these steps are added, in
-                float32; {} for none.
+            first_step: Number of the first step, from 0.
+            num_steps: At least 1; all steps are in the same phase.
+            sums: Sums of the losses over earlier steps, to which these steps add theirs in float32;
+                {} for none.
 
         Returns:
-            The sums, and the first of these steps whose losses were not finite, or NO_STEP.
+            The sums, and the first of these steps with a loss that is not finite, or NO_STEP.
         """
         phase = self.examples.phase_of(first_step)
         start = self.examples.first_step(phase)
@@ -70,7 +68,9 @@ class Engine:
             self.model.begin(phase, self.optimizers)
         feed = self.examples.feeds[phase]
         totals = {name: tf.constant(sums.get(name, 0.0)) for name in self.model.loss_names}
-        bad, step, end = tf.constant(NO_STEP), first_step, first_step + num_steps
+        bad = tf.constant(NO_STEP)
+        step = first_step
+        end = first_step + num_steps
         size = feed.steps_per_block or end - start
         while step < end:
             number = (step - start) // size
@@ -80,11 +80,11 @@ class Engine:
             step = stop
         return {name: float(total) for name, total in totals.items()}, int(bad)
 
-    @tf.function(autograph=False)  # AutoGraph leans on what Python 3.15 removes
+    @tf.function(autograph=False)  # AutoGraph uses what Python 3.15 removes
     def _run(
         self, phase: int, span: Span, block: Block, sums: Losses, bad: tf.Tensor
     ) -> tuple[Losses, tf.Tensor]:
-        def goes_on(step: tf.Tensor, sums: Losses, bad: tf.Tensor) -> tf.Tensor:
+        def has_next(step: tf.Tensor, sums: Losses, bad: tf.Tensor) -> tf.Tensor:
             del sums, bad
             return step < span.stop
 
@@ -92,11 +92,11 @@ class Engine:
             step: tf.Tensor, sums: Losses, bad: tf.Tensor
         ) -> tuple[tf.Tensor, Losses, tf.Tensor]:
             losses = self._step(phase, step, span.block, block)
-            finite = tf.reduce_all(tf.math.is_finite(tf.stack(list(losses.values()))))
-            bad = tf.where(finite | (bad != NO_STEP), bad, step)
+            is_finite = tf.reduce_all(tf.math.is_finite(tf.stack(list(losses.values()))))
+            bad = tf.where(is_finite | (bad != NO_STEP), bad, step)
             return step + 1, {name: sums[name] + losses[name] for name in sums}, bad
 
-        _, sums, bad = tf.while_loop(goes_on, advance, (span.step, sums, bad))
+        _, sums, bad = tf.while_loop(has_next, advance, (span.step, sums, bad))
         return sums, bad
 
     def _step(self, phase: int, step: tf.Tensor, number: tf.Tensor, block: Block) -> Losses:
@@ -110,7 +110,7 @@ class Engine:
 
     def _replica_step(self, index: int, step: tf.Tensor, number: tf.Tensor, block: Block) -> Losses:
         phase = self.examples.phases[index]
-        places = self._share(phase)
+        places = self._places(phase)
         steps_before = tf.cast(step - self.examples.first_step(index), tf.int64)
         positions = self.examples.first_position(index) + steps_before * phase.images_per_step
         positions += places
@@ -118,19 +118,19 @@ class Engine:
         fields = feed.take(block, positions, tf.cast(number, tf.int64))
         batch = as_batch(fields, self.examples.spec)
         if self.binarise == "dynamic":
-            batch = self._binarised(batch, places, phase, step)
+            batch = self._binarise(batch, places, phase, step)
         seed = tf.stack([tf.constant(self.seed), step])
         return self.model.update(batch, Step(seed, tf.cast(step, tf.int64), index), self.optimizers)
 
-    def _binarised(
+    def _binarise(
         self, batch: Batch, places: tf.Tensor, phase: Phase, step: tf.Tensor
     ) -> dict[str, tf.Tensor]:
         seed = tf.stack([tf.constant(seeds.derive(self.seed, "binarisation")), step])
         images = binarisation.draw(batch["images"], places, phase.images_per_step, seed)
         return {**batch, "images": images}
 
-    def _share(self, phase: Phase) -> tf.Tensor:
-        """Returns this replica's places in the examples of one step, int64 (n,): its part of each batch."""
+    def _places(self, phase: Phase) -> tf.Tensor:
+        """Returns the places of this replica's examples in a step: its part of each batch."""
         share = phase.batch_size // self.strategy.num_replicas_in_sync
         context = tf.distribute.get_replica_context()
         replica = tf.cast(context.replica_id_in_sync_group, tf.int64)

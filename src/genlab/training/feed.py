@@ -1,8 +1,8 @@
-"""Where steps take their examples from: fields on the device, or blocks streamed from the disk.
+"""Where steps take their examples from: arrays on the device, or blocks streamed from the disk.
 
-Both give a step the same examples: a training has the same bits, whichever is used. Positions count
-the examples of a training from 0 and go on over its phases; the example at a position is a function
-of (seed, position).
+Both give a step the same examples, so the bits of a training do not depend on the choice. Positions
+count the examples of a training from 0 over all phases. The example at a position is a function of
+(seed, position).
 """
 
 import math
@@ -20,25 +20,25 @@ from genlab.settings import seeds
 
 BLOCK_BYTES = 2**24
 Block = dict[str, tf.Tensor]
-"""By field a tensor (rows, *shape), as it lies on the disk."""
+"""By field a tensor (rows, *shape) of the type that it has on disk."""
 
 
 class Feed(Protocol):
-    """Hands out blocks of examples, and takes from them those of a step."""
+    """Provides blocks of examples, and takes a step's examples from them."""
 
     steps_per_block: int | None
     """None: one block serves every step."""
 
     def block(self, number: int) -> Block:
-        """Returns the block of the steps `number * steps_per_block` and later of the phase."""
+        """Returns the block that begins with step `number * steps_per_block` of the phase."""
 
     def take(self, block: Block, positions: tf.Tensor, number: tf.Tensor) -> Block:
-        """Returns the examples at some positions.
+        """Returns examples of a block.
 
         Args:
-            block: What `block(number)` returned.
-            positions: int64 (n,), counted from 0 over the whole training.
-            number: Of the block, int64 ().
+            block: The result of `block(number)`.
+            positions: Positions in the training, int64 (n,).
+            number: Number of the block, int64 ().
         """
 
 
@@ -46,12 +46,12 @@ def shuffled(positions: tf.Tensor, num_examples: int, seed: int) -> tf.Tensor:
     """Returns the index of the example at each position of an endless sequence of shuffled epochs.
 
     Args:
-        positions: int64 (n,), counted over all epochs from 0.
-        num_examples: Of an epoch.
-        seed: Of the order; every epoch has its own permutation.
+        positions: int64 (n,), counted from 0 over all epochs.
+        num_examples: Number of examples in an epoch.
+        seed: Seed of the order; every epoch has its own permutation.
 
     Returns:
-        int64 (n,): every example once in each epoch. The permutations are computed, not stored
+        int64 (n,): every example once in each epoch. Permutations are computed, not stored
         (TensorFlow's `RandomIndexShuffle`, a block cipher on the index).
     """
     epochs = positions // num_examples
@@ -64,8 +64,8 @@ def shuffled(positions: tf.Tensor, num_examples: int, seed: int) -> tf.Tensor:
     )
 
 
-class Order:
-    """The order of the examples: one for all aligned fields, one for each of the others."""
+class Shuffle:
+    """The order of the examples: one for all aligned fields, one for each other field."""
 
     def __init__(self, arrays: Mapping[str, np.ndarray], spec: Spec, seed: int):
         self._sizes = {name: len(array) for name, array in arrays.items()}
@@ -75,16 +75,16 @@ class Order:
         }
 
     def rows(self, name: str, positions: tf.Tensor) -> tf.Tensor:
-        """Returns the rows of a field at some positions, int64 (n,)."""
+        """Returns the rows of a field at positions (n,), int64 (n,)."""
         return shuffled(positions, self._sizes[name], self._seeds[name])
 
 
 class Resident:
-    """All examples lie on the device; each step gathers its own."""
+    """All examples are on the device; each step gathers its own."""
 
     steps_per_block: int | None = None
 
-    def __init__(self, arrays: Mapping[str, np.ndarray], order: Order):
+    def __init__(self, arrays: Mapping[str, np.ndarray], order: Shuffle):
         self._order = order
         self._block = {name: tf.constant(np.asarray(array)) for name, array in arrays.items()}
 
@@ -94,7 +94,7 @@ class Resident:
         return self._block
 
     def take(self, block: Block, positions: tf.Tensor, number: tf.Tensor) -> Block:
-        """Returns the shuffled examples."""
+        """Returns the examples at the positions."""
         del number
         return {
             name: tf.gather(values, self._order.rows(name, positions))
@@ -103,16 +103,18 @@ class Resident:
 
 
 class Streamed:
-    """A thread reads the next block, in shuffled order, while the device works on this one."""
+    """A thread reads the next block in shuffled order while the device works on this one."""
 
     def __init__(
         self,
         arrays: Mapping[str, np.ndarray],
-        order: Order,
+        order: Shuffle,
         images_per_step: int,
         first_position: int = 0,
     ):
-        self._arrays, self._order, self._first = arrays, order, first_position
+        self._arrays = arrays
+        self._order = order
+        self._first = first_position
         bytes_per_example = sum(array[0].nbytes for array in arrays.values())
         self.steps_per_block = max(1, BLOCK_BYTES // (images_per_step * bytes_per_example))
         self._size = self.steps_per_block * images_per_step
@@ -120,10 +122,10 @@ class Streamed:
         self._blocks: dict[int, Future[Block]] = {}
 
     def block(self, number: int) -> Block:
-        """Returns a block, and has the next one read."""
+        """Returns a block, and starts to read the next one."""
         self._blocks = {
-            wanted: self._blocks.get(wanted) or self._reader.submit(self._read, wanted)
-            for wanted in (number, number + 1)
+            index: self._blocks.get(index) or self._reader.submit(self._read, index)
+            for index in (number, number + 1)
         }
         return self._blocks[number].result()
 
@@ -136,20 +138,14 @@ class Streamed:
         }
 
     def take(self, block: Block, positions: tf.Tensor, number: tf.Tensor) -> Block:
-        """Returns the examples; those of a block are in order."""
+        """Returns the examples; a block has them in order."""
         rows = positions - self._first - number * self._size
         return {name: tf.gather(values, rows) for name, values in block.items()}
 
 
 @dataclass(frozen=True)
 class Examples:
-    """All examples that a training takes, phase by phase.
-
-    Attributes:
-        spec: The fields.
-        phases: Of the training.
-        feeds: One per phase.
-    """
+    """All examples of a training, with one feed per phase."""
 
     spec: Spec
     phases: tuple[Phase, ...]
@@ -160,21 +156,21 @@ class Examples:
         return sum(earlier.steps for earlier in self.phases[:phase])
 
     def first_position(self, phase: int) -> int:
-        """Returns the number of examples that the phases before a phase take."""
+        """Returns the number of examples in the phases before a phase."""
         return sum(earlier.steps * earlier.images_per_step for earlier in self.phases[:phase])
 
     def position(self, step: int) -> int:
-        """Returns the number of examples that the steps before `step` take."""
+        """Returns the number of examples in the steps before `step`."""
         phase = self.phase_of(step)
         steps = step - self.first_step(phase)
         return self.first_position(phase) + steps * self.phases[phase].images_per_step
 
     def phase_of(self, step: int) -> int:
-        """Returns the index of the phase that a step is in."""
+        """Returns the index of a step's phase."""
         return max(i for i in range(len(self.phases)) if self.first_step(i) <= step)
 
     def end_of_phase(self, step: int) -> int:
-        """Returns the first step after the phase that a step is in."""
+        """Returns the first step after a step's phase."""
         return self.first_step(self.phase_of(step) + 1)
 
 
@@ -185,21 +181,21 @@ def examples(
     phases: Sequence[Phase],
     resident_bytes: float = math.inf,
 ) -> Examples:
-    """Returns the examples of a training, on the device where they have at most `resident_bytes`.
+    """Returns the examples of a training, on the device if they fit, else streamed.
 
     Args:
         arrays: By field an array (n, *shape), in memory or memory-mapped.
-        spec: The same fields.
-        seed: Of the order.
-        phases: Of the training.
-        resident_bytes: Of all arrays together.
+        spec: Describes at least these fields.
+        seed: Seed of the order.
+        phases: The phases of the training.
+        resident_bytes: Largest total size of the arrays on the device.
     """
-    order = Order(arrays, spec, seed)
-    made = Examples(spec, tuple(phases), ())
+    order = Shuffle(arrays, spec, seed)
+    source = Examples(spec, tuple(phases), ())
     if sum(array.nbytes for array in arrays.values()) <= resident_bytes:
-        return replace(made, feeds=(Resident(arrays, order),) * len(phases))
+        return replace(source, feeds=(Resident(arrays, order),) * len(phases))
     streams = [
-        Streamed(arrays, order, phase.images_per_step, made.first_position(index))
+        Streamed(arrays, order, phase.images_per_step, source.first_position(index))
         for index, phase in enumerate(phases)
     ]
-    return replace(made, feeds=tuple(streams))
+    return replace(source, feeds=tuple(streams))

@@ -1,4 +1,4 @@
-"""What one training is: its settings, its data, and the key that is equal where its result is equal."""
+"""Describes one training: its settings, its data, and the key that identifies its result."""
 
 import hashlib
 import json
@@ -26,15 +26,29 @@ from genlab.settings.params import ModelSettings, Params, Training, build_sectio
 
 PACKAGES = (keras, np, sklearn, tf)
 NO_EFFECT = {"checkpoint_every_seconds", "checkpoint_every_steps", "resident_megabytes"}
-"""Training parameters that change neither weights nor history."""
+"""Parameters of the training that change neither weights nor history."""
 FRECHET_DISTANCE = "frechet_distance"
 RECORDED = "recorded.json"
-"""Time, speed, device and link of a training whose result is complete, and its run but for its end."""
+"""Name of the file with time, speed, device and link of a recorded training."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One training, ready to run."""
+    """One training, ready to run.
+
+    Attributes:
+        name: The model's name in `params.yaml`.
+        chapter: The module that defines the model.
+        settings: The chapter's settings.
+        training: Parameters of the training; the precision is resolved.
+        data: Folder of the fetched data set.
+        features: Folder of the feature extractor, if the model monitors a Fréchet distance.
+        description: The data set's `dataset.json`.
+        spec: The data set's fields.
+        binarisation: How images become black and white.
+        seed: Seed of this training.
+        train_key: Identifies the result.
+    """
 
     name: str
     chapter: ModuleType
@@ -42,22 +56,20 @@ class Job:
     training: Training
     data: Path
     features: Path | None
-    """The feature extractor, if the model monitors a Fréchet distance."""
     description: dict[str, Any]
     spec: Spec
-    """The fields of the data set."""
     binarisation: Binarisation
     seed: int
     train_key: str
 
     @property
     def folder(self) -> Path:
-        """Where checkpoints and the finished result are kept, outside of DVC's outputs."""
+        """Where checkpoints and the finished result lie, outside DVC's outputs."""
         return folder_of(self.train_key)
 
     @property
     def work(self) -> Path:
-        """Where pictures are gathered while it runs; of several processes each has its own."""
+        """Where pictures are written while it runs; each process has its own folder."""
         return self.folder / ("work" if devices.is_chief() else f"work-{devices.process_index()}")
 
     @property
@@ -67,7 +79,7 @@ class Job:
 
     @property
     def steps(self) -> int:
-        """Of all phases together."""
+        """Steps of all phases."""
         return sum(phase.steps for phase in self.phases)
 
     @property
@@ -77,19 +89,19 @@ class Job:
 
 
 def phases_of(chapter: ModuleType, settings: ModelSettings) -> tuple[Phase, ...]:
-    """Returns the phases that a chapter asks for; one, with every model's settings, if it does not."""
-    ask = getattr(chapter, "phases", None)
-    return tuple(ask(settings)) if ask else (Phase(settings.steps, settings.batch_size),)
+    """Returns the chapter's `phases`; by default one phase with all steps."""
+    phases = getattr(chapter, "phases", None)
+    return tuple(phases(settings)) if phases else (Phase(settings.steps, settings.batch_size),)
 
 
 def takes_of(chapter: ModuleType, settings: ModelSettings) -> tuple[str, ...]:
-    """Returns the fields that a chapter asks for; images alone, if it does not."""
-    ask = getattr(chapter, "takes", None)
-    return tuple(ask(settings)) if ask else ("images",)
+    """Returns the fields that the chapter `takes`; by default the images."""
+    takes = getattr(chapter, "takes", None)
+    return tuple(takes(settings)) if takes else ("images",)
 
 
 def folder_of(train_key: str) -> Path:
-    """Returns where a training is kept."""
+    """Returns the folder of a training."""
     return workspace.state("training", train_key)
 
 
@@ -100,14 +112,14 @@ def prepare(params: Params, name: str, data: Path, features: Path | None = None)
         params: All parameters; `precision: auto` is resolved here.
         name: A model in `params.yaml: models`.
         data: A fetched data set.
-        features: The folder of the feature extractor; only `monitor: frechet_distance` needs it.
+        features: Folder of the feature extractor; only `monitor: frechet_distance` needs it.
 
     Raises:
-        InputError: The model or one of its settings is not usable, or the data set lacks a field or
-            images that the model needs.
+        InputError: A model or a setting is invalid, or the data set lacks a field or enough images.
     """
     params.model(name)
-    chapters = {other: _chapter(params, other) for other in params.models}  # all: before hours pass
+    # All models are checked: an error in another one should not appear hours later.
+    chapters = {other: _chapter(params, other) for other in params.models}
     chapter, settings = chapters[name]
     description = arrays.read_description(data)
     spec = read_spec(data)
@@ -171,7 +183,7 @@ def _check_size(name: str, phases: Sequence[Phase], available: int) -> None:
 
 
 def _features(name: str, settings: ModelSettings, features: Path | None) -> Path | None:
-    """Returns the feature extractor where it plays a part."""
+    """Returns the feature extractor if the model monitors a distance."""
     if settings.monitor != FRECHET_DISTANCE:
         return None
     if features is None:
@@ -184,10 +196,10 @@ def _features(name: str, settings: ModelSettings, features: Path | None) -> Path
 
 
 def _precision(wanted: str, chapter: ModuleType, settings: ModelSettings) -> str:
-    """Returns the precision; `auto` is what the chapter's table says for this kind of device."""
+    """Returns the precision; `auto` is looked up in the chapter's table, by kind of device."""
     if wanted == "auto":
-        measured = getattr(chapter, "FASTEST_PRECISION", {})
+        fastest = getattr(chapter, "FASTEST_PRECISION", {})
         network = getattr(settings, "network", "")
-        return measured.get((devices.arithmetic(), network), "float32")
+        return fastest.get((devices.arithmetic(), network), "float32")
     devices.check_precision(wanted)
     return wanted

@@ -1,4 +1,4 @@
-"""What is looked at during training, and when: losses, validation, pictures from fixed latents, latent histograms."""
+"""What training observes, and when: losses, validation, pictures from fixed noise, histograms."""
 
 import bisect
 import csv
@@ -9,9 +9,9 @@ from typing import Any, Protocol
 import numpy as np
 import tensorflow as tf
 
-from genlab.contract.batches import as_batch, empty_batch
+from genlab.contract.batches import as_batch
 from genlab.contract.capabilities import Diagnosed, Encodes, Generates, HasPosterior, Validated
-from genlab.contract.fields import Spec, read_arrays
+from genlab.contract.fields import read_arrays
 from genlab.contract.steps import Batch, Losses, Model
 from genlab.features import classifier
 from genlab.imaging import arrays, binarisation
@@ -25,32 +25,27 @@ HISTOGRAM_EDGES = np.linspace(-8.0, 8.0, 81)
 
 
 class Recorder(Protocol):
-    """Who is told of metrics and pictures on the way."""
+    """Receives metrics and pictures during a training."""
 
     def log_metrics(self, metrics: dict[str, float], step: int) -> None:
-        """Takes the metrics after `step` steps."""
+        """Receives the metrics after `step` steps."""
 
     def log_image(self, path: Path, key: str, step: int) -> None:
-        """Takes a picture, PNG, made after `step` steps."""
+        """Receives a picture, PNG, from after `step` steps."""
 
 
 class NoRecorder:
-    """Tells nobody."""
+    """Ignores what it receives."""
 
     def log_metrics(self, metrics: dict[str, float], step: int) -> None:
-        """Drops the metrics."""
+        """Does nothing."""
 
     def log_image(self, path: Path, key: str, step: int) -> None:
-        """Drops the picture."""
+        """Does nothing."""
 
 
-def tell_again(folder: Path, recorder: Recorder) -> None:
-    """Tells the recorder all metrics and pictures of a finished training, as it was told on the way.
-
-    Args:
-        folder: The training's result.
-        recorder: Who is told.
-    """
+def replay(folder: Path, recorder: Recorder) -> None:
+    """Replays the metrics and pictures of a finished training to a recorder."""
     with (folder / "history.csv").open(newline="") as file:
         for row in csv.DictReader(file):
             step = int(row.pop("step"))
@@ -60,26 +55,25 @@ def tell_again(folder: Path, recorder: Recorder) -> None:
         recorder.log_image(path, key, int(step_text))
 
 
-def check_monitor(
-    model: Model, spec: Spec, takes: Sequence[str], metric: str | None, where: str
-) -> None:
-    """Raises an InputError if the model has no such validation metric; None is always allowed."""
-    known = list(validated_names(model, spec, takes))
+def check_monitor(metric: str | None, known: Sequence[str], where: str) -> None:
+    """Raises an InputError if a model has no such validation metric; None is always allowed."""
     if metric is not None and metric not in known:
         name = where.rpartition(".")[2]
         raise InputError(f"{name} must be one of {', '.join(known)}", repr(metric), f"See {where}")
 
 
-def validated_names(model: Model, spec: Spec, takes: Sequence[str]) -> list[str]:
-    """Returns the names of what a model is validated by; it is traced for them, not run."""
-    batch = empty_batch(spec, tuple(takes), 1)
-    traced = tf.function(lambda: validate(model, batch, 0), autograph=False)
-    names = list(traced.get_concrete_function().structured_outputs)
+def validated_names(model: Model, batch: Batch) -> list[str]:
+    """Returns the names of a model's validation metrics; the model is traced on a batch, not run."""
+    return _names(model, tf.function(lambda: validate(model, batch, 0), autograph=False))
+
+
+def _names(model: Model, validation: Any) -> list[str]:
+    names = list(validation.get_concrete_function().structured_outputs)
     return [*names, *([FRECHET_DISTANCE] if isinstance(model, Generates) else [])]
 
 
 def validate(model: Model, batch: Batch, seed: int) -> Losses:
-    """Returns the losses and diagnostics of a model on a batch; {} where it has none."""
+    """Returns the losses and diagnostics of a model on a batch; {} if it has none."""
     metrics: Losses = {}
     if isinstance(model, Validated):
         metrics |= model.compute_losses(batch, (seed, 0))
@@ -89,16 +83,18 @@ def validate(model: Model, batch: Batch, seed: int) -> Losses:
 
 
 def geometric_steps(steps: int, times: int) -> list[int]:
-    """Returns at most `times` steps from 1 to `steps`, geometrically spaced: the early ones show the learning."""
+    """Returns at most `times` steps from 1 to `steps`, geometrically spaced."""
     return sorted({round(steps ** (index / (times - 1))) for index in range(times)})
 
 
 class Observer:
-    """Looks at a model at fixed steps; what it records depends on the step alone."""
+    """Observes a model at fixed steps; what it records depends only on the step."""
 
     def __init__(self, job: Job, model: Model, recorder: Recorder):
-        """Raises an InputError if the model has no such metric as it is to monitor."""
-        self.job, self.model, self.recorder = job, model, recorder
+        """Raises an InputError if the model lacks the monitored metric."""
+        self.job = job
+        self.model = model
+        self.recorder = recorder
         training, steps = job.training, job.steps
         self.picture_steps = set(geometric_steps(steps, training.num_picture_times))
         self.validation_steps = {*range(0, steps, training.validate_every_steps), steps}
@@ -108,30 +104,27 @@ class Observer:
         self.fields = _validation_fields(job, model)
         self.batch = _as_floats({name: self.fields[name] for name in job.takes}, job)
         where = f"params.yaml: models.{job.name}.monitor"
-        check_monitor(model, job.spec, job.takes, job.settings.monitor, where)
-        sources = generators(model, job.spec)
-        self.generator = next(iter(sources.values()), None)
-        self._distance = (
-            FrechetMonitor(job.features, self.fields, self.generator)
-            if job.features and self.generator
-            else None
-        )
+        check_monitor(job.settings.monitor, _names(model, self._validation_metrics), where)
+        self.generator = next(iter(generators(model, job.spec).values()), None)
+        self._distance: FrechetMonitor | None = None
+        if job.features and self.generator:
+            self._distance = FrechetMonitor(job.features, self.fields, self.generator)
 
     def stop_after(self, step: int) -> int:
-        """Returns the first step, later than `step`, after which something is looked at."""
+        """Returns the next step after `step` at which something is observed."""
         return self.stops[bisect.bisect_right(self.stops, step)]
 
     def begin(self) -> None:
-        """Tells the recorder the pictures of the untrained model."""
-        self._tell_pictures(0)
+        """Records pictures of the untrained model."""
+        self._record_pictures(0)
 
     def look(
         self, step: int, train_row: dict[str, float], histograms: dict[str, list[Any]]
     ) -> dict[str, float]:
-        """Returns the validation metrics where they are due; tells the recorder what is new."""
+        """Records what is due at this step, and returns the validation metrics."""
         row = self._validate() if step in self.validation_steps else {}
         if step in self.picture_steps:
-            self._tell_pictures(step)
+            self._record_pictures(step)
             self._add_histograms(step, histograms)
         self.recorder.log_metrics(train_row | row, step)
         return row
@@ -147,12 +140,12 @@ class Observer:
         batch = {name: tf.constant(values) for name, values in self.batch.items()}
         return validate(self.model, batch, self.seed)
 
-    def _tell_pictures(self, step: int) -> None:
+    def _record_pictures(self, step: int) -> None:
         for key, path in self._write_pictures(step):
             self.recorder.log_image(path, key, step)
 
     def _write_pictures(self, step: int) -> Iterator[tuple[str, Path]]:
-        """Writes grids of samples from fixed noise and of rebuilt validation images."""
+        """Writes grids of samples from fixed noise and of reconstructed validation images."""
         number = min(self.job.training.num_pictures, len(self.fields["images"]))
         if self.generator:
             given = {name: self.fields[name][:number] for name in self.generator.given}
@@ -160,8 +153,8 @@ class Observer:
             samples = self.generator.sample(num_samples, self.seed, given)
             yield "samples", self._write_grid("samples", step, samples)
         if isinstance(self.model, Encodes):
-            rebuilt = self.model.decode(self.model.encode(self.batch["images"][:number]))
-            yield "reconstructions", self._write_grid("reconstructions", step, rebuilt)
+            images = self.model.decode(self.model.encode(self.batch["images"][:number]))
+            yield "reconstructions", self._write_grid("reconstructions", step, images)
 
     def _write_grid(self, key: str, step: int, pictures: Any) -> Path:
         path = self.job.work / "progress" / f"{key}_{step:06d}.png"
@@ -181,25 +174,23 @@ class Observer:
 
 
 def _validation_fields(job: Job, model: Model) -> dict[str, np.ndarray]:
-    """Returns the first rows of the validation split: what the model takes, and what it is given."""
+    """Returns the first validation rows of the fields that the model takes or is given."""
     given = model.given if isinstance(model, Generates) else ()
     names = dict.fromkeys(("images", *job.takes, *given))
-    opened = read_arrays(job.data, "validation", names)
-    return {
-        name: np.asarray(array[: job.training.num_validation_images])
-        for name, array in opened.items()
-    }
+    arrays = read_arrays(job.data, "validation", names)
+    number = job.training.num_validation_images
+    return {name: np.asarray(array[:number]) for name, array in arrays.items()}
 
 
 def _as_floats(fields: Mapping[str, np.ndarray], job: Job) -> dict[str, np.ndarray]:
-    """Returns fields as the model takes them, its images binarised where it is trained so."""
+    """Returns fields as the model takes them, with images binarised if they are in training."""
     images = binarisation.as_seen(fields["images"], job.binarisation)
     batch = as_batch({**fields, "images": images}, job.spec)
     return {name: values.numpy() for name, values in batch.items()}
 
 
 class FrechetMonitor:
-    """A cheap Fréchet distance: as many samples as validation images, in the evaluation's features."""
+    """A cheap Fréchet distance between samples and as many validation images."""
 
     def __init__(self, features: Path, fields: Mapping[str, np.ndarray], generator: Generator):
         self.extractor = classifier.load(features)

@@ -1,4 +1,4 @@
-"""The trained model on disk, byte-stable: DVC hashes it."""
+"""The trained model on disk. Equal trainings write equal bytes, which DVC hashes."""
 
 import csv
 import json
@@ -23,8 +23,8 @@ from genlab.training.state import State
 
 
 def write(job: Job, model: Model, state: State) -> None:
-    """Writes weights, settings, history, pictures, histograms and the fitted density to `<job.folder>/result`."""
-    kept = state.keep()
+    """Writes the whole trained model to `<job.folder>/result`."""
+    choice = state.choose_weights()
     with replacing(job.folder / "result") as building:
         shutil.copytree(job.work, building)
         check_room(building, (value.nbytes for value in model.get_weights()))
@@ -35,21 +35,20 @@ def write(job: Job, model: Model, state: State) -> None:
             arrays.write_npz(building / "histograms.npz", histograms)
         if isinstance(model, Encodes):
             _fit_density(job, model).write(building / "density.npz")
-        (building / "settings.json").write_text(
-            json.dumps(_describe(job) | {"kept": kept}, indent=2) + "\n"
-        )
-        sync(building)  # the checkpoints go next
+        settings = _describe(job) | {"kept": choice}
+        (building / "settings.json").write_text(json.dumps(settings, indent=2) + "\n")
+        sync(building)  # the checkpoints are removed next
 
 
 def drop_checkpoints(job: Job) -> None:
-    """Removes what a complete result makes needless."""
+    """Removes what nobody needs once the result is complete."""
     if devices.is_chief():
         shutil.rmtree(job.folder / "checkpoints", ignore_errors=True)
     shutil.rmtree(job.work, ignore_errors=True)
 
 
 def discard(train_key: str) -> None:
-    """Removes a training with all that it kept, but not one that the pipeline has recorded as its own."""
+    """Removes a training's folder, unless the pipeline has recorded the training."""
     folder = folder_of(train_key)
     if not (folder / RECORDED).is_file():
         shutil.rmtree(folder, ignore_errors=True)
@@ -81,20 +80,19 @@ def _write_history(path: Path, rows: list[dict[str, float]]) -> None:
 
 
 def _fit_density(job: Job, model: Encodes) -> density.GaussianMixture:
-    """Fits the mixture to the latents of training images: to posterior draws where the model has posteriors."""
+    """Fits a mixture to latents of training images, to posterior draws if there are posteriors."""
     seed = seeds.derive(job.seed, "density")
     train = arrays.read_split(job.data, "train").images
-    chosen = np.sort(
-        np.random.default_rng(seed).permutation(len(train))[: job.training.density_images]
-    )
-    seen = binarisation.as_seen(train[chosen], job.binarisation)
-    latents = np.concatenate(list(_latents(model, arrays.to_float(seen), seed)))
+    order = np.random.default_rng(seed).permutation(len(train))
+    rows = np.sort(order[: job.training.density_images])
+    images = binarisation.as_seen(train[rows], job.binarisation)
+    latents = np.concatenate(list(_latents(model, arrays.to_float(images), seed)))
     return density.fit(latents, job.training.density_components, seed)
 
 
-def _latents(model: Encodes, floats: np.ndarray, seed: int) -> Iterator[np.ndarray]:
-    for start in range(0, len(floats), 500):
-        batch = floats[start : start + 500]
+def _latents(model: Encodes, images: np.ndarray, seed: int) -> Iterator[np.ndarray]:
+    for start in range(0, len(images), 500):
+        batch = images[start : start + 500]
         if isinstance(model, HasPosterior):
             yield model.draw_posterior(batch, (seed, start)).numpy()
         else:

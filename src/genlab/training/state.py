@@ -1,4 +1,4 @@
-"""All that a training has made so far: what goes into a checkpoint and comes out of it."""
+"""The state of a training: everything that goes into a checkpoint."""
 
 import shutil
 import time
@@ -16,29 +16,30 @@ from genlab.training.job import Job
 
 
 class State:
-    """The variables of networks and optimizers, the step, and the record of what was seen."""
+    """The variables of networks and optimizers, the step, and the record so far."""
 
     def __init__(self, job: Job, model: Model, optimizers: Optimizers):
-        """Goes on from the newest checkpoint of `job`, if there is one."""
-        self.job, self.model = job, model
-        self.variables = [
-            *model.variables,
-            *(v for name in sorted(optimizers) for v in optimizers[name].variables),
-        ]
+        """Continues from the newest checkpoint of `job`, if there is one."""
+        self.job = job
+        self.model = model
+        self.variables = list(model.variables)
+        for name in sorted(optimizers):
+            self.variables += optimizers[name].variables
         self.step = 0
         self.rows: list[dict[str, float]] = []
         self.histograms: dict[str, list[Any]] = {}
         self.sums: dict[str, float] = {}
-        """Of each loss, over the steps since the last row."""
+        """Sums of the losses over the steps since the last row."""
         self.best_weights: list[np.ndarray] = self._weights() if job.settings.keep == "best" else []
         self.seconds_before = 0.0
-        self._started = self._written_at = time.monotonic()
+        self._started_at = time.monotonic()
+        self._written_at = self._started_at
         self._restore()
 
     @property
     def seconds(self) -> float:
-        """Seconds of training, those of the processes before this one included."""
-        return self.seconds_before + time.monotonic() - self._started
+        """Seconds of training, including those of earlier processes."""
+        return self.seconds_before + time.monotonic() - self._started_at
 
     def _weights(self) -> list[np.ndarray]:
         return [keras.ops.convert_to_numpy(variable) for variable in self.model.variables]
@@ -53,45 +54,38 @@ class State:
         for variable, value in zip(self.variables, values[: len(self.variables)], strict=True):
             variable.assign(value)
         self.best_weights = values[len(self.variables) :]
-        self.step, self.rows, self.sums = (
-            checkpoint.step,
-            checkpoint.record["rows"],
-            checkpoint.record["sums"],
-        )
-        self.histograms, self.seconds_before = (
-            checkpoint.record["histograms"],
-            checkpoint.record["seconds"],
-        )
+        self.step = checkpoint.step
+        self.rows = checkpoint.record["rows"]
+        self.sums = checkpoint.record["sums"]
+        self.histograms = checkpoint.record["histograms"]
+        self.seconds_before = checkpoint.record["seconds"]
         tqdm.write(f"{self.job.name}: going on from step {self.step} of {self.job.steps}")
 
     def add_row(self, row: dict[str, float]) -> None:
-        """Adds what was seen at this step; keeps the weights where they are the best yet and that was asked for."""
+        """Adds the metrics of this step; with `keep: best` saves the weights if they are best."""
         self.rows.append({"step": self.step} | row)
         self.sums = {}
-        if (
-            self.job.settings.keep == "best"
-            and best.row(self.rows, self.job.settings) is self.rows[-1]
-        ):
+        settings = self.job.settings
+        if settings.keep == "best" and best.row(self.rows, settings) is self.rows[-1]:
             self.best_weights = self._weights()
 
     @property
     def is_over(self) -> bool:
-        """Whether all steps were made, or no validation got better for as long as early stopping waits."""
+        """Whether all steps are made, or early stopping has lost patience."""
         return self.step >= self.job.steps or best.is_past(self.rows, self.job.settings)
 
     def steps_to_checkpoint(self) -> int:
-        """Returns in how many steps `checkpoint_every_steps` wants the next one."""
-        every = self.job.training.checkpoint_every_steps
-        return every - self.step % every if every else self.job.steps
+        """Returns the number of steps to the next multiple of `checkpoint_every_steps`."""
+        interval = self.job.training.checkpoint_every_steps
+        return interval - self.step % interval if interval else self.job.steps
 
     def write_if_due(self) -> None:
-        """Writes a checkpoint at multiples of `checkpoint_every_steps`, and where the last is as old as is allowed."""
+        """Writes a checkpoint after `checkpoint_every_steps` or `checkpoint_every_seconds`."""
         training = self.job.training
-        by_step = (
-            training.checkpoint_every_steps and self.step % training.checkpoint_every_steps == 0
-        )
-        by_time = time.monotonic() - self._written_at >= training.checkpoint_every_seconds
-        if not (by_step or by_time) or not devices.is_chief():
+        interval = training.checkpoint_every_steps
+        is_due = interval is not None and self.step % interval == 0
+        is_due |= time.monotonic() - self._written_at >= training.checkpoint_every_seconds
+        if not is_due or not devices.is_chief():
             return
         values = [keras.ops.convert_to_numpy(variable) for variable in self.variables]
         record = {
@@ -104,18 +98,18 @@ class State:
         checkpoints.write(self.job.folder / "checkpoints", checkpoint)
         self._written_at = time.monotonic()
 
-    def keep(self) -> dict[str, Any]:
-        """Gives the model the weights that are kept, and says which they are and why."""
+    def choose_weights(self) -> dict[str, Any]:
+        """Gives the model the weights that `keep` asks for, and describes the choice."""
         settings = self.job.settings
         row = best.row(self.rows, settings)
         if settings.keep == "best":
             for variable, value in zip(self.model.variables, self.best_weights, strict=True):
                 variable.assign(value)
-        kept = row if settings.keep == "best" and row else self.rows[-1]
+        choice = row if settings.keep == "best" and row else self.rows[-1]
         return {
             "rule": settings.keep,
-            "step": kept["step"],
+            "step": choice["step"],
             "monitor": settings.monitor,
-            "value": kept.get(f"validation/{settings.monitor}"),
+            "value": choice.get(f"validation/{settings.monitor}"),
             "stopped_at": self.step,
         }

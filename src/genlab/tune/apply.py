@@ -1,8 +1,8 @@
-"""Takes the settings that a search has found into params.yaml; comments and order stay."""
+"""Writes the settings that a search found into params.yaml; comments and order stay."""
 
 import difflib
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,42 +17,32 @@ BEST = "best_params.yaml"
 
 
 def read_best(folder: Path, name: str) -> tuple[str, dict[str, Any]]:
-    """Returns the data set that the best settings were found on, and these.
+    """Returns the data set that the best settings were found on, and the settings.
 
     Raises:
-        InputError: No search of the model has ended, or the one there was of another model.
+        InputError: No search has ended, or it was of another model.
     """
     path = folder / BEST
     if not path.is_file():
-        raise InputError(
-            f"{path} must be there",
-            "none",
-            f"Run: genlab tune {name} --trials 30",
-        )
+        raise InputError(f"{path} must be there", "none", f"Run: genlab tune {name} --trials 30")
     values = read_yaml(path)
     if name not in values["models"]:
         raise InputError(
             f"{path} must be of a search of {name}",
-            str(", ".join(values["models"])),
+            ", ".join(values["models"]),
             "Give --study another name",
         )
     return str(values["data"]), dict(values["models"][name])
 
 
 def apply(path: Path, data: str, model: str, settings: Mapping[str, Any]) -> str:
-    """Writes the settings of a model to `datasets.<data>.models.<model>`, which wins over `models.<model>`.
-
-    Args:
-        path: `params.yaml`.
-        data: The data set that they were found on.
-        model: A model's name.
-        settings: By key.
+    """Writes the settings of a model to `datasets.<data>.models.<model>` in `params.yaml`.
 
     Returns:
-        What has changed, as a unified diff; nothing where all was so already.
+        The change as a unified diff; empty if there is none.
 
     Raises:
-        InputError: The profile in use sets one of them: it would win.
+        InputError: The profile in use sets one of them, and would win.
     """
     old = path.read_text()
     values = _yaml().load(old)
@@ -63,13 +53,14 @@ def apply(path: Path, data: str, model: str, settings: Mapping[str, Any]) -> str
     if new != old:
         with replacing(path.resolve()) as building:
             building.write_text(new)
-    return "".join(
-        difflib.unified_diff(old.splitlines(True), new.splitlines(True), str(path), str(path), n=0)
+    lines = difflib.unified_diff(
+        old.splitlines(True), new.splitlines(True), str(path), str(path), n=0
     )
+    return "".join(lines)
 
 
 class _Representer(RoundTripRepresenter):
-    """Writes `null` where nothing is."""
+    """Writes None as `null`."""
 
 
 _Representer.add_representer(
@@ -79,7 +70,8 @@ _Representer.add_representer(
 
 def _yaml() -> YAML:
     yaml = YAML()
-    yaml.preserve_quotes, yaml.width = True, 4096
+    yaml.preserve_quotes = True
+    yaml.width = 4096
     yaml.Representer = _Representer
     return yaml
 
@@ -91,16 +83,18 @@ def _dump(values: Any) -> str:
 
 
 def _set(values: Any, data: str, model: str, settings: Mapping[str, Any]) -> None:
-    """Sets what is not so already; new entries are written in braces, as the others of the section are."""
-    place, base = values, values["models"][model]
-    known = (
-        (((values.get("datasets") or {}).get(data) or {}).get("models") or {}).get(model)
-    ) or {}
-    changed = {key: value for key, value in settings.items() if known.get(key, base[key]) != value}
+    """Sets what differs; a new entry is written in braces, as the others of the section are."""
+    keys = ("datasets", data, "models", model)
+    present = values
+    for key in keys:
+        present = (present or {}).get(key)
+    present = {**values["models"][model], **(present or {})}
+    changed = {key: value for key, value in settings.items() if present[key] != value}
     if not changed:
         return
-    for key in ("datasets", data, "models", model):
-        if place.get(key) is None or not len(place[key]):
+    place = values
+    for key in keys:
+        if not place.get(key):
             place[key] = CommentedMap()
             if key == model:
                 place[key].fa.set_flow_style()
@@ -112,25 +106,37 @@ def _set(values: Any, data: str, model: str, settings: Mapping[str, Any]) -> Non
 
 
 def _take_over(old: str, plain: str, new: str) -> str:
-    """Returns `old` with those lines changed in which `new` differs from `plain`, which is `old` as it is dumped."""
-    lines, before, after = old.splitlines(True), plain.splitlines(True), new.splitlines(True)
-    place: dict[int, int] = {
-        -1: -1,
-        len(before): len(lines),
-    }  # of a dumped line among the old ones
-    for block in difflib.SequenceMatcher(None, before, lines, autojunk=False).get_matching_blocks():
-        place |= {block.a + index: block.b + index for index in range(block.size)}
-    for kind, first, end, new_first, new_end in reversed(
-        difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
-    ):
+    """Returns `old` with the changes that lead from `plain`, which is `old` dumped, to `new`.
+
+    A dump writes some lines differently; these stay as they are in `old`.
+    """
+    lines = old.splitlines(True)
+    before = plain.splitlines(True)
+    after = new.splitlines(True)
+    places = _places(before, lines)
+    changes = difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
+    for kind, first, end, new_first, new_end in reversed(changes):
         if kind == "equal":
             continue
-        while first - 1 not in place:
-            first, new_first = first - 1, new_first - 1
-        while end not in place:
-            end, new_end = end + 1, new_end + 1
-        lines[place[first - 1] + 1 : place[end]] = after[new_first:new_end]
+        while first - 1 not in places:  # the change grows to lines that `old` has as they are
+            first -= 1
+            new_first -= 1
+        while end not in places:
+            end += 1
+            new_end += 1
+        start = places[first - 1] + 1
+        lines[start : places[end]] = after[new_first:new_end]
     return "".join(lines)
+
+
+def _places(before: Sequence[str], lines: Sequence[str]) -> dict[int, int]:
+    """Returns where a line of `before` stands in `lines`, by its number; both ends are there."""
+    places = {-1: -1, len(before): len(lines)}
+    matcher = difflib.SequenceMatcher(None, before, lines, autojunk=False)
+    for block in matcher.get_matching_blocks():
+        for index in range(block.size):
+            places[block.a + index] = block.b + index
+    return places
 
 
 def _check_profile(

@@ -1,15 +1,16 @@
-"""What a search tries: from params.yaml, checked before anything is computed, to the order of each trial."""
+"""What a search tries: from params.yaml, checked before anything is computed, to each order."""
 
 import hashlib
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import genlab
 from genlab import tracking, training
+from genlab.contract.batches import empty_batch
 from genlab.features import classifier
 from genlab.imaging import arrays
 from genlab.runtime.errors import InputError
@@ -22,9 +23,9 @@ from genlab.tune.space import Space
 from genlab.tune.trial import NUM_REPEATS, Order
 
 NAME = r"[A-Za-z0-9][\w.\-]*"
-"""Of a study: it is a folder's, too."""
+"""A study's name, which is a folder's too."""
 ALSO_CONFIRMED = ("frechet_distance", "reconstruction_error", "negative_elbo")
-"""Metrics of the confirmation, beside the objective's."""
+"""Metrics of a training in full, beside the objective's."""
 
 
 @dataclass(frozen=True)
@@ -50,195 +51,165 @@ class Plan:
 
     @property
     def experiment(self) -> str:
-        """MLflow's experiment of searches: the official runs are not among trials."""
+        """MLflow's experiment of searches, apart from the official runs."""
         return f"{tracking.experiment_name()}-tune"
 
+    @property
+    def seeds(self) -> list[int]:
+        """Of the trainings in full; the first is the pipeline's own."""
+        return [self.params.seed + index for index in range(self.params.search.num_seeds)]
+
+    @property
+    def names(self) -> list[str]:
+        """The settings that are searched."""
+        return list(self.space.distributions)
+
+    @property
+    def present(self) -> dict[str, Any]:
+        """The present settings that are searched."""
+        return self.space.settings(self.space.present)
+
     def trial_params(self, settings: Mapping[str, Any]) -> Params:
-        """Returns all parameters of a trial: short, and measured by the objective's metrics alone."""
+        """Returns all parameters of a trial: short, and scored by the objective's metrics alone."""
         search, steps = self.params.search, self.tune.steps
         short = {"steps": steps, "monitor": self.tune.prune_by, "keep": "last", "patience": 0}
-        seen = {
+        validated = {
             "validate_every_steps": search.report_every(steps),
             "num_validation_images": search.num_images,
             "num_picture_times": 2,
         }
-        names = objective.metrics(self.objectives)
         scored = {
             "num_images": search.num_images,
             "num_repeats": NUM_REPEATS,
-            "metrics": {
-                name: entry
-                for name, entry in self.params.evaluation.metrics.items()
-                if set(_measures(name)) & set(names)
-            },
+            "metrics": self._metrics(),
         }
-        return self._with(settings, short, seen, scored)
+        return self._params({**settings, **short}, validated, scored)
 
     def full_params(self, settings: Mapping[str, Any], index: int) -> Params:
-        """Returns all parameters of the training in full of seed `index`; the one of seed 0 is the pipeline's own."""
-        names = {*objective.metrics(self.objectives)}
-        metrics = {
-            name: entry
-            for name, entry in self.params.evaluation.metrics.items()
-            if name in ALSO_CONFIRMED or set(_measures(name)) & names
-        }
-        params = self._with(settings, {}, {}, {"metrics": metrics})
-        return params.model_copy(update={"seed": params.seed + index})
+        """Returns all parameters of the training in full with the seed of this index."""
+        params = self._params(settings, {}, {"metrics": self._metrics(ALSO_CONFIRMED)})
+        return params.model_copy(update={"seed": self.params.seed + index})
 
-    def _with(
-        self,
-        settings: Mapping[str, Any],
-        more: Mapping[str, Any],
-        seen: dict[str, Any],
-        scored: dict[str, Any],
+    def _metrics(self, also: Collection[str] = ()) -> dict[str, Any]:
+        names = set(objective.metrics(self.objectives))
+        entries = self.params.evaluation.metrics
+        return {
+            metric: entry
+            for metric, entry in entries.items()
+            if metric in also or names & set(_metric(metric).MEASURES)
+        }
+
+    def _params(
+        self, entry: Mapping[str, Any], validated: dict[str, Any], scored: dict[str, Any]
     ) -> Params:
-        entry = {**self.params.model(self.name), **settings, **more}
-        return self.params.model_copy(
-            update={
-                "models": {self.name: entry},
-                "training": self.params.training.model_copy(update=seen),
-                "evaluation": self.params.evaluation.model_copy(update=scored),
-            }
-        )
+        params = self.params
+        changes = {
+            "models": {self.name: {**params.model(self.name), **entry}},
+            "training": params.training.model_copy(update=validated),
+            "evaluation": params.evaluation.model_copy(update=scored),
+        }
+        return params.model_copy(update=changes)
 
     def trial_order(
         self, settings: Mapping[str, Any], number: int, share: tuple[int, int], parent: str | None
     ) -> Order:
-        """Returns the order of a trial. Optuna takes no reports of one with several objectives."""
+        """Returns the order of a trial. Optuna takes no reports if there are several objectives."""
+        order = self.order(self.trial_params(settings), f"trial {number}", share, parent)
         prune_by = self.tune.prune_by if len(self.objectives) == 1 else None
-        params, splits = self.trial_params(settings), ("validation",)
-        return self._order(
-            f"trial {number}",
-            params=params,
-            splits=splits,
-            prune_by=prune_by,
-            share=share,
-            parent=parent,
-            is_trial=True,
-        )
+        return replace(order, prune_by=prune_by, is_trial=True)
 
-    def full_order(
-        self,
-        settings: Mapping[str, Any],
-        index: int,
-        splits: tuple[str, ...],
-        run_name: str,
-        share: tuple[int, int],
-        parent: str | None,
-        pictures: Path,
+    def order(
+        self, params: Params, run_name: str, share: tuple[int, int], parent: str | None
     ) -> Order:
-        """Returns the order of a training in full with seed `index`."""
-        params = self.full_params(settings, index)
-        return self._order(
-            run_name,
-            params=params,
-            splits=splits,
-            prune_by=None,
-            share=share,
-            parent=parent,
-            is_trial=False,
-            pictures=pictures,
-        )
-
-    def _order(self, run_name: str, **more: Any) -> Order:
-        word = run_name.replace(" ", "-")
+        """Returns the order of a training that is measured on validation images."""
+        file_name = run_name.replace(" ", "-")
         return Order(
+            params=params,
             name=self.name,
             images=self.images,
             features=self.features,
             run_name=run_name,
-            training_id=f"{self.study_id}-{word}",
+            training_id=f"{self.study_id}-{file_name}",
             experiment=self.experiment,
+            parent=parent,
             tags={"genlab.study": self.study_name},
+            share=share,
+            log=storage.folder(self.study_name) / "logs" / f"{file_name}.log",
             objectives=tuple(self.objectives),
-            log=storage.folder(self.study_name) / "logs" / f"{word}.log",
-            **more,
         )
 
+    def directions(self) -> dict[str, str]:
+        """Returns whether low or high is better, by the name of every metric that may be scored."""
+        modules = [_metric(name) for name in self.params.evaluation.metrics]
+        measures = [item for module in modules for item in module.MEASURES.items()]
+        return {name: measure.direction for name, measure in measures} | {
+            objective.TRAIN_SECONDS: "lower"
+        }
 
-def _measures(metric: str) -> list[str]:
-    return list(plugins.find("metrics", metric, "params.yaml: evaluation.metrics").MEASURES)
+
+def _metric(name: str) -> Any:
+    return plugins.find("metrics", name, "params.yaml: evaluation.metrics")
 
 
-def make(
-    params: Params, name: str, study_name: str | None, images_folder: Path, features: Path
-) -> Plan:
-    """Returns the search of the model `name`.
-
-    Args:
-        params: All parameters.
-        name: A model in `params.yaml: models` that has an entry in `tune`.
-        study_name: By default `<model>-<data set>`.
-        images_folder: The fetched data set.
-        features: The feature extractor's folder.
+def make(params: Params, name: str, study_name: str | None, images: Path, features: Path) -> Plan:
+    """Returns the search for the model `name`; the study's name is `<model>-<data set>` by default.
 
     Raises:
-        InputError: Anything in the model's entry, in `tune` or in `search` cannot be; the message is one line.
+        InputError: The model's entry, `tune` or `search` is wrong, or the data set is another one.
     """
     entry = params.model(name)
     _check_names(params, name, study_name)
-    description = _check_data(params, images_folder)
+    data_sha256 = _check_data(params, images)
     where, tune = f"params.yaml: tune.{name}", params.tune[name]
-    job = training.prepare(
-        params.model_copy(update={"models": {name: entry}}), name, images_folder, features
-    )
+    alone = params.model_copy(update={"models": {name: entry}})
+    job = training.prepare(alone, name, images, features)
     searched = space.read(tune.space, job.settings, f"{where}.space")
     if params.search.sampler == sampling.GRID:
-        searched.grid()  # it may be none
+        searched.grid()  # raises if it is none
     model = job.chapter.build(job.settings, job.spec)
     objectives = objective.read(
         tune.objective, model, job.settings.kind, params.evaluation.metrics, f"{where}.objective"
     )
     objective.check_honest(objectives, list(searched.distributions), f"{where}.objective")
-    training.check_monitor(model, job.spec, job.takes, tune.prune_by, f"{where}.prune_by")
+    known = training.validated_names(model, empty_batch(job.spec, job.takes, 1))
+    training.check_monitor(tune.prune_by, known, f"{where}.prune_by")
     if len(objectives) > 1 and params.search.pruner != "none":
         raise InputError(
             "pruner must be none with several objectives",
-            str(params.search.pruner),
+            params.search.pruner,
             "See params.yaml: search.pruner",
         )
-    found = Plan(
-        params,
-        name,
-        study_name or f"{name}-{params.data.name}",
-        images_folder,
-        features,
-        tune,
-        searched,
-        objectives,
-        job.settings.kind,
-        _identity(params, name, searched, objectives, description["sha256"], features),
+    plan = Plan(
+        params=params,
+        name=name,
+        study_name=study_name or f"{name}-{params.data.name}",
+        images=images,
+        features=features,
+        tune=tune,
+        space=searched,
+        objectives=objectives,
+        kind=job.settings.kind,
+        identity={},
     )
-    training.prepare(
-        found.trial_params({}), name, images_folder, features
-    )  # the short training may not be one
-    return found
+    plan = replace(plan, identity=_identity(plan, data_sha256))
+    training.prepare(plan.trial_params({}), name, images, features)  # a trial's steps fit
+    return plan
 
 
-def _identity(
-    params: Params,
-    name: str,
-    searched: Space,
-    objectives: list[Objective],
-    data_sha256: str,
-    features: Path,
-) -> dict[str, Any]:
-    """Returns all that the values of a study depend on beside the settings tried, as JSON gives it back."""
-    tune, entry = params.tune[name], params.model(name)
+def _identity(plan: Plan, data_sha256: str) -> dict[str, Any]:
+    """Returns all that values depend on except the settings tried, as JSON gives it back."""
+    entry = plan.params.model(plan.name)
+    varied = {*plan.space.distributions, "steps"}
     facts = {
-        "space": searched.describe(),
-        "objective": [each.name for each in objectives],
-        "steps": tune.steps,
-        "prune_by": tune.prune_by,
-        "num_images": params.search.num_images,
-        "present": {
-            key: value
-            for key, value in entry.items()
-            if key not in searched.distributions and key != "steps"
-        },
+        "space": plan.space.describe(),
+        "objective": [goal.name for goal in plan.objectives],
+        "steps": plan.tune.steps,
+        "prune_by": plan.tune.prune_by,
+        "num_images": plan.params.search.num_images,
+        "present": {key: value for key, value in entry.items() if key not in varied},
         "data": data_sha256,
-        "features": classifier.read_settings(features)["weights_sha256"],
-        "seed": params.seed,
+        "features": classifier.read_settings(plan.features)["weights_sha256"],
+        "seed": plan.params.seed,
         "genlab_version": genlab.__version__,
     }
     return json.loads(json.dumps(facts))
@@ -247,7 +218,8 @@ def _identity(
 def _check_names(params: Params, name: str, study_name: str | None) -> None:
     if study_name is not None and not re.fullmatch(NAME, study_name):
         raise InputError(
-            "a study's name must consist of letters, digits, '_', '-' and '.', and begin with one of the first two",
+            "a study's name must consist of letters, digits, '_', '-' and '.', and begin with a "
+            "letter or a digit",
             f"{study_name!r}",
             "See --study",
         )
@@ -260,18 +232,17 @@ def _check_names(params: Params, name: str, study_name: str | None) -> None:
             )
     if name not in params.tune:
         raise InputError(
-            f"params.yaml: tune must have an entry for {name}",
-            "none",
-            "See params.yaml: tune",
+            f"params.yaml: tune must have an entry for {name}", "none", "See params.yaml: tune"
         )
 
 
-def _check_data(params: Params, folder: Path) -> dict[str, Any]:
+def _check_data(params: Params, folder: Path) -> str:
+    """Returns the checksum of the data set, if it is the right one."""
     description = arrays.read_description(folder)
     if description["name"] != params.data.name:
         raise InputError(
             f"{folder} must hold the data set {params.data.name} of params.yaml: data.name",
-            str(description["name"]),
+            description["name"],
             "Run: dvc repro floor",
         )
-    return description
+    return str(description["sha256"])

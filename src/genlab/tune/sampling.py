@@ -1,8 +1,9 @@
 """Samplers and pruners by name.
 
-A sampler is made anew for each trial, from a seed that depends on how many trials there were: a study that was killed
-and goes on then asks for what an uninterrupted one would have asked for. The quasi-random one keeps one seed: its
-place in the sequence is kept in the storage. A grid is no sampler: its points stand in the queue from the start.
+Each trial has a new sampler, whose seed depends on how many trials there were: a study that
+continues after a kill asks for what an uninterrupted one would have asked for. The quasi-random
+sampler keeps one seed, since the storage keeps its place in the sequence. A grid is no sampler:
+its points are queued from the start.
 """
 
 from collections.abc import Callable
@@ -17,66 +18,56 @@ from optuna.samplers import (
     RandomSampler,
     TPESampler,
 )
+from optuna.trial import TrialState, create_trial
 
-from genlab.settings import seeds
+from genlab.settings.seeds import derive
 
 GRID, QMC = "grid", "qmc"
 
 
-def _tpe(seed: int, number: int, startup: int) -> BaseSampler:
-    return TPESampler(seed=seeds.derive(seed, number), n_startup_trials=startup)
-
-
 def _random(seed: int, number: int, startup: int) -> BaseSampler:
-    return RandomSampler(seed=seeds.derive(seed, number))
+    return RandomSampler(seed=derive(seed, number))
 
 
 def _cmaes(seed: int, number: int, startup: int) -> BaseSampler:
-    return CmaEsSampler(
-        seed=seeds.derive(seed, number), n_startup_trials=startup, warn_independent_sampling=False
-    )
-
-
-def _qmc(seed: int, number: int, startup: int) -> BaseSampler:
-    return QMCSampler(seed=seed, scramble=True, warn_independent_sampling=False)
-
-
-def _nsga2(seed: int, number: int, startup: int) -> BaseSampler:
-    return NSGAIISampler(seed=seeds.derive(seed, number), population_size=max(2, startup))
+    own = derive(seed, number)
+    return CmaEsSampler(seed=own, n_startup_trials=startup, warn_independent_sampling=False)
 
 
 SAMPLERS: dict[str, Callable[[int, int, int], BaseSampler]] = {
-    "tpe": _tpe,
+    "tpe": lambda seed, number, startup: TPESampler(
+        seed=derive(seed, number), n_startup_trials=startup
+    ),
     "random": _random,
     "cmaes": _cmaes,
-    QMC: _qmc,
-    "nsga2": _nsga2,
+    QMC: lambda seed, number, startup: QMCSampler(
+        seed=seed, scramble=True, warn_independent_sampling=False
+    ),
+    "nsga2": lambda seed, number, startup: NSGAIISampler(
+        seed=derive(seed, number), population_size=max(2, startup)
+    ),
     GRID: _random,
 }
-"""By name: of the study's seed, how many trials there were, and how many of them begin a study at random."""
-
-
-def _median(startup: int, every: int, steps: int) -> BasePruner:
-    """Judges from the second report on."""
-    return MedianPruner(n_startup_trials=startup, n_warmup_steps=every + 1)
+"""Takes the study's seed, how many trials there were, and how many are random at the start."""
 
 
 def _hyperband(startup: int, every: int, steps: int) -> BasePruner:
-    """Judges at the first, third, ninth ... report, as many of them as a trial's bracket says."""
+    """Judges at report 1, 3, 9 and so on; a trial's bracket says at how many of them.
+
+    Optuna creates the brackets at the first `prune`, and only then tells the sampler the bracket
+    of each trial. So that the first trial is no exception, a trial without reports comes first.
+    """
     pruner = HyperbandPruner(min_resource=every, max_resource=steps, reduction_factor=3)
-    pruner.prune(  # a trial without reports: brackets are made then, and the sampler sees those of a trial from then on
-        optuna.create_study(), optuna.trial.create_trial(state=optuna.trial.TrialState.RUNNING)
-    )
+    pruner.prune(optuna.create_study(), create_trial(state=TrialState.RUNNING))
     return pruner
 
 
-def _none(startup: int, every: int, steps: int) -> BasePruner:
-    return NopPruner()
-
-
 PRUNERS: dict[str, Callable[[int, int, int], BasePruner]] = {
-    "median": _median,
+    "median": lambda startup, every, steps: MedianPruner(  # judges from the second report on
+        n_startup_trials=startup, n_warmup_steps=every + 1
+    ),
     "hyperband": _hyperband,
-    "none": _none,
+    "none": lambda startup, every, steps: NopPruner(),
 }
-"""By name: of how many trials begin a study unpruned, after how many steps each reports, and a trial's steps."""
+"""Takes how many trials are not pruned at the start, after how many steps a trial reports each
+time, and a trial's steps."""

@@ -1,9 +1,9 @@
-"""What is searched: `params.yaml: tune.<model>.space` as Optuna's distributions, checked against the settings."""
+"""What is searched: `params.yaml: tune.<model>.space` as Optuna's distributions, checked."""
 
 import itertools
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -16,19 +16,27 @@ from optuna.distributions import (
     IntDistribution,
     distribution_to_json,
 )
+from optuna.trial import Trial
 
 from genlab.runtime.errors import InputError
 from genlab.settings.params import ModelSettings, build_section
 from genlab.settings.plugins import nearest
 
 RANGE, CHOICES = ("low", "high", "log", "step"), "choices"
-FIXED = {"kind": "it is what is searched", "steps": "see tune.<model>.steps"}
+FIXED = {"kind": "the search is for one kind", "steps": "see tune.<model>.steps"}
 """Settings that a search cannot vary."""
 
 
 @dataclass(frozen=True)
 class Space:
-    """Distributions by setting, the choices behind their names, and where trial 0 stands: at the present settings."""
+    """Where a search may go.
+
+    Attributes:
+        distributions: By setting.
+        choices: By setting that has choices, the values by what Optuna stores for them.
+        present: The present settings as Optuna's parameters; they are trial 0.
+        where: The entry, for errors: `params.yaml: tune.vae.space`.
+    """
 
     distributions: dict[str, BaseDistribution]
     choices: dict[str, dict[Any, Any]]
@@ -36,7 +44,7 @@ class Space:
     where: str
 
     def settings(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns the settings that Optuna's parameters stand for: numbers to four digits, as they can be written."""
+        """Returns the settings of Optuna's parameters: numbers with four significant digits."""
         return {key: self._setting(key, value) for key, value in params.items()}
 
     def _setting(self, key: str, value: Any) -> Any:
@@ -44,14 +52,12 @@ class Space:
             return self.choices[key][value]
         if not isinstance(value, float):
             return value
-        low, high = _ends(self.distributions[key])
-        return min(max(float(f"{value:.4g}"), low), high)
+        of: Any = self.distributions[key]
+        return min(max(float(f"{value:.4g}"), of.low), of.high)
 
     def describe(self) -> dict[str, Any]:
-        """Returns the space as JSON takes it: equal for equal spaces."""
-        return {
-            key: json.loads(distribution_to_json(each)) for key, each in self.distributions.items()
-        }
+        """Returns the space as JSON values: equal for equal spaces."""
+        return {key: json.loads(distribution_to_json(of)) for key, of in self.distributions.items()}
 
     def grid(self) -> list[dict[str, Any]]:
         """Returns all points of a space of choices and steps, as Optuna's parameters.
@@ -59,24 +65,32 @@ class Space:
         Raises:
             InputError: A setting has neither choices nor a step.
         """
-        axes = {key: self._axis(key, each) for key, each in self.distributions.items()}
+        axes = {key: self._axis(key) for key in self.distributions}
         return [dict(zip(axes, point, strict=True)) for point in itertools.product(*axes.values())]
 
-    def _axis(self, key: str, distribution: BaseDistribution) -> list[Any]:
-        if isinstance(distribution, CategoricalDistribution):
-            return list(distribution.choices)
-        if isinstance(distribution, IntDistribution) and not distribution.log:
-            return list(range(distribution.low, distribution.high + 1, distribution.step))
-        if isinstance(distribution, FloatDistribution) and distribution.step:
-            number = round((distribution.high - distribution.low) / distribution.step) + 1
-            return [
-                float(value) for value in np.linspace(distribution.low, distribution.high, number)
-            ]
-        raise InputError(
-            "a grid must have choices or a step for every setting",
-            f"neither for {key!r}",
-            f"See {self.where}.{key}",
-        )
+    def _axis(self, key: str) -> list[Any]:
+        of: Any = self.distributions[key]
+        if isinstance(of, CategoricalDistribution):
+            return list(of.choices)
+        if of.step is None or of.log:
+            raise InputError(
+                "a grid must have choices or a step for every setting",
+                f"neither for {key!r}",
+                f"See {self.where}.{key}",
+            )
+        if isinstance(of, IntDistribution):
+            return list(range(of.low, of.high + 1, of.step))
+        return np.linspace(of.low, of.high, round((of.high - of.low) / of.step) + 1).tolist()
+
+
+def suggest(trial: Trial, name: str, distribution: BaseDistribution) -> None:
+    """Has Optuna choose a parameter that the trial does not have yet."""
+    if isinstance(distribution, CategoricalDistribution):
+        trial.suggest_categorical(name, distribution.choices)
+    else:
+        is_whole = isinstance(distribution, IntDistribution)
+        choose: Any = trial.suggest_int if is_whole else trial.suggest_float
+        choose(name, **{part: getattr(distribution, part) for part in RANGE})
 
 
 def read(entries: Mapping[str, Mapping[str, Any]], settings: ModelSettings, where: str) -> Space:
@@ -84,128 +98,103 @@ def read(entries: Mapping[str, Mapping[str, Any]], settings: ModelSettings, wher
 
     Args:
         entries: By setting `{low, high, log, step}` or `{choices}`.
-        settings: The model's present ones; a range of whole numbers is of a setting that is one.
+        settings: The present ones; a range is of whole numbers if the present value is one.
         where: For errors: `"params.yaml: tune.vae.space"`.
 
     Raises:
-        InputError: A setting or an argument is unknown, a range is none, a value is not allowed for the model, or the
-            present value lies outside; the message is one line.
+        InputError: A setting or an argument is unknown, a range is empty, the model does not allow
+            a value, or the present value lies outside.
     """
-    present, known = settings.model_dump(mode="json"), type(settings).model_fields
-    distributions, choices = {}, {}
+    present = settings.model_dump(mode="json")
+    known = [name for name in type(settings).model_fields if name not in FIXED]
+    distributions: dict[str, BaseDistribution] = {}
+    choices: dict[str, dict[Any, Any]] = {}
     for key, entry in entries.items():
-        if key not in known or key in FIXED:
-            why = FIXED.get(key, f"no such setting{nearest(key, known)}")
-            searchable = ", ".join(name for name in known if name not in FIXED)
+        if key not in known:
             raise InputError(
                 f"{where} must name settings of the model",
-                f"{key!r} ({why})",
-                f"Known: {searchable}. See {where}.{key}",
+                f"{key!r} ({FIXED.get(key, f'no such setting{nearest(key, known)}')})",
+                f"Known: {', '.join(known)}. See {where}.{key}",
             )
-        distributions[key], named = _distribution(entry, present[key], f"{where}.{key}")
-        if named:
-            choices[key] = named
-        for value in named.values() if named else (entry["low"], entry["high"]):
+        if CHOICES in entry:
+            choices[key] = _choices(entry, f"{where}.{key}")
+            distributions[key] = CategoricalDistribution(list(choices[key]))
+        else:
+            distributions[key] = _range(entry, present[key], f"{where}.{key}")
+        allowed = choices[key].values() if key in choices else (entry["low"], entry["high"])
+        for value in allowed:
             build_section(type(settings), present | {key: value}, where)
-    at = {key: _name(present[key]) for key in entries}
-    for key, distribution in distributions.items():
-        if not _holds(distribution, at[key]):
+        if not _holds(distributions[key], _stored(present[key])):
             raise InputError(
                 "the space must hold the present settings, which are trial 0",
-                f"{key}={present[key]} outside of {dict(entries[key])}",
+                f"{key}={_stored(present[key])} outside of {dict(entry)}",
                 f"See {where}.{key}",
             )
-    return Space(distributions, choices, at, where)
+    return Space(distributions, choices, {key: _stored(present[key]) for key in entries}, where)
 
 
-def _holds(distribution: BaseDistribution, value: Any) -> bool:
+def _holds(distribution: Any, value: Any) -> bool:
     if isinstance(distribution, CategoricalDistribution):
         return value in distribution.choices
-    low, high = _ends(distribution)
-    if not _is_number(value) or not low <= value <= high:
-        return False
-    return _is_whole(low, value, getattr(distribution, "step"))  # noqa: B009
+    low, high = distribution.low, distribution.high
+    return _is_number(value) and low <= value <= high and _is_steps(low, value, distribution.step)
 
 
-def _ends(distribution: BaseDistribution) -> tuple[float, float]:
-    return getattr(distribution, "low"), getattr(distribution, "high")  # noqa: B009 - of both kinds of ranges
-
-
-def _is_whole(low: float, value: float, step: float | None) -> bool:
-    """Says whether a number of steps leads from `low` to `value`; as people reckon, who know no binary fractions."""
+def _is_steps(low: float, value: float, step: float | None) -> bool:
+    """Whether whole steps lead from `low` to `value`, in decimal arithmetic: 0.1 + 3 x 0.3 = 1."""
     return not step or (Decimal(str(value)) - Decimal(str(low))) % Decimal(str(step)) == 0
 
 
-def _name(value: Any) -> Any:
+def _stored(value: Any) -> Any:
     """Returns what Optuna stores for a choice: lists as JSON."""
     return json.dumps(value) if isinstance(value, list | tuple | dict) else value
 
 
-def _distribution(
-    entry: Mapping[str, Any], present: Any, where: str
-) -> tuple[BaseDistribution, dict[Any, Any]]:
-    """Returns the distribution, and for choices the values by what Optuna stores for them."""
-    if CHOICES in entry:
-        _check_names(entry, (CHOICES,), where)
-        values = entry[CHOICES]
-        if not isinstance(values, list) or not values:
-            raise InputError(
-                "choices must be a list of at least one value",
-                f"{values!r}",
-                f"See {where}",
-            )
-        named = {_name(value): value for value in values}
-        return CategoricalDistribution(list(named)), named
-    _check_names(entry, RANGE, where)
-    for name in ("low", "high"):
-        if not _is_number(entry.get(name)):
-            received = "none" if name not in entry else repr(entry[name])
-            raise InputError(
-                f"{name} must be a number",
-                str(received),
-                f"See {where}.{name}",
-            )
-    return _range(entry, present, where), {}
+def _choices(entry: Mapping[str, Any], where: str) -> dict[Any, Any]:
+    """Returns the values by what Optuna stores for them."""
+    _check_names(entry, (CHOICES,), where)
+    values = entry[CHOICES]
+    if not isinstance(values, list) or not values:
+        raise InputError(
+            "choices must be a list of at least one value", f"{values!r}", f"See {where}"
+        )
+    return {_stored(value): value for value in values}
 
 
 def _range(entry: Mapping[str, Any], present: Any, where: str) -> BaseDistribution:
-    low, high, log, step = entry["low"], entry["high"], entry.get("log", False), entry.get("step")
-    if low > high:
-        raise InputError(
-            "low must be at most high",
-            f"low={low}, high={high}",
-            f"See {where}",
-        )
-    if not isinstance(log, bool):
-        raise InputError(
-            "log must be true or false",
-            f"{log!r}",
-            f"See {where}.log",
-        )
-    if log and low <= 0:
-        raise InputError(
-            "low must be above 0 with log: true",
-            f"low={low}",
-            f"See {where}.low",
-        )
-    if step is not None and (not _is_number(step) or step <= 0 or log):
-        also = " and log: true" if log else ""
-        raise InputError(
+    _check_names(entry, RANGE, where)
+    for name in ("low", "high"):
+        if not _is_number(entry.get(name)):
+            received = repr(entry[name]) if name in entry else "none"
+            raise InputError(f"{name} must be a number", received, f"See {where}.{name}")
+    low = entry["low"]
+    high = entry["high"]
+    log = entry.get("log", False)
+    step = entry.get("step")
+    is_step = step is None or (_is_number(step) and step > 0 and not log)
+    rules = (
+        (low <= high, "low must be at most high", f"low={low}, high={high}", ""),
+        (isinstance(log, bool), "log must be true or false", f"{log!r}", ".log"),
+        (not log or low > 0, "low must be above 0 with log: true", f"low={low}", ".low"),
+        (
+            is_step,
             "step must be above 0, without log",
-            f"step={step!r}{also}",
-            f"See {where}.step",
-        )
-    if not _is_whole(low, high, step):
-        received = f"low={low}, high={high}, step={step}"
-        raise InputError(
+            f"step={step!r}{' and log: true' if log else ''}",
+            ".step",
+        ),
+        (
+            not is_step or _is_steps(low, high, step),
             "high must be low and some steps",
-            str(received),
-            f"See {where}",
-        )
-    whole = [isinstance(value, int) for value in (present, low, high, step or 1)]
-    kind: Callable[..., BaseDistribution] = IntDistribution if all(whole) else FloatDistribution
-    more = {"step": step} if step is not None else {}
-    return kind(low, high, log=log, **more)
+            f"low={low}, high={high}, step={step}",
+            "",
+        ),
+    )
+    for holds, expected, received, part in rules:
+        if not holds:
+            raise InputError(expected, received, f"See {where}{part}")
+    if all(isinstance(value, int) for value in (present, low, high, step or 1)):
+        return IntDistribution(low, high, log=log, step=step or 1)
+    return FloatDistribution(low, high, log=log, step=step)
 
 
 def _is_number(value: Any) -> bool:
@@ -215,8 +204,7 @@ def _is_number(value: Any) -> bool:
 def _check_names(entry: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
     for name in entry:
         if name not in known:
-            every = (*RANGE, CHOICES)
-            hint = nearest(name, every) if name not in every else ""
+            hint = "" if name in (*RANGE, CHOICES) else nearest(name, (*RANGE, CHOICES))
             raise InputError(
                 f"{where} must have {', '.join(RANGE)} or {CHOICES}",
                 f"{name!r}{hint}",

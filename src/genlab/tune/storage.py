@@ -1,4 +1,4 @@
-"""Where studies are kept: in a journal below the root, for one tuner, or in a database that many machines share."""
+"""Where studies are kept: a journal for one tuner, or a database that many machines share."""
 
 import os
 import re
@@ -26,14 +26,14 @@ from genlab.settings.params import Search
 ADDRESS = "GENLAB_SEARCH_STORAGE"
 WHERE = f"params.yaml: search.storage, or the environment: {ADDRESS}"
 SILENT_HEARTBEATS = 4
-"""A worker that was silent for so many heartbeats has lost its trial."""
+"""A worker that misses so many heartbeats has lost its trial."""
 STORAGE_ERRORS = (SQLAlchemyError, StorageInternalError)
 
 
 def address(search: Search) -> str | None:
-    """Returns the database's address; None where studies are kept in journals."""
-    given = os.environ.get(ADDRESS) or search.storage
-    return re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", given) if given else None
+    """Returns the database's address; None if studies are kept in journals."""
+    url = os.environ.get(ADDRESS) or search.storage
+    return re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url) if url else None
 
 
 def folder(name: str) -> Path:
@@ -45,15 +45,13 @@ def open_storage(search: Search, name: str) -> BaseStorage:
     """Returns the storage.
 
     Raises:
-        InputError: The database is out of reach, or the address is none.
+        InputError: The address is wrong, or the database does not answer.
     """
     url = address(search)
     if url is None:
         return _journal(folder(name) / "journal.log")
     try:
-        with _lock_of(
-            create_engine(url, poolclass=NullPool), "tables"
-        ):  # several that start at once make them once
+        with _lock_of(create_engine(url, poolclass=NullPool), "tables"):  # one creates the tables
             return RDBStorage(
                 url,
                 engine_kwargs={"pool_pre_ping": True},
@@ -62,68 +60,66 @@ def open_storage(search: Search, name: str) -> BaseStorage:
                 heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(),
             )
     except (*STORAGE_ERRORS, ImportError, ValueError, OSError) as error:
-        first = str(error.__cause__ or error).strip().splitlines()[0]
         raise InputError(
             "the search's storage must be a database that answers",
-            f"{tracking.address(url)} ({first})",
+            f"{tracking.address(url)} ({_first_line(error)})",
             f"See {WHERE}",
         ) from None
 
 
+def _first_line(error: BaseException) -> str:
+    return str(error.__cause__ or error).strip().splitlines()[0]
+
+
 @contextmanager
 def _lock_of(engine: Engine, name: str) -> Iterator[None]:
-    """Holds a lock of this name in the block, where the database has such: PostgreSQL."""
+    """Holds a lock of PostgreSQL, which is free again after a kill; other databases have none."""
     if engine.dialect.name != "postgresql":
         yield
         return
-    with engine.connect() as connection:  # at its end the lock is free, also after a kill
-        connection.execute(
-            text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": f"genlab {name}"}
-        )
+    lock = text("SELECT pg_advisory_xact_lock(hashtext(:name))")
+    with engine.connect() as connection:
+        connection.execute(lock, {"name": f"genlab {name}"})
         yield
 
 
 @contextmanager
 def storage_errors() -> Iterator[None]:
-    """Says in one line that the storage does not answer any more: raises an InputError."""
+    """Raises an InputError if the storage stops answering."""
     try:
         yield
     except STORAGE_ERRORS as error:
-        first = str(error.__cause__ or error).strip().splitlines()[0]
         raise InputError(
             "the search's storage must answer",
-            str(first[:200]),
-            f"When it does again, the same command goes on. See {WHERE}",
+            _first_line(error)[:200],
+            f"When it does, run the same command again. See {WHERE}",
         ) from None
 
 
 def locked(storage: BaseStorage, name: str) -> AbstractContextManager[None]:
-    """Holds a study in the block against other machines, where the database can."""
-    return (
-        _lock_of(storage.engine, f"study {name}")
-        if isinstance(storage, RDBStorage)
-        else nullcontext()
-    )
+    """Keeps other machines away from a study during the block, where the database can."""
+    if isinstance(storage, RDBStorage):
+        return _lock_of(storage.engine, f"study {name}")
+    return nullcontext()
 
 
 def _journal(path: Path) -> BaseStorage:
+    """Opens a journal, which has one tuner at a time; repairs what a kill left of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.with_name(f"{path.name}.lock").unlink(
-        missing_ok=True
-    )  # of a tuner that was killed: there is one at a time
+    path.with_name(f"{path.name}.lock").unlink(missing_ok=True)
     if path.is_file():
-        whole = path.read_bytes().rpartition(b"\n")
-        if whole[2]:  # a line that a kill cut off: with the next one it would be no JSON
-            os.truncate(path, len(whole[0]) + 1 if whole[1] else 0)
+        content = path.read_bytes()
+        if not content.endswith(b"\n"):  # cut off: joined to the next line it would be no JSON
+            os.truncate(path, content.rfind(b"\n") + 1)
     return JournalStorage(JournalFileBackend(str(path)))
 
 
 @contextmanager
 def only_tuner(name: str) -> Iterator[None]:
-    """Holds a journal's study in the block.
+    """Holds a journal's study during the block.
 
     Raises:
-        InputError: Another process is at it.
+        InputError: Another process holds it.
     """
     path = folder(name) / "tuner.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -133,7 +129,8 @@ def only_tuner(name: str) -> Iterator[None]:
         raise InputError(
             "a study in a journal must have one tuner",
             f"a second one for {name!r}",
-            f"Wait for the end of the first, give it more workers, give this one another --study, or share a database. See {WHERE}",
+            "Wait until the first ends, give it more workers, give this one another --study, "
+            f"or share a database. See {WHERE}",
         ) from None
     with lock:
         yield

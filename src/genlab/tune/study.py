@@ -1,4 +1,4 @@
-"""A study: trials that are asked for, told, and found again after a kill."""
+"""A study: trials are asked for and told, and go on after a kill."""
 
 import json
 import os
@@ -18,14 +18,15 @@ from genlab.runtime.errors import InputError
 from genlab.settings import seeds
 from genlab.settings.params import Search
 from genlab.tune import sampling
-from genlab.tune.space import Space
+from genlab.tune.space import Space, suggest
 from genlab.tune.storage import SILENT_HEARTBEATS, STORAGE_ERRORS, locked
 
-IDENTITY, REASON, VALUES = "genlab.identity", "genlab.reason", "genlab.values"
+IDENTITY = "genlab.identity"
+REASON, VALUES = "genlab.reason", "genlab.values"
+SETTINGS, SECONDS = "genlab.settings", "genlab.seconds"
 DECIDED = "genlab.decided"
-"""The last step that a trial's pruner was asked at, and what it said."""
+"""The last step at which a trial's pruner was asked, and its answer."""
 Direction = Literal["minimize", "maximize"]
-SETTLED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
@@ -35,158 +36,142 @@ warnings.filterwarnings(
 
 
 def settled(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-    """Returns the trials that are over: complete, pruned, or failed for a reason; not those that were lost."""
-    lost = {number for trial in trials for number in trial.system_attrs.get("retry_history", [])}
-    return [
-        trial
-        for trial in trials
-        if trial.state in SETTLED
-        or (
-            trial.state == TrialState.FAIL
-            and REASON in trial.user_attrs
-            and trial.number not in lost
-        )
-    ]
+    """Returns the trials that are over: complete, pruned, or failed for a reason; not lost ones."""
+    retried = {number for trial in trials for number in trial.system_attrs.get("retry_history", [])}
+    return [trial for trial in trials if _is_settled(trial) and trial.number not in retried]
+
+
+def _is_settled(trial: FrozenTrial) -> bool:
+    if trial.state == TrialState.FAIL:
+        return REASON in trial.user_attrs
+    return trial.state.is_finished()
+
+
+def _in_state(trials: Sequence[FrozenTrial], state: TrialState) -> list[int]:
+    return [trial.number for trial in trials if trial.state == state]
 
 
 class Study:
-    """One search. Its methods may be called from several threads."""
+    """One search. Several threads may call its methods. `lost` are trials that a kill cut off.
+
+    Optuna has no public way to continue a running trial or to send a heartbeat outside of
+    `Study.optimize`. Both are done here by a trial's id, which the storage's public methods give.
+    """
 
     def __init__(
         self, study: optuna.Study, storage: BaseStorage, space: Space, search: Search, seed: int
     ):
         self.optuna = study
         self.space = space
-        self._storage, self._search, self._seed = storage, search, seed
+        self._storage = storage
+        self._search = search
+        self._seed = seed
         self._lock = threading.RLock()
-        self._lost: list[FrozenTrial] = []
         self._running: set[int] = set()
         self._vouched: set[int] = set()
+        self.lost = [] if self.is_shared else _in_state(self.trials, TrialState.RUNNING)
 
     @property
     def is_shared(self) -> bool:
-        """Whether other machines may work on it, too."""
+        """Whether other machines may work on it too."""
         return isinstance(self._storage, RDBStorage)
 
     @property
     def trials(self) -> list[FrozenTrial]:
-        """All trials, those that were lost included."""
+        """All trials, lost ones included."""
         with self._lock:
             return self.optuna.get_trials(deepcopy=False)
 
-    def best(self) -> FrozenTrial | None:
-        """Returns the best trial by the first objective, where one is complete."""
-        return next(iter(self.ranking()), None)
-
     def ranking(self) -> list[FrozenTrial]:
-        """Returns the complete trials, best first; of several objectives the Pareto front, by the first one."""
+        """Returns the complete trials, or the Pareto front, best first by the first objective."""
+        directions = self.optuna.directions
+        sign = 1 if directions[0] == optuna.study.StudyDirection.MINIMIZE else -1
         with self._lock:
-            several = len(self.optuna.directions) > 1
-            trials = self.optuna.best_trials if several else self.trials
-            sign = 1 if self.optuna.directions[0] == optuna.study.StudyDirection.MINIMIZE else -1
+            trials = self.optuna.best_trials if len(directions) > 1 else self.trials
         complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
         return sorted(complete, key=lambda trial: (sign * trial.values[0], trial.number))
 
     def is_over(self, num_trials: int) -> bool:
-        """Whether no trial is under way, here or elsewhere, and there are as many as asked for, or no more points."""
+        """Whether no trial runs anywhere, and `num_trials` are over or a grid is at its end."""
         trials = self.trials
-        if any(trial.state == TrialState.RUNNING for trial in trials):
+        if _in_state(trials, TrialState.RUNNING):
             return False
-        waiting = any(trial.state == TrialState.WAITING for trial in trials)
-        return len(settled(trials)) >= num_trials or (
-            self._search.sampler == sampling.GRID and not waiting
-        )
+        return len(settled(trials)) >= num_trials or self._is_exhausted(trials)
 
-    def find_lost(self) -> int:
-        """Finds the trials that were running when this study's only tuner was killed, to go on with them first."""
-        if not self.is_shared:
-            self._lost = [trial for trial in self.trials if trial.state == TrialState.RUNNING]
-        return len(self._lost)
-
-    def fill_queue(self) -> None:
-        """Puts the present settings first, and behind them, for a grid, all its points; those that are new."""
-        points = self.space.grid() if self._search.sampler == sampling.GRID else []
-        for point in (self.space.present, *points):
-            self.optuna.enqueue_trial(point, skip_if_exists=True)
+    def _is_exhausted(self, trials: Sequence[FrozenTrial]) -> bool:
+        is_grid = self._search.sampler == sampling.GRID
+        return is_grid and not _in_state(trials, TrialState.WAITING)
 
     def ask(self, num_trials: int) -> Trial | None:
-        """Returns the next trial; None where `num_trials` are over or under way, or a grid has no more points."""
+        """Returns the next trial, lost ones first; None if there are no more to run.
+
+        That is if `num_trials` are over or running, or if a grid has no more points.
+        """
         with self.alone():
-            self._return_silent()
-            if self._lost:
-                return self._begin(self._lost.pop(0).number)
+            self._requeue_silent()
+            if self.lost:
+                number = self.lost.pop(0)
+                self.optuna.sampler = self._sampler(number)
+                return self._suggest(Trial(self.optuna, self._trial_id(number)), number)
             trials = self.trials
-            running = [trial for trial in trials if trial.state == TrialState.RUNNING]
-            number = len(settled(trials)) + len(running)
-            if number >= num_trials:
-                return None
-            queued = any(trial.state == TrialState.WAITING for trial in trials)
-            if self._search.sampler == sampling.GRID and not queued:
+            number = len(settled(trials)) + len(_in_state(trials, TrialState.RUNNING))
+            if number >= num_trials or self._is_exhausted(trials):
                 return None
             self.optuna.sampler = self._sampler(number)
             return self._suggest(self.optuna.ask(), number)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Keeps other threads out of the block, and other machines: what is counted in it stays so."""
+        """Keeps other threads and other machines out of the block."""
         with self._lock, locked(self._storage, self.optuna.study_name):
             yield
 
     def _sampler(self, number: int, name: str = "") -> optuna.samplers.BaseSampler:
-        """Returns the sampler of the trial before which there were `number`; hosts that share a study differ.
+        """Returns the sampler for the trial that `number` trials precede.
 
-        But not in a quasi-random sequence, in which the storage has their place.
-
-        Args:
-            number: Of trials.
-            name: Of a parameter: each has a sampler of its own, since a lost trial may have some of them already.
+        Each parameter has its own, since a lost trial may have some of them already. Machines that
+        share a study draw differently, except in a quasi-random sequence, whose place is stored.
         """
-        differ = self.is_shared and self._search.sampler != sampling.QMC
-        seed = seeds.derive(self._seed, os.urandom(4).hex()) if differ else self._seed
+        differs = self.is_shared and self._search.sampler != sampling.QMC
+        seed = seeds.derive(self._seed, os.urandom(4).hex()) if differs else self._seed
         seed = seeds.derive(seed, name) if name else seed
         return sampling.SAMPLERS[self._search.sampler](seed, number, self._search.startup_trials)
 
-    def _begin(self, number: int) -> Trial:
-        """Returns a trial that was lost, as it was: what it had been given stays."""
-        trial = next(each for each in self.trials if each.number == number)
-        self.optuna.sampler = self._sampler(number)
-        return self._suggest(Trial(self.optuna, trial._trial_id), number)
+    def _trial_id(self, number: int) -> int:
+        study_id = self._storage.get_study_id_from_name(self.optuna.study_name)
+        return self._storage.get_trial_id_from_study_id_trial_number(study_id, number)
 
     def _suggest(self, trial: Trial, number: int) -> Trial:
-        self._running.add(trial._trial_id)
+        """Gives a trial the parameters that it lacks."""
+        trial_id = self._trial_id(trial.number)
+        self._running.add(trial_id)
         self._beat()
-        if not trial._fixed_params:
-            _ = (
-                trial.relative_params
-            )  # what the sampler draws at once it draws now, also where some are there already
+        if not self._storage.get_trial_system_attrs(trial_id).get("fixed_params"):
+            _ = trial.relative_params  # the joint draw comes first, in a lost trial too
         for name, distribution in self.space.distributions.items():
             self.optuna.sampler = self._sampler(number, name)
-            trial._suggest(name, distribution)
+            suggest(trial, name, distribution)
         self.optuna.sampler = self._sampler(number)
         return trial
 
     def first_number(self, trial: Trial) -> int:
-        """Returns the trial's number; of one that another process lost, that of the first attempt."""
-        return int(
-            trial.storage.get_trial(trial._trial_id).system_attrs.get("failed_trial", trial.number)
-        )
+        """Returns the trial's number; if another process lost it, the number of its first try."""
+        attributes = self._storage.get_trial_system_attrs(self._trial_id(trial.number))
+        return int(attributes.get("failed_trial", trial.number))
 
     def report(self, trial: Trial, step: int, value: float) -> bool:
-        """Takes a value on the way; says whether the trial goes on.
+        """Takes a value during training; returns whether the trial goes on.
 
-        A trial that was cut off says again what it said before: the answer stays, and the pruner is not asked again.
-        With several objectives there is no pruner, and nothing is kept.
+        After a kill a trial reports the same steps again, and gets the same answers. A trial that
+        another machine has taken over ends. With several objectives nothing is kept or pruned.
         """
         if len(self.optuna.directions) > 1:
             return True
-        with (
-            self._lock,
-            suppress(UpdateFinishedTrialError),
-        ):  # then another machine has this trial: it ends here
-            known = trial.storage.get_trial(trial._trial_id)
-            last, goes_on = known.user_attrs.get(DECIDED, (-1, True))
-            if step <= last:
-                return goes_on or step < last
+        with self._lock, suppress(UpdateFinishedTrialError):
+            known = self._storage.get_trial(self._trial_id(trial.number))
+            last_step, goes_on = known.user_attrs.get(DECIDED, (-1, True))
+            if step <= last_step:
+                return goes_on or step < last_step
             if step not in known.intermediate_values:
                 trial.report(value, step)
             goes_on = not trial.should_prune()
@@ -201,55 +186,45 @@ class Study:
         values: Sequence[float] | None,
         facts: Mapping[str, Any],
     ) -> None:
-        """Ends a trial; one that another machine has by now, since this one was silent for too long, is left to it.
-
-        Args:
-            trial: Which.
-            state: How it ended.
-            values: Of the objectives, where it is complete.
-            facts: Kept with it.
-        """
+        """Ends a trial, unless another machine has taken it over since; stores facts with it."""
         with self._lock, suppress(UpdateFinishedTrialError):
+            self._running.discard(self._trial_id(trial.number))
             for name, fact in facts.items():
                 trial.set_user_attr(name, fact)
-            self._running.discard(trial._trial_id)
             self.optuna.tell(trial, values, state)
-        self._running.discard(trial._trial_id)
 
     def _beat(self) -> None:
         if isinstance(self._storage, RDBStorage):
             for trial_id in self._running:
                 self._storage.record_heartbeat(trial_id)
 
-    def _return_silent(self) -> None:
-        """Returns the trials of workers that are silent; one killed before its first heartbeat gets that from here."""
+    def _requeue_silent(self) -> None:
+        """Queues the trials of silent workers again.
+
+        A worker that was killed before its first heartbeat gets that heartbeat here.
+        """
         if not isinstance(self._storage, RDBStorage):
             return
         optuna.storages.fail_stale_trials(self.optuna)
-        long_ago = datetime.now() - timedelta(
-            seconds=2 * SILENT_HEARTBEATS * self._search.heartbeat_seconds
-        )
+        seconds = 2 * SILENT_HEARTBEATS * self._search.heartbeat_seconds
+        long_ago = datetime.now() - timedelta(seconds=seconds)
         for trial in self.trials:
-            old = (
-                trial.state == TrialState.RUNNING
-                and trial.datetime_start
-                and trial.datetime_start < long_ago
-            )
-            if old and trial._trial_id not in self._running | self._vouched:
-                self._vouched.add(trial._trial_id)
-                self._storage.record_heartbeat(trial._trial_id)
+            start = trial.datetime_start
+            if trial.state != TrialState.RUNNING or start is None or start >= long_ago:
+                continue
+            trial_id = self._trial_id(trial.number)
+            if trial_id not in self._running | self._vouched:
+                self._vouched.add(trial_id)
+                self._storage.record_heartbeat(trial_id)
 
     @contextmanager
     def heartbeats(self) -> Iterator[None]:
-        """Says in the block, again and again, that this process is at its trials."""
+        """Sends heartbeats for this process's trials during the block."""
         over = threading.Event()
 
         def beat() -> None:
             while not over.wait(self._search.heartbeat_seconds):
-                with (
-                    self._lock,
-                    suppress(*STORAGE_ERRORS),
-                ):  # the next question to the storage meets them, too
+                with self._lock, suppress(*STORAGE_ERRORS):  # the next query reports the error
                     self._beat()
 
         thread = threading.Thread(target=beat, daemon=True)
@@ -269,48 +244,42 @@ def load(
     search: Search,
     identity: dict[str, Any],
 ) -> Study:
-    """Returns the study called `name`, which is made where there is none.
+    """Returns the study called `name`; creates it if there is none.
 
-    Args:
-        storage: Where.
-        name: Of the study.
-        space: What is searched.
-        directions: Of the objectives: `minimize`, `maximize`.
-        search: How.
-        identity: All that its values depend on beside the settings tried; another one is another study.
+    Its queue begins with the present settings, then the points of a grid.
 
     Raises:
-        InputError: There is a study of this name with another identity.
+        InputError: The study has another `identity`: that is everything that its values depend on,
+            except the settings tried.
     """
     steps = identity["steps"]
-    pruner = sampling.PRUNERS[search.pruner](
-        search.startup_trials, search.report_every(steps), steps
-    )
+    make_pruner = sampling.PRUNERS[search.pruner]
+    points = space.grid() if search.sampler == sampling.GRID else []
     with locked(storage, name):
         study = optuna.create_study(
             storage=storage,
             study_name=name,
             directions=list(directions),
-            pruner=pruner,
+            pruner=make_pruner(search.startup_trials, search.report_every(steps), steps),
             load_if_exists=True,
         )
         _check_identity(study, identity)
-        found = Study(study, storage, space, search, seeds.derive(identity["seed"], "tune", name))
-        found.fill_queue()
-    return found
+        for point in (space.present, *points):
+            study.enqueue_trial(point, skip_if_exists=True)
+    return Study(study, storage, space, search, seeds.derive(identity["seed"], "tune", name))
 
 
 def _check_identity(study: optuna.Study, identity: dict[str, Any]) -> None:
-    """Writes down what the study is, or compares."""
-    known = study.user_attrs.get(IDENTITY)
-    if known is None:
+    """Stores the identity of a new study; compares that of an existing one."""
+    stored = study.user_attrs.get(IDENTITY)
+    if stored is None:
         study.set_user_attr(IDENTITY, json.dumps(identity, sort_keys=True))
         return
-    former = json.loads(known)
-    differs = [key for key in {**former, **identity} if former.get(key) != identity.get(key)]
-    if differs:
+    former = json.loads(stored)
+    changed = [key for key in {**former, **identity} if former.get(key) != identity.get(key)]
+    if changed:
         raise InputError(
             f"the study {study.study_name!r} must go on with what it began with",
-            f"another {', '.join(differs)}",
-            "Give --study another name, or take back what was changed in params.yaml",
+            f"another {', '.join(changed)}",
+            "Give --study another name, or undo the change in params.yaml",
         )

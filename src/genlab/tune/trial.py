@@ -1,4 +1,4 @@
-"""One trial, in a process of its own: trains, measures on validation images, tells the tuner. Knows no Optuna."""
+"""One trial, in its own process, without Optuna: it trains, measures and tells the tuner."""
 
 import hashlib
 import json
@@ -6,12 +6,14 @@ import os
 import signal
 import threading
 import time
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import tensorflow as tf
 import threadpoolctl
 
 from genlab import evaluation, tracking, training
@@ -24,43 +26,33 @@ from genlab.settings import seeds
 from genlab.settings.params import Params
 from genlab.trained import model as trained_model
 from genlab.training import Job
-from genlab.tune.objective import Objective, Unmeasured
+from genlab.tune.objective import TRAIN_SECONDS, Objective, Unmeasured
 
 PICTURES = ("prior_samples", "fitted_samples", "originals", "reconstructions")
-"""Grids that are kept, where the model and the objective give them."""
+"""Grids that are kept, if the model and the objective give them."""
 NUM_REPEATS = 2
 """Sets of generated images that a trial is scored on."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """What one process is to do.
+    """What one process does.
 
     Attributes:
-        params: All parameters, with the settings to try in the model's entry.
-        name: The model.
-        images: The fetched data set.
-        features: The feature extractor's folder.
-        splits: Measured on.
-        prune_by: The validation metric that is reported on the way; None: nothing is.
-        run_name: Of the MLflow run: `trial 7`.
-        training_id: With the same one a run that was cut off goes on.
-        experiment: MLflow's.
-        parent: The study's MLflow run, where there is one.
-        tags: Of the run.
+        params: All parameters, with the settings to try in the entry of the model `name`.
+        training_id: A killed training with the same one continues.
+        parent: The study's MLflow run, if it has one.
         share: Which share of the machine this is, and of how many.
-        log: What the process prints.
-        is_trial: What it keeps is its own, since two may have equal settings; a training in full may be the pipeline's.
-        objectives: Logged beside what they are made of, once it is measured.
-        pictures: A folder for the grids of samples and reconstructions on the last split; None: the training's own.
+        prune_by: The validation metric to report during training; None: nothing is reported.
+        is_trial: A trial's training is its own, since two trials may have equal settings; the
+            result of a training in full is the pipeline's too.
+        pictures: A folder for the grids of the last split; None: the training's own.
     """
 
     params: Params
     name: str
     images: Path
     features: Path
-    splits: tuple[str, ...]
-    prune_by: str | None
     run_name: str
     training_id: str
     experiment: str
@@ -68,24 +60,25 @@ class Order:
     tags: Mapping[str, str]
     share: tuple[int, int]
     log: Path
-    is_trial: bool
+    splits: tuple[str, ...] = ("validation",)
+    prune_by: str | None = None
+    is_trial: bool = False
     pictures: Path | None = None
     objectives: tuple[Objective, ...] = ()
 
 
 class Pruned(Exception):  # noqa: N818 - no error
-    """The tuner ends this trial: it is worse than others were at the same step."""
+    """The tuner ends this trial: others were better at the same step."""
 
 
 def run(order: Order, connection: Connection, alive: Connection) -> None:
-    """Does what `order` says, and sends what came of it.
+    """Does what `order` says, and sends messages.
 
-    Sends `("begun", train_key)` and `("report", step, value)`, is answered to the latter whether to go on, and ends
-    with `("done", values)`, `("pruned", None)` or `("failed", reason)`. Dies with the tuner: at the end of `alive`.
+    First `("begun", train_key)`; then any number of `("report", step, value)`, each answered with
+    whether to go on; last `("done", values)`, `("pruned",)` or `("failed", None, reason)`. The
+    process ends with the tuner: at the end of `alive`. It ignores Ctrl-C, which is the tuner's.
     """
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C in a terminal is for the tuner, which ends this process
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_die_with_the_tuner, args=(alive,), daemon=True).start()
     _print_to(order.log)
     devices.take_share(*order.share)
@@ -102,36 +95,35 @@ def _die_with_the_tuner(alive: Connection) -> None:
 
 
 def _print_to(log: Path) -> None:
-    """Sends all that is printed to a file: several trials share one terminal."""
+    """Sends everything printed to a file: several trials share one terminal."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as file:
         for stream in (1, 2):
             os.dup2(file.fileno(), stream)
 
 
-def _result(order: Order, connection: Connection) -> tuple[str, Any]:
+def _result(order: Order, connection: Connection) -> tuple[Any, ...]:
+    """Returns the last message. Whatever fails, the study goes on; the log has the traceback."""
     try:
         return _train_and_measure(order, connection)
     except (InputError, FloatingPointError) as error:
-        return "failed", " ".join(str(error).split())
-    except Exception as error:  # whatever it is: the study goes on, and the log has the traceback
-        import traceback
-
+        return "failed", None, " ".join(str(error).split())
+    except Exception as error:
         traceback.print_exc()
-        out_of_memory = type(error).__name__ == "ResourceExhaustedError" or isinstance(
-            error, MemoryError
-        )
-        return "failed", "out of memory" if out_of_memory else tracking.one_line(error)
+        is_full = isinstance(error, MemoryError | tf.errors.ResourceExhaustedError)
+        return "failed", None, "out of memory" if is_full else tracking.one_line(error)
 
 
 class _Recorder:
-    """Tells MLflow of all, and the tuner of what it prunes by."""
+    """Sends everything to MLflow, and to the tuner the metric that it prunes by."""
 
     def __init__(self, order: Order, run: tracking.Run, connection: Connection):
-        self._run, self._connection, self._key = run, connection, f"validation/{order.prune_by}"
+        self._run = run
+        self._connection = connection
+        self._key = f"validation/{order.prune_by}"
 
     def log_metrics(self, metrics: dict[str, float], step: int) -> None:
-        """Logs; asks the tuner whether to go on where the metric is among them."""
+        """Logs; if the metric is there, asks the tuner whether to go on."""
         self._run.log_metrics(metrics, step)
         if self._key in metrics:
             self._connection.send(("report", step, metrics[self._key]))
@@ -144,7 +136,6 @@ class _Recorder:
 
 
 def _prepare(order: Order) -> Job:
-    """Returns the job; what a trial keeps is its own, since two may have equal settings."""
     job = training.prepare(order.params, order.name, order.images, order.features)
     if not order.is_trial:
         return job
@@ -152,16 +143,15 @@ def _prepare(order: Order) -> Job:
     return replace(job, train_key=own)
 
 
-def _train_and_measure(order: Order, connection: Connection) -> tuple[str, Any]:
+def _train_and_measure(order: Order, connection: Connection) -> tuple[Any, ...]:
     job = _prepare(order)
     connection.send(("begun", job.train_key))
-    facts = job.settings.model_dump(mode="json") | {"seed": job.seed}
     shown = tracking.Training(
         train_key=job.train_key,
         training_id=order.training_id,
         name=order.name,
         kind=job.settings.kind,
-        params=facts,
+        params=job.settings.model_dump(mode="json") | {"seed": job.seed},
         data=job.description,
         tags=order.tags,
         experiment=order.experiment,
@@ -173,45 +163,45 @@ def _train_and_measure(order: Order, connection: Connection) -> tuple[str, Any]:
             summary = training.fit(job, _Recorder(order, run, connection))
         except Pruned:
             run.set_tags({"genlab.trial_state": "pruned"})
-            return "pruned", None
+            return ("pruned",)
         devices.configure("float32", job.training.deterministic)
-        started = time.monotonic()
-        values = {"train_seconds": summary.train_seconds, "fit_seconds": started - begun}
+        fitted = time.monotonic()
+        values = {TRAIN_SECONDS: summary.train_seconds, "fit_seconds": fitted - begun}
         for split in order.splits:
             values |= _measure(order, job, split, run)
-        values["measure_seconds"] = time.monotonic() - started
-        run.log_metrics(values | _objectives(order, values), step=job.settings.steps)
+        values["measure_seconds"] = time.monotonic() - fitted
+        run.log_metrics(values | _objectives(order, values), step=job.steps)
         run.set_tags({"genlab.trial_state": "complete"})
     return "done", values
 
 
 def _objectives(order: Order, values: dict[str, float]) -> dict[str, float]:
-    """Returns `objective`, or several as `objective_1` and so on; none where one has no value."""
-    names = (
-        ["objective"]
-        if len(order.objectives) == 1
-        else [f"objective_{n + 1}" for n in range(len(order.objectives))]
-    )
+    """Returns `objective`, or `objective_1` and so on; nothing if a metric of one has no value."""
+    is_one = len(order.objectives) == 1
     try:
-        return {name: each.of(values) for name, each in zip(names, order.objectives, strict=True)}
+        return {
+            "objective" if is_one else f"objective_{number}": objective.of(values)
+            for number, objective in enumerate(order.objectives, start=1)
+        }
     except Unmeasured:
         return {}
 
 
 def _measure(order: Order, job: Job, split: str, run: tracking.Run) -> dict[str, float]:
-    """Returns the scores on one split, and keeps pictures; shows samples of a model that has no prior, too."""
-    trained, extractor = trained_model.load(job.folder / "result"), classifier.load(order.features)
+    """Returns the scores on one split, and writes pictures."""
+    trained = trained_model.load(job.folder / "result")
+    extractor = classifier.load(order.features)
     seed = seeds.derive(order.params.seed, "evaluate")
     task = Task(trained, extractor, order.images, order.params, seed, split=split)
     scores = evaluation.measure(task)
-    if rebuilt := len(scores.pictures.get("reconstructions", ())):
-        scores.pictures["originals"] = trained.as_seen(task.real.images[:rebuilt])
-    for name, pictures in scores.pictures.items():
+    if num_rebuilt := len(scores.pictures.get("reconstructions", ())):
+        scores.pictures["originals"] = trained.as_seen(task.real.images[:num_rebuilt])
+    for name, images in scores.pictures.items():
         path = (order.pictures or job.folder) / f"{name}.png"
         if name in PICTURES:
-            write_png(path, grid(pictures))
+            write_png(path, grid(images))
         if name.endswith("_samples"):
-            run.log_image(path, "samples", job.settings.steps)
+            run.log_image(path, "samples", job.steps)
     if scores.skipped:
         print(json.dumps(scores.skipped, indent=2), flush=True)
     return scores.values()

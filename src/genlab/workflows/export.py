@@ -1,7 +1,7 @@
-"""A trained model's functions for other programs: SavedModel or ONNX, checked against the trained model when written.
+"""Exports a trained model's functions for other programs, as SavedModel or ONNX, and checks them.
 
-The folder holds `export.json`: of each function the file, inputs and outputs with their shapes and ranges; the latents'
-prior; the training's key; the SHA-256 of every file.
+The folder contains `export.json`: for each function its file, and shapes and ranges of inputs and
+output; the latents' prior; the training's key; the SHA-256 of every file.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ from genlab.trained.model import TrainedModel
 
 MANIFEST = "export.json"
 TOLERANCE = 1e-5
-"""Of the greatest difference between an output and the trained model's own, in what the output is measured in."""
+"""Largest absolute difference allowed between an output and the trained model's own."""
 NUM_CHECKED = 16
 OPSET = 17
 ONNX_PACKAGES = ("onnx", "onnxruntime", "tf2onnx")
@@ -35,7 +35,7 @@ Inputs = Mapping[str, np.ndarray]
 
 
 class Function(NamedTuple):
-    """One function of a model: what it computes from its inputs, and what its output is called."""
+    """One function of a model, with its inputs, and the name and shape of its output."""
 
     name: str
     compute: Callable[..., tf.Tensor]
@@ -53,7 +53,7 @@ class Function(NamedTuple):
 
 
 class Format(NamedTuple):
-    """How functions are written into a folder, and how what was written is called; packages that it needs."""
+    """How to write functions into a folder and how to run them; the packages that it needs."""
 
     write: Callable[[list[Function], Path], None]
     run: Callable[[Path, Function, Inputs], np.ndarray]
@@ -61,17 +61,16 @@ class Format(NamedTuple):
 
 
 def export(folder: Path, name: str, out: Path) -> Path:
-    """Writes what the trained model in `folder` is capable of to the new folder `out`, in the format `name`.
-
-    It is written in float32, whatever the precision of its training; `out` is there only after the check.
+    """Writes a trained model's functions in float32 to a folder, which appears after the check.
 
     Args:
-        folder: The trained model's.
+        folder: The trained model.
         name: `savedmodel` or `onnx`.
-        out: Replaced as a whole.
+        out: The folder; it is replaced as a whole.
 
     Raises:
-        InputError: There is no such model, a package is missing, or outputs differ by more than `TOLERANCE`.
+        InputError: There is no such model, a package is missing, or outputs differ by more than
+            `TOLERANCE`.
     """
     form = FORMATS[name]
     missing = [package for package in form.packages if importlib.util.find_spec(package) is None]
@@ -82,11 +81,7 @@ def export(folder: Path, name: str, out: Path) -> Path:
             "Run: pip install 'genlab[onnx]'",
         )
     if out.exists() and not (out / MANIFEST).is_file():
-        raise InputError(
-            f"{out} must be new, or an earlier export",
-            "something else",
-            "See --out",
-        )
+        raise InputError(f"{out} must be new, or an earlier export", "something else", "See --out")
     model = trained_model.load(folder, precision="float32")
     functions = _functions(model)
     with replacing(out) as building:
@@ -99,17 +94,17 @@ def export(folder: Path, name: str, out: Path) -> Path:
 
 
 def _functions(trained: TrainedModel) -> list[Function]:
-    """Returns what a model can do, in the order of the manifest."""
+    """Returns a model's functions in the order of the manifest."""
     model, shape = trained.model, trained.image_shape
     images = tf.TensorSpec((None, *shape), tf.float32, name="images")
     functions = []
     if isinstance(model, Encodes):
         latents = tf.TensorSpec((None, model.latent_dim), tf.float32, name="latents")
-        rebuild = trained.compiled("reconstruct")
+        reconstruct = trained.compiled("reconstruct")
         functions += [
             Function("encode", model.encode, (images,), "latents", (model.latent_dim,)),
             Function("decode", model.decode, (latents,), "images", shape),
-            Function("reconstruct", rebuild, (images,), "reconstructions", shape),
+            Function("reconstruct", reconstruct, (images,), "reconstructions", shape),
         ]
     if isinstance(model, Generates):
         zeros = empty_batch(trained.spec, model.given, 1)
@@ -120,7 +115,7 @@ def _functions(trained: TrainedModel) -> list[Function]:
 
 
 def _generate(model: Generates) -> Callable[..., tf.Tensor]:
-    """Returns `generate` with one positional argument per field that it is given."""
+    """Returns `generate` with one positional argument per given field."""
     names = model.given
     return lambda noise, *given: model.generate(noise, dict(zip(names, given, strict=True)))
 
@@ -130,13 +125,13 @@ def _write_savedmodel(functions: list[Function], folder: Path) -> None:
         function.name: function.compiled().get_concrete_function() for function in functions
     }
     holder = tf.Module()
-    # Only the weights that the functions need: not a discriminator's.
+    # Only the weights that the functions need, for example no discriminator's.
     holder.weights = [list(signature.variables) for signature in signatures.values()]
     tf.saved_model.save(holder, str(folder), signatures)
 
 
 def _run_savedmodel(folder: Path, function: Function, inputs: Inputs) -> np.ndarray:
-    logging.getLogger("absl").setLevel(logging.ERROR)  # it warns of gradients that nobody needs
+    logging.getLogger("absl").setLevel(logging.ERROR)  # it warns of missing gradients
     signature = tf.saved_model.load(str(folder)).signatures[function.name]
     tensors = {name: tf.constant(values) for name, values in inputs.items()}
     return signature(**tensors)[function.output].numpy()
@@ -144,7 +139,7 @@ def _run_savedmodel(folder: Path, function: Function, inputs: Inputs) -> np.ndar
 
 def _write_onnx(functions: list[Function], folder: Path) -> None:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # tf2onnx's own
+        warnings.simplefilter("ignore")  # tf2onnx's
         import tf2onnx
 
         for function in functions:
@@ -161,8 +156,8 @@ def _run_onnx(folder: Path, function: Function, inputs: Inputs) -> np.ndarray:
 
     path = folder / f"{function.name}.onnx"
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    known = {node.name for node in session.get_inputs()}  # an input without effect is left out
-    (output,) = session.run([function.output], {k: v for k, v in inputs.items() if k in known})
+    names = {node.name for node in session.get_inputs()}  # ONNX drops inputs without effect
+    (output,) = session.run([function.output], {k: v for k, v in inputs.items() if k in names})
     return output
 
 
@@ -173,7 +168,7 @@ FORMATS = {
 
 
 def _check(functions: list[Function], form: Format, folder: Path) -> dict[str, float]:
-    """Returns by function the largest difference from the trained model, on a seeded batch."""
+    """Returns by function the largest difference from the trained model on a seeded batch."""
     differences = {}
     for function in functions:
         inputs = {spec.name: _example(spec) for spec in function.inputs}
@@ -190,7 +185,7 @@ def _check(functions: list[Function], form: Format, folder: Path) -> dict[str, f
 
 
 def _example(spec: tf.TensorSpec) -> np.ndarray:
-    """Returns a seeded batch of one input: zeros for labels, noise for latents, else values in [0, 1)."""
+    """Returns a seeded batch of one input: zeros for integers, else uniform or normal values."""
     generator = np.random.default_rng(seeds.derive(0, "export"))
     shape = (NUM_CHECKED, *spec.shape[1:])
     if spec.dtype.is_integer:
@@ -219,8 +214,8 @@ def _manifest(
         "functions": {
             function.name: {
                 "file": f"{function.name}.onnx" if name == "onnx" else ".",
-                "inputs": [_described(s.name, s.shape[1:], s.dtype.name) for s in function.inputs],
-                "output": _described(function.output, function.output_shape, "float32"),
+                "inputs": [_describe(s.name, s.shape[1:], s.dtype.name) for s in function.inputs],
+                "output": _describe(function.output, function.output_shape, "float32"),
                 "largest_difference": differences[function.name],
             }
             for function in functions
@@ -233,5 +228,5 @@ def _manifest(
     }
 
 
-def _described(name: str, shape: Iterable[int], dtype: str) -> dict[str, Any]:
+def _describe(name: str, shape: Iterable[int], dtype: str) -> dict[str, Any]:
     return {"name": name, "shape": [None, *shape], "dtype": dtype, "range": RANGES.get(name)}

@@ -1,4 +1,4 @@
-"""Images from a trained model, written to files."""
+"""Writes images from a trained model to files."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,14 +19,14 @@ from genlab.trained.model import TrainedModel
 
 @dataclass(frozen=True)
 class Order:
-    """How many images are wanted, and of what.
+    """Which images to generate.
 
     Attributes:
         num_images: At least 1.
         seed: Same seed, same images.
-        source: `prior` or `fitted`; None: the model's first one.
-        labels: Of a conditional model: numbers or names of classes, which take turns; `balanced`: all
-            classes take turns; () for another model.
+        source: `prior` or `fitted`; None means the model's first one.
+        labels: For a conditional model classes that take turns, by number or name; `balanced` means
+            all of them. () for other models.
     """
 
     num_images: int
@@ -36,10 +36,11 @@ class Order:
 
 
 def generate(folder: Path, order: Order, out: Path) -> None:
-    """Writes samples of the trained model in `folder`: to an .npz, or as PNGs into a folder.
+    """Writes samples of a trained model to an .npz, or as PNGs into a folder.
 
     Raises:
-        InputError: There is no such model, it cannot give what is wanted, or `out` cannot be written.
+        InputError: There is no such model, it cannot generate such images, or `out` cannot be
+            written.
     """
     with _writing(out, folder_too=True) as building:
         model = trained_model.load(folder)
@@ -49,7 +50,7 @@ def generate(folder: Path, order: Order, out: Path) -> None:
 
 
 def translate(folder: Path, inputs: Path, seed: int, out: Path) -> None:
-    """Writes what a translator makes of a folder of pictures: to an .npz, or as PNGs into a folder.
+    """Translates a folder of pictures and writes the images to an .npz, or as PNGs into a folder.
 
     Raises:
         InputError: The model is no translator, the pictures have another shape, or `out` cannot be
@@ -94,18 +95,19 @@ def _write(
 
 
 def reconstruct(folder: Path, data: Path, split: str, out: Path) -> None:
-    """Writes a split's `images`, as the model sees them, and their `reconstructions`, uint8 NHWC, to an .npz.
+    """Writes a split's `images`, as the model sees them, and `reconstructions` to an .npz.
+
+    Both are uint8 (n, height, width, channels).
 
     Raises:
-        InputError: There is no such model, it has no encoder, the data set is not there, or `out` cannot be written.
+        InputError: There is no such model or data set, the model has no encoder, or `out` cannot be
+            written.
     """
     with _writing(out, folder_too=False) as building:
         model = trained_model.load(folder)
         originals = model.as_seen(np.asarray(arrays.read_split(data, split).images))
-        rebuilt = model.reconstruct(arrays.to_float(originals))
-        arrays.write_npz(
-            building, {"images": originals, "reconstructions": arrays.to_uint8(rebuilt)}
-        )
+        reconstructions = arrays.to_uint8(model.reconstruct(arrays.to_float(originals)))
+        arrays.write_npz(building, {"images": originals, "reconstructions": reconstructions})
 
 
 def _write_pngs(folder: Path, images: np.ndarray) -> None:
@@ -116,32 +118,18 @@ def _write_pngs(folder: Path, images: np.ndarray) -> None:
 
 @contextmanager
 def _writing(out: Path, folder_too: bool) -> Iterator[Path]:
-    """Yields a path to build `out` at, checked before anything is computed."""
+    """Yields a path to build `out` at. `out` is checked before anything is computed."""
     if out.suffix != ".npz" and (out.suffix or not folder_too):
-        also = " or be a folder's name" if folder_too else ""
-        raise InputError(
-            f"--out must end in .npz{also}",
-            str(out),
-            "See --out",
-        )
+        suffix = " or be a folder's name" if folder_too else ""
+        raise InputError(f"--out must end in .npz{suffix}", str(out), "See --out")
     if out.suffix == ".npz" and out.is_dir():
-        raise InputError(
-            "--out must be a file",
-            f"{out}, which is a folder",
-            "See --out",
-        )
+        raise InputError("--out must be a file", f"{out}, which is a folder", "See --out")
     if not out.suffix and out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(
-            "--out must be a new or empty folder",
-            f"{out}, which is not empty",
-            "See --out",
-        )
+        received = f"{out}, which is not empty"
+        raise InputError("--out must be a new or empty folder", received, "See --out")
     try:
         with replacing(out.resolve()) as building:
             yield building
     except OSError as error:
-        raise InputError(
-            "--out must be writable",
-            f"{out} ({error.strerror})",
-            "See --out",
-        ) from None
+        received = f"{out} ({error.strerror})"
+        raise InputError("--out must be writable", received, "See --out") from None

@@ -1,18 +1,18 @@
 """The rate-distortion curve of a VAE: one training for each weight of the KL.
 
-Alemi et al., "Fixing a Broken ELBO", ICML 2018: the KL is the rate that the latents carry, -log p(images | latents) the
-distortion of what is rebuilt from them; the weight chooses the point on the curve, and equal sums are equal bounds.
+Alemi et al., "Fixing a Broken ELBO", ICML 2018: the KL is the rate that the latents carry,
+-log p(images | latents) the distortion of what is rebuilt from them; the weight chooses the point
+on the curve, and equal sums are equal bounds.
 """
 
 import csv
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 import genlab
 from genlab import tracking, training
@@ -29,10 +29,20 @@ from genlab.trained import model as trained_model
 from genlab.workflows import recorded_training
 
 WEIGHT = "kl_weight"
+TABLE, PROTOCOL = "rate_distortion.csv", "rate_distortion.json"
+
+
+@dataclass(frozen=True)
+class Folders:
+    """The data set, the feature extractor (for `monitor: frechet_distance`), and the outputs."""
+
+    images: Path
+    features: Path
+    out: Path
 
 
 class Point(NamedTuple):
-    """One model of the curve, measured on the test images at one posterior draw: nats per image, 95 % intervals."""
+    """One model of the curve on the test images, nats per image, with 95 % intervals."""
 
     kl_weight: float
     rate: float
@@ -47,58 +57,42 @@ class Point(NamedTuple):
 
 
 def run(
-    params: Params,
-    name: str,
-    kl_weights: Sequence[float],
-    steps: int | None,
-    images: Path,
-    features: Path,
-    out: Path,
+    params: Params, name: str, kl_weights: Sequence[float], steps: int | None, folders: Folders
 ) -> list[Point]:
-    """Writes `rate_distortion.csv`, `.png` and `.json` (the protocol), and the trained models beside them.
+    """Writes the curve as a table, its protocol, and the trained models beside them.
 
-    A weight whose training was finished before, here, with the same `train_key` is not trained again.
+    A weight whose training was finished before, here, with the same `train_key` is not trained
+    again. The report draws the curve.
 
     Args:
         params: All parameters.
         name: A model in `params.yaml: models` that has a `kl_weight`.
         kl_weights: The weights, each once.
         steps: In place of the model's own.
-        images: The fetched data set.
-        features: The feature extractor's folder, for `monitor: frechet_distance`.
-        out: A folder for what is written.
+        folders: Where the data lie, and where the outputs go.
 
     Raises:
         InputError: The model has no such weight, or a training cannot be run.
     """
     entry = params.model(name)
+    kind = str(entry.get("kind"))
     if WEIGHT not in entry:
-        raise InputError(
-            f"the model must have a {WEIGHT}",
-            f"{name} (kind {entry.get('kind')})",
-            "See params.yaml: models",
-        )
+        expected = f"the model must have a {WEIGHT}"
+        raise InputError(expected, f"{name} (kind {kind})", "See params.yaml: models")
     variants = {
         weight: _with_weight(params, name, weight, steps) for weight in sorted(set(kl_weights))
     }
-    for variant in variants.values():
-        training.prepare(variant, name, images, features)  # what is wrong is said before hours pass
-    facts = {WEIGHT: list(variants), "steps": steps or entry.get("steps")}
+    for variant in variants.values():  # what is wrong stops here, before hours of training
+        training.prepare(variant, name, folders.images, folders.features)
+    facts = {"model": name, "steps": steps or entry.get("steps")}
+    settings = {WEIGHT: list(variants), "steps": facts["steps"]}
     with tracking.study_run(
-        name="rate-distortion", model=name, kind=str(entry.get("kind")), params=facts
+        name="rate-distortion", model=name, kind=kind, params=settings
     ) as study:
-        points = [
-            _measure(variant, name, weight, images, features, out)
-            for weight, variant in variants.items()
-        ]
-        _write_table(out / "rate_distortion.csv", points)
-        _write_protocol(
-            out / "rate_distortion.json", params, images, {"model": name, "steps": facts["steps"]}
-        )
-        _write_figure(
-            out / "rate_distortion.png", points, f"{name} on {read_description(images)['name']}"
-        )
-        _track(study, points, out)
+        points = [_measure(variant, name, folders) for variant in variants.values()]
+        _write_table(folders.out / TABLE, points)
+        _write_protocol(folders.out / PROTOCOL, params, folders.images, facts)
+        _track(study, points, folders.out)
     return points
 
 
@@ -107,25 +101,22 @@ def _with_weight(params: Params, name: str, weight: float, steps: int | None) ->
     return params.model_copy(update={"models": {name: params.model(name) | changes}})
 
 
-def _measure(
-    params: Params, name: str, weight: float, images: Path, features: Path, out: Path
-) -> Point:
+def _measure(params: Params, name: str, folders: Folders) -> Point:
+    weight = params.model(name)[WEIGHT]
     progress.note(f"rate-distortion: {WEIGHT} {weight:g}")
-    folder = out / "models" / f"{weight:g}"
-    job = training.prepare(params, name, images, features)
-    recorded_training.run(job, folder, out / "timings" / f"{weight:g}")
+    model, timings = (folders.out / part / f"{weight:g}" for part in ("models", "timings"))
+    job = training.prepare(params, name, folders.images, folders.features)
+    recorded_training.run(job, model, timings)
     devices.configure("float32", params.training.deterministic)
-    bound = evidence_bound(trained_model.load(folder), _test(images).images, _seed(params))
-    rates, distortions = (
-        bound.kls.sum(axis=1, dtype=np.float64),
-        bound.reconstruction_losses.astype(np.float64),
-    )
-    found = (
-        intervals.of_mean(each, _seed(params)) for each in (rates, distortions, rates + distortions)
-    )
-    return Point(
-        weight, *(value for mean, span, _ in found for value in (mean, *(span or (mean, mean))))
-    )
+    images = _test(folders.images).images
+    bound = evidence_bound(trained_model.load(model), images, _seed(params))
+    rates = bound.kls.sum(axis=1, dtype=np.float64)
+    distortions = bound.reconstruction_losses.astype(np.float64)
+    numbers = []
+    for values in (rates, distortions, rates + distortions):
+        mean, span, _ = intervals.of_mean(values, _seed(params))
+        numbers += [mean, *(span or (mean, mean))]
+    return Point(weight, *numbers)
 
 
 def _test(images: Path) -> Split:
@@ -164,31 +155,9 @@ def _write_protocol(path: Path, params: Params, images: Path, trained: dict[str,
         building.write_text(json.dumps(facts, indent=2, allow_nan=False) + "\n")
 
 
-def _write_figure(path: Path, points: list[Point], title: str) -> None:
-    """Draws distortion over rate, and the line of the best bound, along which their sum is equal."""
-    figure = Figure(figsize=(5, 4), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot(
-        title=title, xlabel="Rate: KL, nats per image", ylabel="Distortion, nats per image"
-    )
-    axes.margins(x=0.1)  # room for the last number
-    axes.plot([point.rate for point in points], [point.distortion for point in points], "o-")
-    for point in points:
-        axes.annotate(f" {point.kl_weight:g}", (point.rate, point.distortion))
-    best = min(point.negative_elbo for point in points)
-    rates = np.array([min(point.rate for point in points), max(point.rate for point in points)])
-    axes.plot(rates, best - rates, "--", linewidth=1, label=f"negative ELBO {best:.1f}")
-    axes.legend(title="Numbers: kl_weight")
-    with replacing(path) as building:
-        figure.savefig(
-            building, format="png", dpi=150, metadata={"Software": None}
-        )  # equal points, equal bytes
-
-
 def _track(study: tracking.Run, points: list[Point], out: Path) -> None:
     for index, point in enumerate(points):
-        study.log_metrics(
-            {f"test/{field}": value for field, value in point._asdict().items()}, step=index
-        )
-    for name in ("rate_distortion.csv", "rate_distortion.json", "rate_distortion.png"):
+        metrics = {f"test/{field}": value for field, value in point._asdict().items()}
+        study.log_metrics(metrics, step=index)
+    for name in (TABLE, PROTOCOL):
         study.log_artifact(out / name)

@@ -1,4 +1,4 @@
-"""A tiny conditional generator: one layer from noise and a class to images, pulled to the images of that class."""
+"""A tiny conditional generator: one layer from noise and a class to images of that class."""
 
 import keras
 import tensorflow as tf
@@ -8,6 +8,8 @@ from genlab.contract.fields import Spec
 from genlab.contract.steps import Batch, Losses, Optimizers, Step
 from genlab.networks import noise, optimization
 from genlab.settings.params import ModelSettings
+
+TINY = {"latent_dim": 3, "learning_rate": 0.01}
 
 
 class Settings(ModelSettings):

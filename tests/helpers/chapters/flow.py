@@ -1,4 +1,4 @@
-"""A tiny flow: each pixel is scaled and shifted noise of the image's shape, so its likelihood is known."""
+"""A tiny flow: each pixel is scaled and shifted noise, so that its likelihood is known."""
 
 import math
 
@@ -9,6 +9,8 @@ from genlab.contract.fields import Spec
 from genlab.contract.steps import Batch, Losses, Optimizers, Step
 from genlab.networks import noise, optimization
 from genlab.settings.params import ModelSettings
+
+TINY = {"learning_rate": 0.01}
 
 
 class Settings(ModelSettings):

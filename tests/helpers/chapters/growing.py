@@ -1,4 +1,4 @@
-"""A tiny model that grows: grey images first, then pixels are added; another batch size per phase."""
+"""A tiny model that grows: grey images first, then with pixels, in batches of another size."""
 
 import math
 
@@ -11,6 +11,14 @@ from genlab.contract.steps import Batch, Losses, Optimizers, Phase, Step
 from genlab.networks import noise, optimization
 from genlab.settings.params import ModelSettings
 
+TINY = {
+    "steps": 7,
+    "latent_dim": 3,
+    "learning_rate": 0.01,
+    "grown_steps": 5,
+    "grown_batch_size": 6,
+}
+
 
 class Settings(ModelSettings):
     latent_dim: int
@@ -20,7 +28,7 @@ class Settings(ModelSettings):
 
 
 def phases(settings: Settings) -> tuple[Phase, ...]:
-    grown = Phase(settings.grown_steps, settings.grown_batch_size, 2)
+    grown = Phase(settings.grown_steps, settings.grown_batch_size)
     return (Phase(settings.steps, settings.batch_size), grown)
 
 

@@ -1,4 +1,4 @@
-"""A tiny translator: one layer from a picture to another, by the absolute error; it draws nothing."""
+"""A tiny translator: one layer from a picture to another, by the absolute error, without noise."""
 
 import math
 
@@ -10,6 +10,8 @@ from genlab.contract.fields import Spec
 from genlab.contract.steps import Batch, Losses, Optimizers, Step
 from genlab.networks import optimization
 from genlab.settings.params import ModelSettings
+
+TINY = {"learning_rate": 0.01}
 
 
 class Settings(ModelSettings):

@@ -1,12 +1,12 @@
-"""Feature extractors of fixed weights, shipped with the package: distances on them compare between machines and runs.
+"""Feature extractors of fixed weights in this package: distances on them compare between machines.
 
-One folder each, `<data set>-v<number>`: the weights, and in `settings.json` their SHA-256, recipe, seed and accuracy
-and the data set's name and SHA-256. `pin` makes one. A new recipe gets a new number; a folder never changes.
+One folder each, `<data set>-v<number>`: the weights, and in `settings.json` their SHA-256, recipe,
+seed and accuracy, and the data set's name and SHA-256. `pin` makes one. A new recipe gets a new
+number; a folder never changes.
 """
 
 import re
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from genlab.imaging.arrays import ImageShape, digest, read_description, read_spl
 from genlab.runtime.errors import InputError
 from genlab.runtime.files import replacing
 from genlab.settings.params import FeatureRecipe
-from genlab.settings.plugins import nearest
+from genlab.settings.plugins import check_among
 
 FOLDER = Path(__file__).parent
 NAME = re.compile(r"(?P<data>[a-z0-9_]+)-v(?P<version>[1-9][0-9]*)")
@@ -27,52 +27,41 @@ WHERE = "params.yaml: features.extractor"
 
 def names() -> list[str]:
     """Returns the names of all pinned extractors, sorted, the newest of a data set last."""
-    found = (NAME.fullmatch(path.parent.name) for path in FOLDER.glob(f"*/{SETTINGS}"))
-    return [
-        match[0]
-        for match in sorted(
-            filter(None, found), key=lambda match: (match["data"], int(match["version"]))
-        )
-    ]
+    folders = (path.parent.name for path in FOLDER.glob(f"*/{SETTINGS}"))
+    matches = [match for match in map(NAME.fullmatch, folders) if match]
+    ordered = sorted(matches, key=lambda match: (match["data"], int(match["version"])))
+    return [match[0] for match in ordered]
 
 
 def choose(extractor: str, data_name: str, test_images: np.ndarray) -> str | None:
-    """Returns the name of the pinned extractor that `params.yaml: features.extractor` means, or None: train one.
+    """Returns the pinned extractor that `features.extractor` means, or None: train one.
 
     Args:
         extractor: `auto`, `trained`, or the name of a pinned one.
         data_name: The data set; `auto` is its newest extractor that never saw these test images.
-        test_images: uint8 (n, height, width, channels). Where a data set has no official test split, another seed makes
-            another one, in which are images that a pinned extractor was trained on.
+        test_images: uint8 (n, height, width, channels). Without an official test split another seed
+            makes another one, with images that a pinned extractor was trained on.
 
     Raises:
-        InputError: There is no such extractor, or the images have not its shape.
+        InputError: There is no such extractor, or the images do not have its shape.
     """
     if extractor == TRAINED:
         return None
     if extractor == AUTO:
-        own = [name for name in names() if NAME.fullmatch(name)["data"] == data_name]  # type: ignore[index]
         sha256 = digest(test_images)
-        return next(
-            (name for name in reversed(own) if _data_of(name)["test_sha256"] == sha256), None
+        fitting = (
+            name
+            for name in reversed(names())
+            if name.rpartition("-v")[0] == data_name and _data_of(name)["test_sha256"] == sha256
         )
-    check(extractor, [AUTO, TRAINED, *names()], WHERE)
+        return next(fitting, None)
+    check_among(extractor, [AUTO, TRAINED, *names()], WHERE, WHERE)
     check_shape(extractor, test_images.shape[1:], WHERE)
     return extractor
 
 
-def check(name: str, known: Sequence[str], where: str) -> None:
-    """Raises an InputError with the nearest name where `name` is not among the known ones."""
-    if name not in known:
-        raise InputError(
-            f"{where} must be one of {', '.join(known)}{nearest(name, known)}",
-            f"{name!r}",
-            f"See {where}",
-        )
-
-
 def check_shape(name: str, image_shape: ImageShape, where: str) -> None:
-    """Raises an InputError where the images have not the shape of those that the extractor was trained on."""
+    """Raises an InputError if the extractor was trained on images of another shape."""
     if tuple(image_shape) != shape_of(name):
         raise InputError(
             f"images must have the shape {shape_of(name)} for the extractor {name}",
@@ -108,26 +97,20 @@ def pin(recipe: FeatureRecipe, seed: int, images: Path, out: Path) -> None:
     Args:
         recipe: How.
         seed: Of the weights and of the order of the images.
-        images: The data set; train is learned, test gives the accuracy.
+        images: The data set; it is trained on train, its accuracy is of test.
         out: The new folder; its name is the extractor's.
 
     Raises:
-        InputError: The folder is there already, its name is not `<data set>-v<number>`, or there is no data set.
+        InputError: The folder exists, its name is not `<data set>-v<number>`, or there is no data.
     """
     description = read_description(images)
     match = NAME.fullmatch(out.name)
     if not match or match["data"] != description["name"]:
-        raise InputError(
-            f"--out must be a folder with a name like {description['name']}-v1",
-            f"{out.name!r}",
-            "See --out",
-        )
+        expected = f"--out must be a folder with a name like {description['name']}-v1"
+        raise InputError(expected, repr(out.name), "See --out")
     if out.exists():
-        raise InputError(
-            "--out must be new: a pinned extractor never changes",
-            str(out),
-            "Take the next number",
-        )
+        expected = "--out must be new: a pinned extractor never changes"
+        raise InputError(expected, str(out), "Take the next number")
     train, test = read_split(images, "train"), read_split(images, "test")
     with replacing(out) as building:
         building.mkdir()

@@ -1,0 +1,128 @@
+"""One real trial, few steps on the digits; and a search in this process whose trials are fake."""
+
+import json
+import multiprocessing
+import os
+import threading
+from dataclasses import replace
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tracking_workspace as lab
+import tuning_fake as fake
+import tuning_workspace as tw
+from PIL import Image
+
+from genlab import tune
+from genlab.imaging import arrays
+from genlab.settings import params
+from genlab.tune import plan, process, trial
+from genlab.tune.trial import Order
+
+DATA = ("images", "features")
+
+
+@pytest.fixture
+def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> plan.Plan:
+    root = lab.enter(monkeypatch, tmp_path)
+    tw.write_params(root)
+    monkeypatch.delenv("GENLAB_SEARCH_STORAGE", raising=False)
+    images, features = (tw.data() / name for name in DATA)
+    return plan.make(params.load(), "vae", None, images, features)
+
+
+def order(search: plan.Plan, **settings: float) -> Order:
+    return search.trial_order(settings, 0, (0, 1), None)
+
+
+def run(order: Order, *answers: bool) -> tuple[list[Any], tuple[Any, ...]]:
+    """Runs a trial in this process; returns its messages and the last one."""
+    ours, theirs = multiprocessing.Pipe()
+    for answer in answers:
+        ours.send(answer)
+    last = trial._result(order, theirs)
+    messages = []
+    while ours.poll():
+        messages.append(ours.recv())
+    return messages, last
+
+
+def test_trial_reports_and_is_measured_on_validation_images(search: plan.Plan) -> None:
+    messages, (state, values) = run(order(search, kl_weight=2.0), True, True, True)
+    assert messages[0][0] == "begun"
+    assert [message[:2] for message in messages[1:]] == [("report", step) for step in (10, 20, 30)]
+    assert state == "done"
+    assert {name.partition("/")[0] for name in values if "/" in name} == {"validation"}
+    (finished,) = lab.runs("genlab-tune")
+    assert finished.info.run_name == "trial 0"
+    assert float(finished.data.params["kl_weight"]) == 2.0
+    distance = search.objectives[0].of(values)
+    assert distance > 0
+    assert finished.data.metrics["objective"] == pytest.approx(distance)
+
+
+def test_training_in_full_keeps_pictures(search: plan.Plan, tmp_path: Path) -> None:
+    full = search.order(search.full_params({}, 0), "present in full, seed 0", (0, 1), None)
+    kept = tmp_path / "kept"
+    messages, (state, values) = run(replace(full, splits=("test",), pictures=kept))
+    assert (len(messages), state) == (1, "done")
+    assert {name for name in values if name.endswith("/mse")} >= {"test/reconstruction/mse"}
+    assert {path.stem for path in kept.iterdir()} == set(trial.PICTURES)
+    originals = np.asarray(arrays.read_split(search.images, "test").images[:64])
+    with Image.open(kept / "originals.png") as image:
+        np.testing.assert_array_equal(np.asarray(image), arrays.grid(originals)[..., 0])
+
+
+def test_pruned_trial_is_not_measured(search: plan.Plan) -> None:
+    messages, last = run(order(search), False)
+    assert last == ("pruned",)
+    assert len(messages) == 2
+    assert lab.runs("genlab-tune")[0].data.tags["genlab.trial_state"] == "pruned"
+
+
+def test_failed_trial_says_why(search: plan.Plan) -> None:
+    _, (state, values, reason) = run(order(search, learning_rate=1e30), True, True, True)
+    assert (state, values) == ("failed", None)
+    assert "the losses must be finite" in reason
+    assert "\n" not in reason
+
+
+def test_process_is_forked_and_its_output_is_in_the_log(search: plan.Plan, tmp_path: Path) -> None:
+    """The real process, which imports everything first; its data set is missing."""
+    wanted = replace(order(search), images=tmp_path / "none")
+    outcome = process.run(wanted, lambda step, value: True, 100, threading.Event())
+    assert outcome.state == "failed"
+    assert "dvc repro" in outcome.reason
+    assert wanted.log.is_file()
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_search_of_fake_trials(
+    search: plan.Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silent(order: Order, connection: Connection, alive: Connection) -> None:
+        if order.run_name == "trial 2":
+            os._exit(3)
+        fake.run(order, connection, alive)
+
+    monkeypatch.setattr(process.trial, "run", silent)
+    monkeypatch.setattr(process, "_context", fake.context)
+    text = tune.run(search, 8, tmp_path / "out")
+    facts = json.loads((tmp_path / "out" / "study.json").read_text())
+    failed = [trial["number"] for trial in facts["trials"] if trial["state"] == "fail"]
+    assert failed == [2]
+    assert facts["trials"][2]["reason"] == "ended with the exit status 3"
+    values = {
+        f"trial {trial['number']}": trial["objectives"][0]
+        for trial in facts["trials"]
+        if trial["state"] == "complete"
+    }
+    best = min(values, key=values.__getitem__)
+    assert facts["winner"]["name"] == best != "trial 0"
+    assert text.startswith(f"vae-digits: the winner is {best}: ")
+    assert "vae-digits" in {run.info.run_name for run in lab.runs("genlab-tune")}
+    assert (tmp_path / "out" / "index.html").is_file()
+    assert tune.read_best(tmp_path / "out", "vae") == ("digits", facts["winner"]["settings"])
