@@ -191,9 +191,7 @@ def test_calls_end_where_a_phase_does(
     assert summary.images_per_second * summary.train_seconds == pytest.approx(7 * 4 + 5 * 6)
 
 
-def test_unaligned_inputs_may_be_of_another_number(
-    data: Path, tmp_path: Path, state: Path
-) -> None:
+def test_unaligned_inputs_may_be_of_another_number(data: Path, tmp_path: Path, state: Path) -> None:
     unpaired = shutil.copytree(data, tmp_path / "unpaired")
     description = json.loads((data / "dataset.json").read_text())
     description["fields"]["inputs"]["aligned"] = False
