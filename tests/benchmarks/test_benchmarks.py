@@ -1,4 +1,4 @@
-"""The benchmark: its arithmetic, its counts of FLOP, its tables; one tiny measurement by the real stage."""
+"""The benchmark: its arithmetic, FLOP counts and tables; one tiny measurement by the real stage."""
 
 import json
 import math

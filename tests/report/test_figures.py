@@ -12,7 +12,7 @@ from PIL import Image
 from genlab import pages
 from genlab.imaging import arrays
 from genlab.report import curves, latents, pictures, rate_distortion
-from genlab.report.laboratory import ReportedModel, RateDistortion
+from genlab.report.laboratory import RateDistortion, ReportedModel
 
 
 def model(**parts: Any) -> ReportedModel:

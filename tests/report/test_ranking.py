@@ -16,7 +16,8 @@ from genlab.runtime.errors import InputError
 
 def model(name: str, scores: dict[str, Any]) -> ReportedModel:
     settings = {"kind": "vae", "settings": {"latent_dim": 5}}
-    return ReportedModel(name, settings, {key: Score.from_json(values) for key, values in scores.items()})
+    numbers = {key: Score.from_json(values) for key, values in scores.items()}
+    return ReportedModel(name, settings, numbers)
 
 
 def models(*scores: dict[str, Any], metric: str = PRIOR) -> list[ReportedModel]:
