@@ -157,8 +157,8 @@ PIPELINE_HEAD = """# The pipeline
 that needs its outputs; arrows that follow from others are left out. `dvc.yaml` lists the files that
 each stage reads and writes.
 """
-PIPELINE_TAIL = """`train` and `evaluate` are one stage per model: `train@vae`. `report` compares all
-models.
+PIPELINE_TAIL = """`train` and `evaluate` are one stage per model: `train@vae`. `report` compares
+all models.
 
 ```bash
 dvc dag                             # the same with every model and every arrow
