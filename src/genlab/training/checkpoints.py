@@ -17,7 +17,7 @@ from tqdm import tqdm
 from genlab.runtime.errors import InputError
 from genlab.runtime.files import naming, sync
 
-NUM_FILES = 2
+KEPT = 2
 DIGEST_LENGTH = 16
 
 
@@ -53,7 +53,7 @@ def write(folder: Path, checkpoint: Checkpoint) -> None:
         temporary.unlink(missing_ok=True)
     # A later checkpoint was damaged, or this training would not be at an earlier step.
     earlier = [other for other in others if _step(other) < checkpoint.step]
-    for other in set(others) - set(earlier[1 - NUM_FILES :]):
+    for other in set(others) - set(earlier[1 - KEPT :]):
         other.unlink()
 
 
