@@ -35,19 +35,8 @@ class Sender:
         return store.explicit_uri() or self._start["uri"]
 
     @property
-    def run_id(self) -> str | None:
-        """MLflow's id of the run; None if the store does not have it."""
-        return self._state().get("run_id")
-
-    @property
-    def url(self) -> str | None:
-        """The run's page; None for a local store, or if the server does not have the run."""
-        state = self._state()
-        if "run_id" not in state:
-            return None
-        return store.run_page(state["address"], state["experiment_id"], state["run_id"]) or None
-
-    def _state(self) -> dict[str, Any]:
+    def state(self) -> dict[str, Any]:
+        """What MLflow has of the run: `address`, `experiment_id`, `run_id`; empty before it."""
         return self._last_state or self.journal.state()
 
     def send(self) -> int:
