@@ -36,11 +36,7 @@ MODELS = ("vae", "convolutional_vae", "gan")
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.option(
-    "--part",
-    "parts",
-    type=click.Choice(list(PARTS)),
-    multiple=True,
-    help="May be repeated; else all.",
+    "--part", "parts", type=click.Choice(list(PARTS)), multiple=True, help="Repeatable; else all."
 )
 @click.option(
     "--model", "models", type=click.Choice(list(workloads.ENTRIES)), multiple=True, default=MODELS
@@ -60,59 +56,47 @@ MODELS = ("vae", "convolutional_vae", "gan")
     help="Of steady speed per measurement.",
 )
 @click.option("--out", type=click.Path(path_type=Path), default=Path("reports/bench.json"))
-def main(**options: Any) -> None:
-    """Measure the speed and the memory of training. The machine should do nothing else meanwhile."""
-    run(**options)
-
-
-def run(
-    parts: tuple[str, ...],
-    models: tuple[str, ...],
-    precisions: tuple[str, ...],
-    rounds: int | None,
-    seconds: float,
-    out: Path,
-) -> None:
-    """Measures the parts, prints them and writes `out`, where parts that were not measured now stay as they were."""
+def main(parts: tuple[str, ...], out: Path, **plan: Any) -> None:
+    """Measure the speed and the memory of training, on a machine that does nothing else."""
     facts = machine.facts()
-    precisions = precisions or (PRECISIONS if facts["bfloat16"] else PRECISIONS[:1])
-    report = json.loads(out.read_text()) if out.is_file() else {}
+    precisions = plan["precisions"] or (PRECISIONS if facts["bfloat16"] else PRECISIONS[:1])
+    plan |= {"precisions": tuple(sorted(precisions))}
     with tempfile.TemporaryDirectory(prefix="genlab-benchmark-") as work:
-        runner = Runner(Path(work), seconds)
+        runner = Runner(Path(work), plan["seconds"])
         for name in parts or PARTS:
-            part, plan = (
-                PARTS[name],
-                Plan(models, tuple(sorted(precisions)), rounds or ROUNDS[name], seconds),
-            )
-            settings = {
-                "models": models,
-                "precisions": precisions,
-                "rounds": plan.rounds,
-                "seconds": seconds,
-            }
-            measurements = []
-            for measurement in part.measure(
-                runner, plan
-            ):  # written each time: a run that breaks off keeps what it has
-                measurements.append(measurement)
-                summary = part.summarise(measurements, plan)
-                report[name] = {
-                    "machine": facts,
-                    "settings": settings,
-                    **summary,
-                    "measurements": measurements,
-                }
-                with replacing(out) as building:
-                    building.write_text(json.dumps(report, indent=1) + "\n")
-            click.echo("\n".join(["", *part.lines(summary), "", *map(_describe, summary["bars"])]))
+            rounds = plan["rounds"] or ROUNDS[name]
+            summary = measure(runner, name, Plan(**plan | {"rounds": rounds}), out, facts)
+            lines = ["", *PARTS[name].lines(summary), "", *map(_describe, summary["bars"])]
+            click.echo("\n".join(lines))
     click.echo(f"\n{facts['processor']}, {facts['cores']} cores; all numbers: {out}")
+
+
+def measure(
+    runner: Runner, name: str, plan: Plan, out: Path, facts: dict[str, Any]
+) -> dict[str, Any]:
+    """Measures one part and returns its summary.
+
+    After each measurement it is written to `out`, where the other parts stay as they were: a run
+    that breaks off keeps what it has.
+    """
+    part, report = PARTS[name], json.loads(out.read_text()) if out.is_file() else {}
+    settings = vars(plan)
+    measurements, summary = [], {}
+    for measurement in part.measure(runner, plan):
+        measurements.append(measurement)
+        summary = part.summarise(measurements, plan)
+        own = {"machine": facts, "settings": settings, **summary, "measurements": measurements}
+        with replacing(out) as building:
+            building.write_text(json.dumps(report | {name: own}, indent=1) + "\n")
+    return summary
 
 
 def _describe(bar: dict[str, Any]) -> str:
     if bar["value"] is None:
         return f"  not measured  {bar['name']}"
-    sign = "at most" if bar["at_most"] else "at least"
-    return f"  {'met' if bar['passed'] else 'MISSED':<14}{bar['name']}: {bar['value']:.3g} ({sign} {bar['bar']:g})"
+    sign = f"{'at most' if bar['at_most'] else 'at least'} {bar['bar']:g}"
+    verdict = "met" if bar["passed"] else "MISSED"
+    return f"  {verdict:<14}{bar['name']}: {bar['value']:.3g} ({sign})"
 
 
 if __name__ == "__main__":

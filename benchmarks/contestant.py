@@ -1,4 +1,4 @@
-"""What every contestant is told on its command line, and the one line of JSON that it answers."""
+"""What every contestant gets on its command line, and the line of JSON that it prints."""
 
 import json
 import time
@@ -18,7 +18,17 @@ PRECISIONS = ("float32", "mixed_bfloat16")
 
 @dataclass(frozen=True)
 class Task:
-    """One measurement."""
+    """One measurement.
+
+    Attributes:
+        model: One of the workloads.
+        precision: One of `PRECISIONS`.
+        batch_size: Images per step.
+        seconds: How long the steady speed is measured.
+        data: A data set.
+        variant: What else differs; the contestant's file says what it understands.
+        started: `time.perf_counter()` after the imports.
+    """
 
     model: str
     precision: str
@@ -26,9 +36,7 @@ class Task:
     seconds: float
     data: Path
     variant: str
-    """What else differs; the contestant's file says what it understands."""
     started: float
-    """`time.perf_counter()` after the imports."""
 
     def read_images(self) -> np.ndarray:
         """Returns the training images, uint8 (n, 28, 28, 1), in memory."""
@@ -36,7 +44,7 @@ class Task:
 
 
 def main(run: Callable[[Task], dict[str, Any]]) -> None:
-    """Reads a task from the command line, runs it and prints what it measured. To be called after all imports."""
+    """Runs the task of the command line and prints what it measured; for after all imports."""
     started = time.perf_counter()
 
     @click.command()
@@ -53,5 +61,5 @@ def main(run: Callable[[Task], dict[str, Any]]) -> None:
 
 
 def main_of_loop(make: Callable[[Task], Callable[[int], object]]) -> None:
-    """As `main`, for a contestant that is a function which makes as many steps as it is told."""
+    """As `main`, for a contestant that is a function of the number of steps to make."""
     main(lambda task: timing.measure(make(task), task.batch_size, task.seconds, task.started))

@@ -1,6 +1,6 @@
-"""Plain Keras: `compile` and `fit` over an ordinary `tf.data` pipeline: `python -m benchmarks.keras_fit vae`.
+"""Plain Keras, `compile` and `fit` on a `tf.data` pipeline: `python -m benchmarks.keras_fit vae`.
 
-The step is that of `bare_loop`, as the `train_step` of a `keras.Model`; all settings of `compile` are Keras's own.
+The step is that of `bare_loop`, as the `train_step` of a `keras.Model`; `compile` has its defaults.
 """
 
 import time
@@ -29,7 +29,7 @@ class Trainer(keras.Model):
 
 
 class Stopwatch(keras.callbacks.Callback):
-    """Times batches from the end of the warm-up until it is time to stop."""
+    """Times batches from the end of the warm-up, then stops the training."""
 
     def __init__(self, task: Task):
         super().__init__()
@@ -58,13 +58,15 @@ def run(task: Task) -> dict[str, Any]:
     """Fits until the time is over."""
     trainer, stopwatch = Trainer(bare_loop.make_step(task)), Stopwatch(task)
     trainer.compile()
+
+    def as_float(images: tf.Tensor) -> tf.Tensor:
+        return tf.cast(images, tf.float32) / 255.0
+
     batches = (
         tf.data.Dataset.from_tensor_slices(task.read_images())
         .shuffle(SHUFFLE_BUFFER)
         .batch(task.batch_size, drop_remainder=True)
-        .map(
-            lambda images: tf.cast(images, tf.float32) / 255.0, num_parallel_calls=tf.data.AUTOTUNE
-        )
+        .map(as_float, num_parallel_calls=tf.data.AUTOTUNE)
         .prefetch(tf.data.AUTOTUNE)
     )
     trainer.fit(batches, epochs=1_000_000, verbose=0, callbacks=[stopwatch])

@@ -1,11 +1,11 @@
-"""Speed of the metrics: a distance against SciPy's matrix root, moments against one product, all scores of a model."""
+"""Speed of the metrics: distance against matrix root, moments against one product, scores."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 from typing import Any
 
-from benchmarks.runner import Measurement, Plan, Runner
-from benchmarks.summary import Bar, spread
+from benchmarks import summary
+from benchmarks.runner import Plan, Runner
+from benchmarks.summary import Bar, Measurement, median_of, select, spread
 
 TASKS = ("distance", "covariance", "scores")
 LEAST_OF_ROOT = 5.0
@@ -23,54 +23,26 @@ def measure(runner: Runner, plan: Plan) -> Iterator[Measurement]:
 def summarise(measurements: list[Measurement], plan: Plan) -> dict[str, Any]:
     """Returns the seconds by task, and the bars."""
     del plan
-    found = {
-        task: [each for each in measurements if each["contestant"] == task and "error" not in each]
-        for task in TASKS
-    }
-    rows = [
-        {
-            "task": task,
-            "seconds": asdict(spread([each["seconds"] for each in mine])) if mine else None,
-        }
-        for task, mine in found.items()
-    ]
-    faster = [each["others_seconds"] / each["seconds"] for each in found["distance"]]
-    slower = [each["seconds"] / each["others_seconds"] for each in found["covariance"]]
-    scored = [each["seconds"] for each in found["scores"]]
-    bars = [
-        Bar(
-            "distance of 2,048 features: times as fast as by sqrtm", _median(faster), LEAST_OF_ROOT
-        ),
-        Bar(
-            "10,000 samples made, featured and scored, seconds",
-            _median(scored),
-            MOST_SECONDS,
-            at_most=True,
-        ),
-        Bar(
-            "moments of 50,000 by 2,048: seconds / one product's",
-            _median(slower),
-            MOST_OF_PRODUCT,
-            at_most=True,
-        ),
-    ]
-    return {"rows": rows, "bars": [bar.as_json() for bar in bars]}
-
-
-def _median(values: list[float]) -> float | None:
-    return spread(values).median if values else None
-
-
-def lines(summary: dict[str, Any]) -> Iterable[str]:
-    """Yields the seconds as text."""
-    yield f"{'seconds of the metrics':<28}" + "".join(
-        f"{name:>10}" for name in ("median", "least", "greatest")
+    of_task = {task: select(measurements, contestant=task) for task in TASKS}
+    seconds = {task: spread(entry["seconds"] for entry in of_task[task]) for task in TASKS}
+    rows = [{"task": task, "seconds": summary.as_json(seconds[task])} for task in TASKS]
+    faster = spread(entry["others_seconds"] / entry["seconds"] for entry in of_task["distance"])
+    slower = spread(entry["seconds"] / entry["others_seconds"] for entry in of_task["covariance"])
+    names = (
+        "distance of 2,048 features: times as fast as by sqrtm",
+        "10,000 samples made, featured and scored, seconds",
+        "moments of 50,000 by 2,048: seconds / one product's",
     )
-    for row in summary["rows"]:
-        seconds = row["seconds"]
-        cells = (
-            [f"{seconds[key]:>10.2f}" for key in ("median", "least", "greatest")]
-            if seconds
-            else [" not measured"]
-        )
-        yield f"  {row['task']:<26}{''.join(cells)}"
+    bars = [
+        Bar(names[0], median_of(faster), LEAST_OF_ROOT),
+        Bar(names[1], median_of(seconds["scores"]), MOST_SECONDS, at_most=True),
+        Bar(names[2], median_of(slower), MOST_OF_PRODUCT, at_most=True),
+    ]
+    return summary.result(rows, bars)
+
+
+def lines(part: dict[str, Any]) -> Iterable[str]:
+    """Yields the seconds as text."""
+    yield summary.header("seconds of the metrics", 28)
+    for row in part["rows"]:
+        yield f"  {row['task']:<26}{summary.cells(row['seconds'], '.2f')}"

@@ -1,12 +1,20 @@
-"""Speed of a search: two workers on this machine against one, and what a trial takes beside training and measuring."""
+"""Speed of a search: two workers against one, and what a trial takes beside its own work."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 from typing import Any
 
+from benchmarks import summary
 from benchmarks.part_table import NUM_IMAGES
-from benchmarks.runner import Measurement, Plan, Runner
-from benchmarks.summary import Bar, paired_ratios, spread
+from benchmarks.runner import Plan, Runner
+from benchmarks.summary import (
+    Bar,
+    Measurement,
+    by_round,
+    median_of,
+    paired_ratios,
+    select,
+    spread,
+)
 
 MODELS = ("vae", "gan")
 WORKERS = (1, 2)
@@ -21,8 +29,8 @@ def measure(runner: Runner, plan: Plan) -> Iterator[Measurement]:
         for model in _models(plan):
             for workers in WORKERS if number % 2 else WORKERS[::-1]:
                 options = (f"--data={data}", f"--workers={workers}", f"--trials={NUM_TRIALS}")
-                found = runner.start("searching", model, *options)
-                yield {"contestant": workers, "model": model, "round": number, **found}
+                result = runner.start("searching", model, *options)
+                yield {"contestant": workers, "model": model, "round": number, **result}
 
 
 def _models(plan: Plan) -> list[str]:
@@ -33,42 +41,24 @@ def summarise(measurements: list[Measurement], plan: Plan) -> dict[str, Any]:
     """Returns trials per hour by model and workers, and the bars."""
     rows, bars = [], []
     for model in _models(plan):
-        mine = [each for each in measurements if each["model"] == model and "error" not in each]
-        speeds = {
-            workers: {
-                each["round"]: each["trials_per_hour"]
-                for each in mine
-                if each["contestant"] == workers
-            }
-            for workers in WORKERS
-        }
-        rows += [
-            {
-                "model": model,
-                "workers": workers,
-                "trials_per_hour": asdict(spread(list(found.values()))),
-            }
-            for workers, found in speeds.items()
-            if found
-        ]
-        ratio = paired_ratios(speeds[2], speeds[1])
-        value = ratio.median if ratio else None
-        bars.append(Bar(f"{model}: trials per hour of two workers / of one", value, LEAST_RATIO))
-        for workers in WORKERS:
-            shares = [each["overhead"] for each in mine if each["contestant"] == workers]
-            name = f"{model}, workers: {workers}: share of a trial beside training and measuring"
-            bars.append(
-                Bar(name, spread(shares).median if shares else None, MOST_OVERHEAD, at_most=True)
-            )
-    return {"rows": rows, "bars": [bar.as_json() for bar in bars]}
+        own = {number: select(measurements, model=model, contestant=number) for number in WORKERS}
+        speeds = {number: by_round(own[number], "trials_per_hour") for number in WORKERS}
+        ratio = median_of(paired_ratios(speeds[2], speeds[1]))
+        bars.append(Bar(f"{model}: trials per hour of two workers / of one", ratio, LEAST_RATIO))
+        for number in WORKERS:
+            speed = spread(speeds[number].values())
+            share = spread(entry["overhead"] for entry in own[number])
+            name = f"{model}, workers: {number}: share of a trial beside training and measuring"
+            bars.append(Bar(name, median_of(share), MOST_OVERHEAD, at_most=True))
+            if speed:
+                facts = {"model": model, "workers": number}
+                rows.append(facts | {"trials_per_hour": summary.as_json(speed)})
+    return summary.result(rows, bars)
 
 
-def lines(summary: dict[str, Any]) -> Iterable[str]:
+def lines(part: dict[str, Any]) -> Iterable[str]:
     """Yields trials per hour as text."""
-    yield f"{'trials per hour':<28}" + "".join(
-        f"{name:>10}" for name in ("median", "least", "greatest")
-    )
-    for row in summary["rows"]:
-        speed = row["trials_per_hour"]
-        cells = "".join(f"{speed[key]:>10.0f}" for key in ("median", "least", "greatest"))
+    yield summary.header("trials per hour", 28)
+    for row in part["rows"]:
+        cells = summary.cells(row["trials_per_hour"], ".0f")
         yield f"  {row['model']}, workers: {row['workers']:<11}{cells}"

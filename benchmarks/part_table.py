@@ -1,12 +1,20 @@
 """The main table: every contestant on every model, round by round, float32 first."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from benchmarks import machine, workloads
-from benchmarks.runner import Measurement, Plan, Runner
-from benchmarks.summary import Bar, Spread, fastest, paired_ratios, spread
+from benchmarks import machine, summary, workloads
+from benchmarks.runner import Case, Plan, Runner
+from benchmarks.summary import (
+    Bar,
+    Measurement,
+    by_round,
+    fastest,
+    median_of,
+    paired_ratios,
+    select,
+    spread,
+)
 
 NUM_IMAGES = 55_000
 
@@ -20,12 +28,22 @@ class Contestant(NamedTuple):
     convolutions_only: bool = False
 
 
-STAGE, BARE = "stage train", "bare loop"
+class Ratio(NamedTuple):
+    """A row of ratios: our speed over another's, round by round, and what is required."""
+
+    name: str
+    ours: Mapping[int, float]
+    theirs: Mapping[int, float]
+    bar: float | None = None
+
+
+STAGE, BARE, KERAS = "stage train", "bare loop", "Keras fit"
+DEFAULT = "PyTorch eager, default Adam"
 CONTESTANTS = (
     Contestant(STAGE, "stage"),
     Contestant(BARE, "bare_loop"),
-    Contestant("Keras fit", "keras_fit"),
-    Contestant("PyTorch eager, default Adam", "torch_loop", "eager+default_adam"),
+    Contestant(KERAS, "keras_fit"),
+    Contestant(DEFAULT, "torch_loop", "eager+default_adam"),
     Contestant("PyTorch eager", "torch_loop", "eager"),
     Contestant("PyTorch eager, channels last", "torch_loop", "eager+channels_last", True),
     Contestant("PyTorch compile", "torch_loop", "compile"),
@@ -40,17 +58,14 @@ LEAST_OF_EAGER = {"vae": 1.7, "convolutional_vae": 1.3, "gan": 1.3}
 LEAST_OF_FASTEST = {"vae": 1.8, "convolutional_vae": 1.4, "gan": 1.4}
 MOST_FIRST_STEP_SECONDS = 8.0
 
-COLUMNS = ("median", "least", "greatest")
+Speeds = dict[tuple[str, str], dict[int, float]]
+"""Images per second by round, of each contestant and precision."""
 
 
 def contestants_of(model: str) -> list[Contestant]:
     """Returns the rows of one model."""
-    entry = workloads.parameters(model).model(model)
-    return [
-        each
-        for each in CONTESTANTS
-        if not each.convolutions_only or entry["network"] == "convolutional"
-    ]
+    is_dense = workloads.parameters(model).model(model)["network"] != "convolutional"
+    return [row for row in CONTESTANTS if not (row.convolutions_only and is_dense)]
 
 
 def measure(runner: Runner, plan: Plan) -> Iterator[Measurement]:
@@ -58,19 +73,15 @@ def measure(runner: Runner, plan: Plan) -> Iterator[Measurement]:
     for precision in plan.precisions:
         for number in range(plan.rounds):
             where = {"precision": precision, "round": number}
-            yield {
-                "contestant": "peak",
-                **where,
-                **runner.start("peak", f"--precision={precision}"),
-            }
+            peak = runner.start("peak", f"--precision={precision}")
+            yield {"contestant": "peak", **where, **peak}
             for model in plan.models:
-                for each in _rotated(contestants_of(model), number):
-                    if each.module == "torch_loop" and not machine.has_torch():
+                for row in _rotated(contestants_of(model), number):
+                    if row.module == "torch_loop" and not machine.has_torch():
                         continue
-                    result = runner.run(
-                        each.module, model, precision, NUM_IMAGES, variant=each.variant
-                    )
-                    yield {"contestant": each.name, "model": model, **where, **result}
+                    case = Case(row.module, model, precision, NUM_IMAGES)
+                    result = runner.run(case, variant=row.variant)
+                    yield {"contestant": row.name, "model": model, **where, **result}
 
 
 def _rotated(items: Sequence[Contestant], by: int) -> list[Contestant]:
@@ -78,162 +89,112 @@ def _rotated(items: Sequence[Contestant], by: int) -> list[Contestant]:
     return [*items[by:], *items[:by]]
 
 
-def speeds(
-    measurements: Iterable[Measurement], contestant: str, model: str, precision: str
-) -> dict[int, float]:
-    """Returns images per second by round."""
-    wanted = {"contestant": contestant, "model": model, "precision": precision}
-    return {
-        each["round"]: each["images_per_second"]
-        for each in measurements
-        if wanted.items() <= each.items() and "images_per_second" in each
-    }
-
-
 def summarise(measurements: list[Measurement], plan: Plan) -> dict[str, Any]:
     """Returns the rows of the table, the ratios and the bars."""
-    rows = [
-        _row(measurements, each.name, model, precision)
-        for model in plan.models
-        for each in contestants_of(model)
-        for precision in plan.precisions
-    ]
-    ratios, bars = [], []
+    rows, ratios, bars = [], [], []
     for model in plan.models:
-        for name, ratio, bar in _ratios(measurements, model, plan.precisions):
-            ratios.append({"model": model, "name": name, "ratio": asdict(ratio) if ratio else None})
-            if bar:
-                bars.append(Bar(f"{model}: {name}", ratio.median if ratio else None, bar))
-        first_steps = [
-            row["first_step_seconds"]
-            for row in rows
-            if row["model"] == model and row["contestant"] in OURS
+        own = [
+            _row(measurements, row.name, model, precision)
+            for row in contestants_of(model)
+            for precision in plan.precisions
         ]
+        rows += own
+        for ratio in _ratios(measurements, model, plan.precisions):
+            values = paired_ratios(ratio.ours, ratio.theirs)
+            row = {"model": model, "name": ratio.name, "ratio": summary.as_json(values)}
+            ratios.append(row)
+            if ratio.bar:
+                bars.append(Bar(f"{model}: {ratio.name}", median_of(values), ratio.bar))
+        first_steps = [row["first_step_seconds"] for row in own if row["contestant"] in OURS]
         worst = max(filter(None, first_steps), default=None)
-        bars.append(
-            Bar(
-                f"{model}: seconds to the first step after imports",
-                worst,
-                MOST_FIRST_STEP_SECONDS,
-                True,
-            )
-        )
-    return {"rows": rows, "ratios": ratios, "bars": [bar.as_json() for bar in bars]}
+        name = f"{model}: seconds to the first step after imports"
+        bars.append(Bar(name, worst, MOST_FIRST_STEP_SECONDS, at_most=True))
+    return summary.result(rows, bars, ratios=ratios)
 
 
 def _row(
     measurements: list[Measurement], contestant: str, model: str, precision: str
 ) -> dict[str, Any]:
-    found = speeds(measurements, contestant, model, precision)
     wanted = {"contestant": contestant, "model": model, "precision": precision}
-    mine = [each for each in measurements if wanted.items() <= each.items()]
-    first_steps = [each["first_step_seconds"] for each in mine if "first_step_seconds" in each]
-    images_per_second = spread(list(found.values())) if found else None
+    own = [entry for entry in measurements if wanted.items() <= entry.items()]
+    speed = spread(by_round(own, "images_per_second").values())
+    peaks = select(measurements, contestant="peak", precision=precision)
+    share = None
+    if speed and peaks:
+        flop_per_second = max(entry["peak_flop_per_second"] for entry in peaks)
+        share = speed.median * peaks[0]["flop_per_image"][model] / flop_per_second
     return wanted | {
-        "images_per_second": asdict(images_per_second) if images_per_second else None,
-        "share_of_peak": _share_of_peak(measurements, images_per_second, model, precision),
-        "first_step_seconds": max(first_steps, default=None),
-        "errors": sorted({each["error"] for each in mine if "error" in each}),
+        "images_per_second": summary.as_json(speed),
+        "share_of_peak": share,
+        "first_step_seconds": max(by_round(own, "first_step_seconds").values(), default=None),
+        "errors": sorted({entry["error"] for entry in own if "error" in entry}),
     }
 
 
-def _share_of_peak(
-    measurements: list[Measurement], speed: Spread | None, model: str, precision: str
-) -> float | None:
-    peaks = [
-        each
-        for each in measurements
-        if each["contestant"] == "peak" and each["precision"] == precision
-    ]
-    peaks = [each for each in peaks if "error" not in each]
-    if speed is None or not peaks:
-        return None
-    return (
-        speed.median
-        * peaks[0]["flop_per_image"][model]
-        / max(each["peak_flop_per_second"] for each in peaks)
-    )
+def _speeds(measurements: list[Measurement], model: str, precisions: Sequence[str]) -> Speeds:
+    return {
+        (name, precision): by_round(
+            select(measurements, contestant=name, model=model, precision=precision),
+            "images_per_second",
+        )
+        for name in (row.name for row in CONTESTANTS)
+        for precision in precisions
+    }
 
 
 def _ratios(
     measurements: list[Measurement], model: str, precisions: Sequence[str]
-) -> Iterable[tuple[str, Spread | None, float | None]]:
-    """Yields the name of each ratio, its spread over the rounds and the least that was asked for, if something was."""
-    of = {
-        (each.name, precision): speeds(measurements, each.name, model, precision)
-        for each in CONTESTANTS
-        for precision in precisions
-    }
+) -> Iterator[Ratio]:
+    speeds = _speeds(measurements, model, precisions)
     for precision in precisions:
-        stage = of[STAGE, precision]
-        yield (
-            f"stage / bare loop, {precision}",
-            paired_ratios(stage, of[BARE, precision]),
-            LEAST_OF_BARE_LOOP,
+        ours = speeds[STAGE, precision]
+        eager, quickest = (
+            speeds.get((fastest({name: speeds[name, precision] for name in names}), precision), {})
+            for names in (EAGER, PYTORCH)
         )
-        yield (
-            f"stage / Keras fit, {precision}",
-            paired_ratios(stage, of["Keras fit", precision]),
-            None,
-        )
-        default = of["PyTorch eager, default Adam", precision]
-        yield (
-            f"stage / PyTorch eager with its default Adam, {precision}",
-            paired_ratios(stage, default),
-            None,
-        )
-        eager = fastest({name: of[name, precision] for name in EAGER})
         bar = LEAST_OF_EAGER.get(model) if precision == "float32" else None
-        yield (
-            f"stage / PyTorch eager, {precision}",
-            paired_ratios(stage, of.get((eager, precision), {})),
-            bar,
-        )
-        theirs = fastest({name: of[name, precision] for name in PYTORCH})
-        yield (
-            f"stage / fastest PyTorch, {precision}",
-            paired_ratios(stage, of.get((theirs, precision), {})),
-            None,
-        )
+        for name, theirs, least in (
+            ("bare loop", speeds[BARE, precision], LEAST_OF_BARE_LOOP),
+            ("Keras fit", speeds[KERAS, precision], None),
+            ("PyTorch eager with its default Adam", speeds[DEFAULT, precision], None),
+            ("PyTorch eager", eager, bar),
+            ("fastest PyTorch", quickest, None),
+        ):
+            yield Ratio(f"stage / {name}, {precision}", ours, theirs, least)
     if len(precisions) > 1:
-        ours = fastest({key: value for key, value in of.items() if key[0] in OURS})
-        theirs = fastest({key: value for key, value in of.items() if key[0] in PYTORCH})
-        ratio = paired_ratios(of.get(ours, {}), of.get(theirs, {}))
-        yield "our fastest / fastest PyTorch, any precision", ratio, LEAST_OF_FASTEST.get(model)
+        our, their = (
+            fastest({key: rounds for key, rounds in speeds.items() if key[0] in names})
+            for names in (OURS, PYTORCH)
+        )
+        name, bar = "our fastest / fastest PyTorch, any precision", LEAST_OF_FASTEST.get(model)
+        yield Ratio(name, speeds.get(our, {}), speeds.get(their, {}), bar)
 
 
-def lines(summary: dict[str, Any]) -> Iterable[str]:
+def lines(part: dict[str, Any]) -> Iterable[str]:
     """Yields the table as text."""
-    header = (
-        "images per second",
-        "precision",
-        "median",
-        "least",
-        "greatest",
-        "of peak",
-        "first step",
-    )
-    yield _line(*header)
-    for model in dict.fromkeys(row["model"] for row in summary["rows"]):
+    titles = ("precision", *summary.COLUMNS, "of peak", "first step")
+    yield _line("images per second", *titles)
+    for model in dict.fromkeys(row["model"] for row in part["rows"]):
         yield ""
         yield model
-        for row in summary["rows"]:
+        for row in part["rows"]:
             if row["model"] == model:
                 yield _line(f"  {row['contestant']}", row["precision"], *_cells(row))
-        for ratio in summary["ratios"]:
+        for ratio in part["ratios"]:
             if ratio["model"] == model:
-                numbers = ratio["ratio"]
-                cells = [f"{numbers[key]:.2f}" for key in COLUMNS] if numbers else ["not measured"]
-                yield _line(f"  {ratio['name']}", "", *cells)
+                yield _line(f"  {ratio['name']}", "", *_numbers(ratio["ratio"], ".2f"))
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
     speed = row["images_per_second"]
     if speed is None:
         return ["failed" if row["errors"] else "not measured"]
-    numbers = [f"{speed[key]:,.0f}" for key in COLUMNS]
     share = "" if row["share_of_peak"] is None else f"{row['share_of_peak']:.0%}"
-    return [*numbers, share, f"{row['first_step_seconds']:.1f} s"]
+    return [*_numbers(speed, ",.0f"), share, f"{row['first_step_seconds']:.1f} s"]
+
+
+def _numbers(values: dict[str, Any] | None, form: str) -> list[str]:
+    return [format(values[key], form) for key in summary.COLUMNS] if values else ["not measured"]
 
 
 def _line(name: str, precision: str, *cells: str) -> str:

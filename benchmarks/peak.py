@@ -1,8 +1,9 @@
-"""What the machine can do and what a model asks of it: `python -m benchmarks.peak --precision float32`.
+"""The machine's peak and a model's work: `python -m benchmarks.peak --precision float32`.
 
-The peak is the fastest square matrix product found in TensorFlow. A model's work is counted from its layers: 2 FLOP per
-multiplication of a fully connected layer, a convolution or a transposed convolution, border included. Activations,
-normalisation, losses, random numbers and Adam are not counted.
+The peak is the fastest square matrix product in TensorFlow. A model's work is counted from its
+layers: 2 FLOP per multiplication of a fully connected layer, a convolution or a transposed
+convolution, border included. Activations, normalisation, losses, random numbers and Adam are not
+counted.
 """
 
 import json
@@ -45,9 +46,7 @@ def layer_flop(layer: layers.Layer) -> int:
     """Returns the FLOP of one layer for one image, forward."""
     if isinstance(layer, layers.Dense):
         return 2 * math.prod(layer.kernel.shape)
-    if isinstance(
-        layer, layers.Conv2DTranspose
-    ):  # one product per input place, kernel place and pair of channels
+    if isinstance(layer, layers.Conv2DTranspose):  # a product per input pixel and kernel weight
         return 2 * math.prod(layer.kernel.shape) * math.prod(layer.input.shape[1:3])
     if isinstance(layer, layers.Conv2D):
         return 2 * math.prod(layer.kernel.shape) * math.prod(layer.output.shape[1:3])
@@ -55,7 +54,7 @@ def layer_flop(layer: layers.Layer) -> int:
 
 
 def network_flop(network: keras.Model) -> tuple[int, int]:
-    """Returns the FLOP for one image, forward: of the whole network, and of its first layer that has any."""
+    """Returns the FLOP for one image, forward: of the network, and of its first layer with any."""
     counts = [count for count in map(layer_flop, network.layers) if count]
     return sum(counts), counts[0]
 
@@ -63,12 +62,12 @@ def network_flop(network: keras.Model) -> tuple[int, int]:
 def step_flop(model: Any) -> int:
     """Returns the FLOP of one training step per image.
 
-    Forward, then twice as much backward: gradients of the weights and of what comes in. Images have no gradient, so the
-    first layer on them is spared one. The adversarial step: the generator forward, the discriminator on images and on
-    fakes with gradients of its weights, again on the fakes with gradients of what comes in alone, the generator
-    backward; its first layer is spared one.
+    Forward, then twice as much backward, for the gradients of weights and inputs. Images need no
+    gradient: the first layer on them saves one. An adversarial step: the generator forward; the
+    discriminator on images and on fakes, with gradients of its weights; again on the fakes, with
+    gradients of its inputs only; the generator backward, whose first layer saves one.
     """
-    if not hasattr(model, "discriminator"):
+    if not workloads.is_adversarial(model):
         encoder, first = network_flop(model.encoder)
         return 3 * (encoder + network_flop(model.decoder)[0]) - first
     generator, generator_first = network_flop(model.generator)
@@ -76,17 +75,11 @@ def step_flop(model: Any) -> int:
     return 3 * generator - generator_first + 2 * (3 * discriminator - first) + 2 * discriminator
 
 
-def build(name: str) -> Any:
-    """Returns a workload's model."""
-    chapter, settings = workloads.settings(name)
-    return chapter.build(settings, workloads.IMAGE_SHAPE)
-
-
 @click.command()
 @click.option("--precision", type=click.Choice(PRECISIONS), default="float32")
 def main(precision: str) -> None:
     """Prints the peak and each model's work as one line of JSON."""
-    work = {name: step_flop(build(name)) for name in workloads.ENTRIES}
+    work = {name: step_flop(workloads.build(name)) for name in workloads.ENTRIES}
     print(json.dumps({"peak_flop_per_second": measure(precision), "flop_per_image": work}))
 
 

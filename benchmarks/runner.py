@@ -1,4 +1,4 @@
-"""Starts contestants, one process per measurement, and hands back what they measured."""
+"""Starts contestants, one process per measurement, and returns what they measured."""
 
 import json
 import os
@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import workloads
+from benchmarks.summary import Measurement
 
 TIMEOUT_SECONDS = 900
 QUIET_SHARE = 0.05
 """A measurement during which other processes took more of the machine is repeated ..."""
 TRIES = 3
 """... this often at most; the least disturbed one counts."""
-
-Measurement = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -29,6 +28,16 @@ class Plan:
     seconds: float
 
 
+@dataclass(frozen=True)
+class Case:
+    """One measurement: a contestant's module, a workload, a precision, a number of images."""
+
+    module: str
+    model: str
+    precision: str
+    num_images: int
+
+
 @dataclass
 class Runner:
     """Runs contestants on generated data sets in the folder `work`."""
@@ -38,40 +47,29 @@ class Runner:
     _datasets: dict[int, Path] = field(default_factory=dict)
 
     def dataset(self, num_images: int) -> Path:
-        """Returns the folder of a data set with so many training images, written at its first use."""
+        """Returns a data set with so many training images, written at its first use."""
         if num_images not in self._datasets:
-            self._datasets[num_images] = workloads.write_dataset(
-                self.work / f"images-{num_images}", num_images
-            )
+            folder = self.work / f"images-{num_images}"
+            self._datasets[num_images] = workloads.write_dataset(folder, num_images)
         return self._datasets[num_images]
 
-    def run(
-        self, module: str, model: str, precision: str, num_images: int, **options: Any
-    ) -> Measurement:
-        """Returns a measurement of one contestant; where it fails, an `error` and nothing else."""
-        words = {
-            "precision": precision,
-            "data": self.dataset(num_images),
-            "seconds": self.seconds,
-            **options,
-        }
+    def run(self, case: Case, **options: Any) -> Measurement:
+        """Returns a measurement of one contestant; if it fails, an `error` and nothing else."""
+        words = {"precision": case.precision, "data": self.dataset(case.num_images)}
+        words |= {"seconds": self.seconds, **options}
         arguments = [f"--{name.replace('_', '-')}={value}" for name, value in words.items()]
         results: list[Measurement] = []
         for _ in range(TRIES):
-            results.append(self.start(module, model, *arguments))
+            results.append(self.start(case.module, case.model, *arguments))
             if results[-1].get("others_share", 0.0) <= QUIET_SHARE:
                 break
         best = min(results, key=lambda result: result.get("others_share", 0.0))
-        speed = (
-            f"{best['images_per_second']:,.0f} images/s"
-            if "images_per_second" in best
-            else best.get("error", "done")
-        )
-        chosen = " ".join(str(value) for value in options.values() if value)
-        print(
-            f"{model}, {num_images:,} images, {precision}: {module} {chosen}: {speed}",
-            file=sys.stderr,
-        )
+        outcome = best.get("error", "done")
+        if "images_per_second" in best:
+            outcome = f"{best['images_per_second']:,.0f} images/s"
+        chosen = " ".join([case.module, *(str(value) for value in options.values() if value)])
+        name = f"{case.model}, {case.num_images:,} images, {case.precision}"
+        print(f"{name}: {chosen}: {outcome}", file=sys.stderr)
         return best
 
     def start(self, module: str, *arguments: str) -> Measurement:
@@ -83,10 +81,9 @@ class Runner:
             "TF_CPP_MIN_LOG_LEVEL": "2",
             "TORCHINDUCTOR_CACHE_DIR": str(self.work / "inductor"),
         }
-        command = [sys.executable, "-m", f"benchmarks.{module}", *arguments]
         try:
-            done = subprocess.run(
-                command,
+            process = subprocess.run(
+                [sys.executable, "-m", f"benchmarks.{module}", *arguments],
                 cwd=self.work,
                 env=environment,
                 capture_output=True,
@@ -95,7 +92,6 @@ class Runner:
             )
         except subprocess.TimeoutExpired:
             return {"error": f"took longer than {TIMEOUT_SECONDS} seconds"}
-        lines = (done.stderr if done.returncode else done.stdout).strip().splitlines() or [
-            "ended without a word"
-        ]
-        return {"error": lines[-1]} if done.returncode else json.loads(lines[-1])
+        output = process.stderr if process.returncode else process.stdout
+        last = (output.strip().splitlines() or ["ended without a word"])[-1]
+        return {"error": last} if process.returncode else json.loads(last)

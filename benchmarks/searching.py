@@ -1,6 +1,7 @@
-"""Trials of a real search, without what comes after them: `python -m benchmarks.searching vae`.
+"""Trials of a real search, without what follows them: `python -m benchmarks.searching vae`.
 
-Every trial has the size and the steps of `params.yaml` on MNIST; none is pruned, so that all are equally long.
+Every trial has the size and the steps of `params.yaml` on MNIST; none is pruned, so that all are
+equally long.
 """
 
 import json
@@ -32,50 +33,44 @@ def main(model: str, data: Path, workers: int, trials: int) -> None:
 
 
 def measure(model: str, data: Path, workers: int, trials: int) -> dict[str, Any]:
-    """Returns the seconds of a search, trials per hour, and a trial's share that is neither training nor measuring."""
+    """Returns a search's seconds, trials per hour, and a trial's share beside its own work."""
     from genlab.stages import features as extractors
     from genlab.tune import loop, plan, storage, study
 
-    wanted, features = _parameters(workers), Path("features")
+    parameters, features = _parameters(workers), Path("features")
     if not features.is_dir():
-        extractors.run(wanted, data, features)
-    search = plan.make(wanted, model, f"bench-{uuid.uuid4().hex[:8]}", data, features)
-    directions = [each.direction for each in search.objectives]
-    opened = storage.open_storage(wanted.search, search.study_name)
-    found = study.load(
-        opened, search.study_name, search.space, directions, wanted.search, search.identity
-    )
+        extractors.run(parameters, data, features)
+    search = plan.make(parameters, model, f"bench-{uuid.uuid4().hex[:8]}", data, features)
+    name, settings = search.study_name, parameters.search
+    directions = [objective.direction for objective in search.objectives]
+    opened = storage.open_storage(settings, name)
+    own = study.load(opened, name, search.space, directions, settings, search.identity)
     started = time.monotonic()
-    with tracking.study_run(
-        name=search.study_name, model=model, kind=search.kind, params={}
-    ) as run:
-        loop.search(search, found, trials, run)
+    with tracking.study_run(name=name, model=model, kind=search.kind, params={}) as run:
+        loop.search(search, own, trials, run)
     seconds = time.monotonic() - started
-    overhead = overhead_share(found.trials, workers)
+    overhead = overhead_share(own.trials, workers)
     return {"seconds": seconds, "trials_per_hour": 3600 * trials / seconds, "overhead": overhead}
 
 
 def _parameters(workers: int) -> Params:
-    base = params.load(
-        workloads.ROOT / "params.yaml", data_name=workloads.DATA_NAME, profile="default"
-    ).model_dump()
+    path = workloads.ROOT / "params.yaml"
+    base = params.load(path, data_name=workloads.DATA_NAME, profile="default").model_dump()
     changes = {"workers": workers, "pruner": "none", "sampler": "random", "storage": None}
-    changed = {
-        "search": base["search"] | changes,
-        "features": base["features"] | {"extractor": FEATURES},
-    }
-    return build_section(Params, base | changed, "benchmarks: ")
+    sections = {"search": base["search"] | changes}
+    sections |= {"features": base["features"] | {"extractor": FEATURES}}
+    return build_section(Params, base | sections, "benchmarks: ")
 
 
 def overhead_share(trials: list[Any], workers: int) -> float:
-    """Returns the share of the trials' time that is neither training, with its validations, nor measuring.
+    """Returns the share of the trials' time that is neither training, validated, nor measuring.
 
-    The first trial of each worker is left out: it also waits for imports, which take seconds, once per search.
+    The first trial of each worker does not count: it waits for imports, once per search.
     """
     facts = [trial.user_attrs for trial in trials[workers:] if trial.values]
-    values = [each["genlab.values"] for each in facts]
-    useful = sum(each["fit_seconds"] + each["measure_seconds"] for each in values)
-    return 1 - useful / sum(each["genlab.seconds"] for each in facts)
+    values = [fact["genlab.values"] for fact in facts]
+    useful = sum(value["fit_seconds"] + value["measure_seconds"] for value in values)
+    return 1 - useful / sum(fact["genlab.seconds"] for fact in facts)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Requests to a served model: `python -m benchmarks.serving vae`.
 
-The server is MLflow's own process, as `mlflow models serve` starts it; the client waits for each answer before it asks
-again, on the same machine. The model is untrained: weights do not change what a request takes.
+The server is MLflow's own process, as `mlflow models serve` starts it; the client, on the same
+machine, waits for each answer before it asks again. The model is untrained: weights do not change
+the time of a request.
 """
 
 import json
@@ -34,88 +35,65 @@ def main(model: str) -> None:
     pyfunc = _packed(model)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    command = [
-        sys.executable,
-        "-m",
-        "mlflow",
-        "models",
-        "serve",
-        "-m",
-        str(pyfunc),
-        "--env-manager",
-        "local",
-    ]
-    command += ["--host", "127.0.0.1", "--port", str(port)]
-    environment = os.environ | {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    }
-    quiet = subprocess.DEVNULL
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", str(pyfunc)]
+    command += ["--env-manager", "local", "--host", "127.0.0.1", "--port", str(port)]
     process = subprocess.Popen(
-        command, env=environment, stdout=quiet, stderr=quiet, start_new_session=True
+        command,
+        env=os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     try:
         started = time.perf_counter()
         _wait(f"http://127.0.0.1:{port}/ping")
-        found = {"start_seconds": time.perf_counter() - started}
-        print(json.dumps(found | measure(f"http://127.0.0.1:{port}/invocations")))
+        start = {"start_seconds": time.perf_counter() - started}
+        print(json.dumps(start | measure(f"http://127.0.0.1:{port}/invocations")))
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
 def measure(address: str) -> dict[str, Any]:
-    """Returns by number of samples and form of answer: median and 95th percentile of seconds, samples per second."""
-    cases = {
-        (number, form): _seconds(address, number, form)
+    """Returns latency and throughput for each number of samples and form of answer."""
+    cases = [
+        {"num_images": number, "format": form, **_seconds(address, number, form)}
         for form in ("array", "png")
         for number in (1, 64)
-    }
-    return {
-        "cases": [
-            {"num_images": number, "format": form, **seconds}
-            for (number, form), seconds in cases.items()
-        ]
-    }
+    ]
+    return {"cases": cases}
 
 
 def _seconds(address: str, number: int, form: str) -> dict[str, float]:
-    taken = []
+    seconds = []
     for seed in range(NUM_WARM_UP + NUM_REQUESTS):
-        body = {
-            "dataframe_records": [],
-            "params": {"num_images": number, "seed": seed, "format": form},
-        }
+        params = {"num_images": number, "seed": seed, "format": form}
+        body = {"dataframe_records": [], "params": params}
         content, kind = json.dumps(body).encode(), {"Content-Type": "application/json"}
         request = urllib.request.Request(address, content, kind)  # noqa: S310 - loopback
         started = time.perf_counter()
         with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - loopback
             answer.read()
-        taken.append(time.perf_counter() - started)
-    taken = taken[NUM_WARM_UP:]
-    median, tail = statistics.median(taken), float(np.percentile(taken, 95))
+        seconds.append(time.perf_counter() - started)
+    seconds = seconds[NUM_WARM_UP:]
     return {
-        "median_seconds": median,
-        "p95_seconds": tail,
-        "samples_per_second": number * len(taken) / sum(taken),
+        "median_seconds": statistics.median(seconds),
+        "p95_seconds": float(np.percentile(seconds, 95)),
+        "samples_per_second": number * len(seconds) / sum(seconds),
     }
 
 
 def _packed(model: str) -> Path:
-    """Packs an untrained model, of the size that it has in `params.yaml` on MNIST, in the working directory."""
+    """Packs an untrained model, as large as in `params.yaml` on MNIST, in the working directory."""
     from genlab.tracking import packaging
 
-    chapter, settings = workloads.settings(model)
     folder, target = Path(model), Path(f"{model}-pyfunc")
     if not target.is_dir():
         folder.mkdir()
-        chapter.build(settings, workloads.IMAGE_SHAPE).save_weights(folder / "model.weights.h5")
-        facts: dict[str, Any] = {
-            "name": model,
-            "kind": settings.kind,
-            "settings": settings.model_dump(mode="json"),
-        }
-        facts |= {"image_shape": list(workloads.IMAGE_SHAPE), "precision": "float32"}
-        (folder / "settings.json").write_text(json.dumps(facts))
+        untrained = workloads.build(model)
+        untrained.save_weights(folder / "model.weights.h5")
+        settings = json.dumps(workloads.trained_settings(untrained, model))
+        (folder / "settings.json").write_text(settings)
         packaging.save(folder, target)
     return target
 

@@ -1,9 +1,9 @@
 """The real stage `train`, in a repository root of its own: `python -m benchmarks.stage vae`.
 
-Nothing is switched off: the loop, validation, logging to an MLflow store, pictures. The steady speed is read from the
-run's own record: each row of metrics has the time at which it was logged. A short training before it tells the first
-step's seconds and how many steps the time is good for. Variant: parameters of the section `training` as
-`name=value`, joined by `+`.
+Nothing is switched off: the loop, validation, logging to an MLflow store, pictures. The steady
+speed is read from the run: each row of metrics has the time at which it was logged. A short
+training before it tells the first step's seconds and how many steps fit into the time. Variant:
+parameters of the section `training` as `name=value`, joined by `+`.
 """
 
 import json
@@ -27,6 +27,8 @@ from genlab.stages import train
 TRIAL_STEPS = 60
 SAMPLING_SECONDS = 0.02
 MEGABYTE = 2**20
+SMALL_DENSITY = {"density_components": 1, "density_images": 100}
+"""Fitting the density belongs to no step."""
 
 
 class Row(NamedTuple):
@@ -37,9 +39,9 @@ class Row(NamedTuple):
 
 
 class Samples:
-    """What this process takes, looked at again and again: its largest anonymous memory and its time on the cores.
+    """Samples of this process: its largest anonymous memory and its time on the cores.
 
-    Pages of mapped files are the kernel's cache and no anonymous memory.
+    Pages of mapped files are the kernel's cache, not anonymous memory.
     """
 
     def __init__(self) -> None:
@@ -60,18 +62,17 @@ class Samples:
 
 
 def megabytes(name: str) -> float:
-    """Returns an entry of `/proc/self/status`; 0 where there is none."""
+    """Returns an entry of `/proc/self/status`; 0 if there is none."""
     status = Path("/proc/self/status")
-    match = re.search(
-        rf"^{name}:\s+(\d+) kB", status.read_text() if status.is_file() else "", re.MULTILINE
-    )
+    text = status.read_text() if status.is_file() else ""
+    match = re.search(rf"^{name}:\s+(\d+) kB", text, re.MULTILINE)
     return int(match[1]) * 1024 / MEGABYTE if match else 0.0
 
 
 def run(task: Task) -> dict[str, Any]:
-    """Trains twice, and measures the second training; the first one says how long the first step takes.
+    """Trains twice and measures the second training; the first one times the first step.
 
-    That is until it is logged: making the MLflow store and the first picture are in it.
+    It ends when the step is logged: making the MLflow store and the first picture are in it.
     """
     samples, changes = Samples(), training_changes(task)
     with tempfile.TemporaryDirectory(prefix="genlab-benchmark-") as root:
@@ -108,59 +109,54 @@ def enter(root: Path) -> None:
 
 
 def period_of(model: str, loop: dict[str, Any]) -> int:
-    """Returns after how many steps the same things happen again; the GAN has nothing to validate."""
+    """Returns after how many steps the same things happen again; the GAN validates nothing."""
     return loop["log_every_steps"] if model == "gan" else loop["validate_every_steps"]
 
 
 def training_changes(task: Task) -> dict[str, Any]:
-    """Returns what is set in the section `training`: by the variant, and so that short trainings are like long ones.
+    """Returns changes of the section `training`: the variant's, and what makes a short training.
 
-    Pictures are made at the first and the last step alone: the few of a real training are spread over all of it, and
-    the part `overhead` has all of them. Logging and validation are as often per image as with the default batch size.
+    Pictures are made at the first and the last step only: the few of a real training are spread
+    over all of it, and the part `overhead` has all of them. Logging and validation are as often
+    per image as with the default batch size.
     """
     loop = workloads.parameters(task.model).training
     factor = workloads.BATCH_SIZE / task.batch_size
-    given = dict(word.split("=") for word in task.variant.split("+") if word)
+    variant = dict(word.split("=") for word in task.variant.split("+") if word)
     return {
         "precision": task.precision,
         "num_picture_times": 2,
         "log_every_steps": max(1, int(loop.log_every_steps * factor)),
         "validate_every_steps": max(1, int(loop.validate_every_steps * factor)),
-        "density_components": 1,
-        "density_images": 100,
-    } | {name: json.loads(value) for name, value in given.items()}
+        **SMALL_DENSITY,
+    } | {name: json.loads(value) for name, value in variant.items()}
 
 
 def train_once(
     task: Task, root: Path, steps: int, changes: dict[str, Any]
 ) -> tuple[dict[str, Any], list[Row]]:
-    """Runs the stage; returns what it says of itself, and each logged step with its time."""
+    """Runs the stage; returns its record, and each logged step with its time."""
     params = workloads.parameters(task.model, changes, batch_size=task.batch_size, steps=steps)
-    places = train.Places(
-        images=task.data,
-        features=root / "no-features",
-        out=root / "models" / task.model,
-        timings=root / "timings",
-    )
-    train.run(params, task.model, places)
-    facts = json.loads((root / "timings" / f"{task.model}.json").read_text())
+    out, timings = root / "models" / task.model, root / "timings"
+    train.run(params, task.model, train.TrainPaths(task.data, root / "no-features", out, timings))
+    facts = json.loads((timings / f"{task.model}.json").read_text())
     return facts, logged_steps(root, facts["train_key"])
 
 
 def logged_steps(root: Path, train_key: str) -> list[Row]:
-    """Returns each logged step of a training, with its time in seconds since 1970, from its MLflow run."""
+    """Returns each logged step of a training's run, with its time in seconds since 1970."""
     client = mlflow.MlflowClient(f"sqlite:///{root / 'mlflow.db'}")
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    (found,) = client.search_runs(experiments, f"tags.`genlab.train_key` = '{train_key}'")
-    name = next(name for name in sorted(found.data.metrics) if name.startswith("train/"))
-    history = client.get_metric_history(found.info.run_id, name)
+    (run,) = client.search_runs(experiments, f"tags.`genlab.train_key` = '{train_key}'")
+    name = next(name for name in sorted(run.data.metrics) if name.startswith("train/"))
+    history = client.get_metric_history(run.info.run_id, name)
     return sorted(Row(metric.step, metric.timestamp / 1000) for metric in history)
 
 
 def whole_periods(rows: list[Row], period: int) -> tuple[Row, Row]:
-    """Returns the rows between which the speed is steady: after the first period, and at the end of the last one.
+    """Returns the rows between which the speed is steady: the first and the last end of a period.
 
-    The first period is the warm-up; behind the last one lies the last step, with its pictures.
+    The first period is the warm-up; after the last one comes the last step, with its pictures.
     """
     ends = [row for row in rows if row.step % period == 0]
     return ends[0], ends[-1]

@@ -1,4 +1,4 @@
-"""Steady speed: what is compiled, traced or warmed up on the way to it is timed apart."""
+"""Steady speed; compiling, tracing and warming up are timed apart."""
 
 import os
 import time
@@ -12,12 +12,12 @@ CALL_SECONDS = 0.4
 def measure(
     advance: Callable[[int], object], images_per_step: int, seconds: float, started: float
 ) -> dict[str, float]:
-    """Returns the steady speed of `advance`, which makes as many steps as it is told and returns when they are made.
+    """Returns the steady speed of `advance`, which returns after the given number of steps.
 
     Args:
         advance: The contestant.
         images_per_step: Training images that one step takes.
-        seconds: How long the steady speed is measured, after the first step and a second of warming up.
+        seconds: How long the steady speed is measured, after the first step and a warm-up.
         started: `time.perf_counter()` after the imports.
     """
     advance(1)
@@ -35,22 +35,20 @@ def measure(
 
 
 class Watch:
-    """Runs from when it is made."""
+    """Starts when it is made."""
 
     def __init__(self) -> None:
-        self._started, self._own, self._others = (
-            time.perf_counter(),
-            time.process_time(),
-            others_seconds(),
-        )
+        self._started = time.perf_counter()
+        self._own = time.process_time()
+        self._others = others_seconds()
 
     @property
     def seconds(self) -> float:
-        """Seconds since it was made."""
+        """Seconds since the start."""
         return time.perf_counter() - self._started
 
     def speed(self, num_images: int) -> dict[str, float]:
-        """Returns images per second until now, and the share of the machine that other processes took meanwhile."""
+        """Returns images per second since the start, and other processes' share of the machine."""
         seconds, own = self.seconds, time.process_time() - self._own
         share = (others_seconds() - self._others) / (seconds * (os.cpu_count() or 1))
         return {
@@ -62,17 +60,13 @@ class Watch:
 
 
 def others_seconds() -> float:
-    """Returns the seconds that other processes have computed on this machine, time stolen by its host included.
+    """Returns the seconds that other processes have computed here, with those its host took.
 
-    0 where there is no `/proc/stat`.
+    0 without `/proc/stat`.
     """
     stat = Path("/proc/stat")
     if not stat.is_file():
         return 0.0
     user, nice, system, _, _, irq, softirq, steal = map(int, stat.read_text().split()[1:9])
-    own = os.times()
-    return (
-        (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
-        - own.user
-        - own.system
-    )
+    ticks, own = user + nice + system + irq + softirq + steal, os.times()
+    return ticks / os.sysconf("SC_CLK_TCK") - own.user - own.system

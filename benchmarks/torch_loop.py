@@ -1,12 +1,14 @@
-"""The same training in PyTorch, as one would write it for speed: `python -m benchmarks.torch_loop vae --variant eager`.
+"""The same training in PyTorch, written for speed: `python -m benchmarks.torch_loop vae`.
 
-Same architectures, batch and Adam. The images are one tensor in memory, an epoch's order is a `randperm`, there is no
-DataLoader; gradients are set to None; denormal numbers are flushed, as TensorFlow does. bfloat16 is autocast.
-Variant, words joined by `+`: `eager` or `compile` (networks and losses through `torch.compile`); `channels_last` for
-convolutions; `default_adam` instead of the fused one, which is faster but has to be asked for.
+Same architectures, batch and Adam. The images are one tensor in memory, an epoch's order is a
+`randperm`, there is no DataLoader; gradients are set to None; denormal numbers are flushed, as
+TensorFlow does. bfloat16 is autocast. Variant, words joined by `+`: `eager` or `compile` (networks
+and losses through `torch.compile`); `channels_last` for convolutions; `default_adam` instead of the
+fused one, which is faster but not the default.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
@@ -39,7 +41,7 @@ def make(task: Task) -> Callable[[int], object]:
     precision = torch.autocast("cpu", torch.bfloat16, enabled=task.precision == "mixed_bfloat16")
     network = NETWORKS[settings.kind](settings).to(memory_format=layout)
     prepare = torch.compile if "compile" in words else lambda function: function
-    step = network.make_step(prepare, precision, fused=None if "default_adam" in words else True)
+    step = network.make_step(Way(prepare, precision, None if "default_adam" in words else True))
     order, position = torch.randperm(len(images)), 0
 
     def make_steps(count: int) -> None:
@@ -55,11 +57,18 @@ def make(task: Task) -> Callable[[int], object]:
     return make_steps
 
 
-def _adam(
-    network: nn.Module, settings: Any, learning_rate: float, fused: bool | None
-) -> torch.optim.Adam:
-    betas = (settings.beta_1, settings.beta_2)
-    return torch.optim.Adam(network.parameters(), learning_rate, betas, EPSILON, fused=fused)
+@dataclass(frozen=True)
+class Way:
+    """How PyTorch trains: `torch.compile` or nothing, its precision, fused Adam or the default."""
+
+    prepare: Callable[[Any], Any]
+    precision: torch.autocast
+    fused: bool | None
+
+    def adam(self, network: nn.Module, settings: Any, learning_rate: float) -> torch.optim.Adam:
+        """Returns the optimizer of a network."""
+        betas, variables = (settings.beta_1, settings.beta_2), network.parameters()
+        return torch.optim.Adam(variables, learning_rate, betas, EPSILON, fused=self.fused)
 
 
 def _descend(loss: torch.Tensor, optimizer: torch.optim.Optimizer) -> None:
@@ -83,7 +92,7 @@ def convolutions(filters: Sequence[int], activation: Callable[[], nn.Module]) ->
 
 
 def flat_size(filters: Sequence[int]) -> int:
-    """Returns how many numbers the convolutions give per image."""
+    """Returns the number of outputs of the convolutions per image."""
     return (HEIGHT >> len(filters)) * (WIDTH >> len(filters)) * filters[-1]
 
 
@@ -141,15 +150,13 @@ class Autoencoder(nn.Module):
         logits = self.decoder(self.latents(self.encoder(images))).float()
         return functional.mse_loss(torch.sigmoid(logits), images, reduction="sum") / len(images)
 
-    def make_step(
-        self, prepare: Callable[[Any], Any], precision: torch.autocast, fused: bool | None
-    ) -> Step:
+    def make_step(self, way: Way) -> Step:
         """Returns one training step."""
-        optimizer = _adam(self, self.settings, self.settings.learning_rate, fused)
-        compute_loss = prepare(self)
+        optimizer = way.adam(self, self.settings, self.settings.learning_rate)
+        compute_loss = way.prepare(self)
 
         def step(images: torch.Tensor) -> torch.Tensor:
-            with precision:
+            with way.precision:
                 loss = compute_loss(images)
             _descend(loss, optimizer)
             return loss
@@ -211,29 +218,26 @@ class GAN(nn.Module):
         """Returns the generator's loss."""
         return functional.softplus(-self.discriminate(fakes)).mean()
 
-    def make_step(
-        self, prepare: Callable[[Any], Any], precision: torch.autocast, fused: bool | None
-    ) -> Step:
-        """Returns one step of the discriminator, then of the generator from the same latents, then of its average."""
+    def make_step(self, way: Way) -> Step:
+        """Returns one step of the discriminator, of the generator and of its average."""
         settings = self.settings
-        generator_adam = _adam(self.generator, settings, settings.generator_learning_rate, fused)
-        discriminator_adam = _adam(
-            self.discriminator, settings, settings.discriminator_learning_rate, fused
-        )
+        generator_adam = way.adam(self.generator, settings, settings.generator_learning_rate)
+        rate = settings.discriminator_learning_rate
+        discriminator_adam = way.adam(self.discriminator, settings, rate)
         averages, presents = (
             [value for value in network.state_dict().values() if value.is_floating_point()]
             for network in (self.average, self.generator)
         )
-        generate, generator_loss = prepare(self.generate), prepare(self.generator_loss)
-        discriminator_loss = prepare(self.discriminator_loss)
+        generate, generator_loss = way.prepare(self.generate), way.prepare(self.generator_loss)
+        discriminator_loss = way.prepare(self.discriminator_loss)
 
         def step(images: torch.Tensor) -> torch.Tensor:
-            with precision:
+            with way.precision:
                 fakes = generate(torch.randn(len(images), settings.latent_dim))
                 loss = discriminator_loss(images, fakes.detach())
             _descend(loss, discriminator_adam)
             self.discriminator.requires_grad_(False)
-            with precision:
+            with way.precision:
                 loss = generator_loss(fakes)
             _descend(loss, generator_adam)
             self.discriminator.requires_grad_(True)

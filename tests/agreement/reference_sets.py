@@ -1,4 +1,4 @@
-"""The features and pictures on which the metrics are compared with other implementations, made from a seed."""
+"""The features and pictures of the comparison with other implementations, made from a seed."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ PRECISION_NEIGHBOURS, DENSITY_NEIGHBOURS = 3, 5
 
 
 class ReferenceSets(NamedTuple):
-    """Features, float64 (n, feature_dim), and pictures with their reconstructions, float32 NHWC in [0, 1]."""
+    """Features, float64 (n, feature_dim), and pictures with reconstructions, float32 NHWC."""
 
     real: np.ndarray
     generated: np.ndarray
@@ -18,18 +18,14 @@ class ReferenceSets(NamedTuple):
     reconstructions: dict[str, np.ndarray]
 
     def checksum(self) -> float:
-        """Returns a number that tells whether another version of NumPy or SciPy makes other sets."""
-        arrays = [
-            self.real,
-            self.generated,
-            *self.pictures.values(),
-            *self.reconstructions.values(),
-        ]
+        """Returns a number that shows whether other versions of NumPy or SciPy make other sets."""
+        pictures = (*self.pictures.values(), *self.reconstructions.values())
+        arrays = (self.real, self.generated, *pictures)
         return float(sum(np.square(array, dtype=np.float64).sum() for array in arrays))
 
 
 def make() -> ReferenceSets:
-    """Makes the sets: skewed, correlated, non-negative features, as after a ReLU; grey and colour pictures."""
+    """Makes skewed, correlated features, as after a ReLU, and pictures in grey and colour."""
     generator = np.random.default_rng(20)
     mixing = generator.random((FEATURE_DIM, FEATURE_DIM)) - 0.5
     real, generated = (
@@ -41,7 +37,6 @@ def make() -> ReferenceSets:
         smooth = ndimage.gaussian_filter(generator.random(shape), 1.5, axes=(1, 2))
         pictures[name] = np.clip((smooth - 0.5) * 4 + 0.5, 0, 1).astype(np.float32)
         blurred = ndimage.gaussian_filter(pictures[name], 0.8, axes=(1, 2))
-        reconstructions[name] = np.clip(
-            blurred + 0.05 * (generator.random(shape) - 0.5), 0, 1
-        ).astype(np.float32)
+        noisy = blurred + 0.05 * (generator.random(shape) - 0.5)
+        reconstructions[name] = np.clip(noisy, 0, 1).astype(np.float32)
     return ReferenceSets(np.maximum(real, 0), np.maximum(generated, 0), pictures, reconstructions)

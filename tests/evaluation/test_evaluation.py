@@ -12,12 +12,12 @@ import tensorflow as tf
 from chapters import conditional, flow, growing, translator
 from fixtures_models import ROOT, tiny_entry, tiny_model, tiny_params, tiny_spec, write_dataset
 
+from genlab.contract.evidence import EvidenceBound, LogLikelihoods, Reconstructions, Samples
 from genlab.contract.fields import Field, spec_to_json
+from genlab.contract.score import Floor, Score
 from genlab.evaluation import Scores, Task, evaluate, measure, results, sources
 from genlab.features.extractor import Extracted
 from genlab.imaging.arrays import read_split, to_float
-from genlab.measurement.evidence import EvidenceBound, LogLikelihoods, Reconstructions, Samples
-from genlab.measurement.score import Floor, Score
 from genlab.numerics import density
 from genlab.runtime.errors import InputError
 from genlab.settings import params, plugins
@@ -53,7 +53,11 @@ def small_params() -> Params:
     small: dict[str, Any] = {
         "num_images": 16,
         "num_repeats": 2,
-        "metrics": base["metrics"] | {"class_frechet_distance": {"min_images": 2}},
+        "metrics": base["metrics"]
+        | {
+            "class_frechet_distance": {"min_images": 2},
+            "kernel_distance": {"num_subsets": 2, "subset_size": 8},
+        },
         "inversion": {"num_images": 6, "num_starts": 16, "steps": 3, "learning_rate": 0.1},
         "likelihood": {"num_images": 4, "num_samples": 3},
         "representations": {"num_train": 30},

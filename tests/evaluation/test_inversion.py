@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from fixtures_models import halves, tiny_model, tiny_spec
 
+from genlab.contract.evidence import Unavailable
 from genlab.contract.fields import spec_to_json
 from genlab.evaluation import inversion
 from genlab.imaging.arrays import to_float
-from genlab.measurement.evidence import Unavailable
 from genlab.settings.params import Inversion
 from genlab.trained.model import TrainedModel
 

@@ -8,11 +8,11 @@ import tensorflow as tf
 from fixtures_models import random_images, tiny_model
 from scipy import special, stats
 
+from genlab.contract.evidence import Unavailable
 from genlab.evaluation import evidence_bound as bound
 from genlab.evaluation import likelihood
 from genlab.imaging import binarisation
 from genlab.imaging.arrays import to_float
-from genlab.measurement.evidence import Unavailable
 from genlab.models import vae
 from genlab.trained.model import TrainedModel
 

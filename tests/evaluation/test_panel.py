@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from pydantic import Field
 
+from genlab.contract.evidence import Measure, Reconstructions, Samples, Unavailable, Values
+from genlab.contract.score import Score
 from genlab.evaluation import Panel, Scores
-from genlab.measurement.evidence import Measure, Reconstructions, Samples, Unavailable, Values
-from genlab.measurement.score import Score
 from genlab.runtime.errors import InputError
 from genlab.settings import plugins
 from genlab.settings.params import Section

@@ -9,10 +9,10 @@ import tensorflow as tf
 from fixtures_models import halves, random_images, tiny_model
 from sklearn.linear_model import LogisticRegression
 
+from genlab.contract.evidence import Unavailable
 from genlab.evaluation import few_labels, outliers, representations
 from genlab.imaging import binarisation
 from genlab.imaging.arrays import Split, to_float
-from genlab.measurement.evidence import Unavailable
 from genlab.runtime.errors import InputError
 from genlab.settings import plugins
 from genlab.settings.params import FewLabelsSettings, Params

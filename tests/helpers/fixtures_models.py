@@ -9,6 +9,7 @@ import importlib
 import json
 import math
 import os
+import pkgutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -35,6 +36,7 @@ from genlab.training.feed import Examples, examples
 from genlab.training.job import phases_of, takes_of
 
 ROOT = Path(__file__).parents[2]
+MODELS = ROOT / "src" / "genlab" / "models"
 CHAPTERS = Path(__file__).parent / "chapters"
 CHAPTER_TESTS = ROOT / "tests" / "models"
 SHAPE = (8, 8, 1)
@@ -67,6 +69,11 @@ def fixture_chapters() -> Iterator[None]:
 
 def fixture_kinds() -> list[str]:
     return sorted(path.stem for path in CHAPTERS.glob("*.py"))
+
+
+def all_kinds() -> list[str]:
+    """Returns the chapters of the package and those of the tests."""
+    return [*(module.name for module in pkgutil.iter_modules([str(MODELS)])), *fixture_kinds()]
 
 
 def chapter_tests(kind: str) -> ModuleType:

@@ -13,9 +13,9 @@ from genlab.numerics.gaussians import frechet_distance_of_features
 from genlab.settings import params, plugins
 
 NOISE = (32, 48, 64, 96, 128)
-"""Standard deviations in grey values; less noise is lost in the distance that 360 digits have from 360 others."""
+"""Deviations in grey values; less is lost in the distance of 360 digits from 360 others."""
 BLUR = (0.5, 0.75, 1.0, 1.5, 2.5)
-"""Standard deviations in pixels."""
+"""Deviations in pixels."""
 
 
 def noisy(images: np.ndarray, deviation: float) -> np.ndarray:
@@ -29,7 +29,7 @@ def blurred(images: np.ndarray, deviation: float) -> np.ndarray:
 
 
 def distances(extractor: Extractor, real: np.ndarray, others: np.ndarray) -> dict[str, list[float]]:
-    """Returns the distance of `others`, made worse step by step, to `real`: per kind, the first step is none."""
+    """Returns by kind the distances of `others` to `real`, as they are and worse step by step."""
     features = extractor.extract(real).features
     ladders = {
         "noise": [others, *(noisy(others, deviation) for deviation in NOISE)],

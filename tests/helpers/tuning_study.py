@@ -17,8 +17,8 @@ from optuna.distributions import (
 )
 from optuna.trial import TrialState
 
+from genlab.contract.evidence import Measure
 from genlab.imaging import arrays
-from genlab.measurement.evidence import Measure
 from genlab.runtime.native_output import import_tensorflow
 from genlab.settings.params import Params, Tune
 
@@ -144,7 +144,9 @@ class Measured:
     runs: int = 0
     fails: str = "no training"
 
-    def run(self, order: trial.Order, report: Any, limit: Any, stop: threading.Event) -> Outcome:
+    def run(
+        self, order: trial.TrialOrder, report: Any, limit: Any, stop: threading.Event
+    ) -> Outcome:
         """Stands in for `process.run`."""
         entry, index = order.params.models["vae"], order.params.seed - 7
         is_present = all(entry[name] == PRESENT[name] for name in RANGES if name in entry)

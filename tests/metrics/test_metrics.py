@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_curve
 
-from genlab.measurement import evidence
-from genlab.measurement.evidence import (
+from genlab.contract import evidence
+from genlab.contract.evidence import (
     EvidenceBound,
     FewLabelPredictions,
     LabelledVectors,

@@ -11,7 +11,7 @@ from scipy import ndimage
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
-from genlab.measurement.evidence import Samples
+from genlab.contract.evidence import Samples
 from genlab.metrics import (
     class_frechet_distance,
     density_coverage,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from genlab.measurement.evidence import Reconstructions
+from genlab.contract.evidence import Reconstructions
 from genlab.metrics import reconstruction_error, structural_similarity
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from genlab.measurement.evidence import Samples, Unavailable, draw, without_generated
+from genlab.contract.evidence import Samples, Unavailable, draw, without_generated
 from genlab.metrics import (
     class_frechet_distance,
     class_histogram,

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from genlab.measurement.evidence import Samples, without_blocks, without_generated
+from genlab.contract.evidence import Samples, without_blocks, without_generated
 from genlab.numerics import intervals
 from genlab.numerics.intervals import Estimate
 

@@ -34,43 +34,36 @@ def browser() -> Iterator[Any]:
 @pytest.fixture
 def visit(browser: Any, rendered: Path) -> Iterator[Visit]:
     """Returns a function that opens a page, on which then no error and no request may happen."""
-    complaints: list[str] = []
+    requests: list[str] = []
+    errors: list[str] = []
     contexts: list[Any] = []
-
-    def note_request(request: Any) -> None:
-        if not request.url.startswith(("file://", "data:", "blob:")):
-            complaints.append(f"request: {request.url}")
-
-    def note_console(message: Any) -> None:
-        if message.type == "error":
-            complaints.append(f"console: {message.text}")
 
     def open_page(name: str, width: int = 1280, scheme: Any = "light") -> Any:
         size = {"width": width, "height": 800}
         context = browser.new_context(viewport=size, color_scheme=scheme, reduced_motion="reduce")
         contexts.append(context)
         page = context.new_page()
-        page.on("request", note_request)
-        page.on("console", note_console)
-        page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
+        page.on("request", lambda request: requests.append(request.url))
+        page.on("console", lambda message: errors.append(f"{message.type}: {message.text}"))
+        page.on("pageerror", lambda error: errors.append(f"error: {error}"))
         page.goto((rendered / f"{name}.html").as_uri())
         return page
 
     yield open_page
     for context in contexts:
         context.close()
-    assert complaints == []
+    assert [url for url in requests if not url.startswith(("file://", "data:", "blob:"))] == []
+    assert [error for error in errors if error.startswith("error")] == []
 
 
 def picture(page: Any, selector: str) -> Any:
     """Returns the grey values of a canvas, (height, width)."""
-    pixels = ".getImageData(0, 0, canvas.width, canvas.height).data]"
-    width, height, values = page.eval_on_selector(
-        selector,
+    read = (
         "canvas => [canvas.width, canvas.height, [...canvas.getContext('2d')"
-        f"{pixels}.filter((_, index) => index % 4 === 0)]",
+        ".getImageData(0, 0, canvas.width, canvas.height).data]]"
     )
-    return np.array(values).reshape(height, width)
+    width, height, values = page.eval_on_selector(selector, read)
+    return np.array(values).reshape(height, width, 4)[..., 0]
 
 
 def wait_for(page: Any, condition: str) -> None:
@@ -83,10 +76,9 @@ def wait_for(page: Any, condition: str) -> None:
 
 
 def wait_until_drawn(page: Any, selector: str) -> Any:
-    element = page.locator(selector).first
-    element.scroll_into_view_if_needed()
-    page.locator(f"{selector}[data-drawn]").first.wait_for(state="attached", timeout=DRAWN)
-    return element
+    page.locator(selector).first.scroll_into_view_if_needed()
+    wait_for(page, f"document.querySelector('{selector}[data-drawn]')")
+    return page.locator(selector).first
 
 
 @pytest.mark.parametrize("name", PAGES)

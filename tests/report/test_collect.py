@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from report_workspace import render, write_curve
+from report_workspace import render
 
 from genlab.runtime.errors import InputError
 
@@ -35,7 +35,6 @@ CURVE = "rate_distortion/rate_distortion.csv"
 def test_bad_file_gives_one_line(
     laboratory: Path, path: str, text: str | None, received: str, command: str
 ) -> None:
-    write_curve(laboratory)
     (laboratory / path).unlink()
     if text is not None:
         (laboratory / path).write_text(text)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import html
+import json
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 import tracking_workspace
 from click.testing import CliRunner
-from report_workspace import PRIOR, Page, row, score, write_json
+from report_workspace import PRIOR, Page, row, score
 from test_pages import assert_as_stored
 
 from genlab import cli, tracking
@@ -86,7 +87,8 @@ def test_runs_are_fetched_by_id_name_and_model(
         with tracking_workspace.training(**facts, **keys) as run:
             run.log_metrics({"train/loss": 5.0, "system/cpu_utilization_percentage": 90.0}, step=1)
             run.log_metrics({"train/loss": 4.0, "system/cpu_utilization_percentage": 95.0}, step=2)
-    write_json(root / "scores" / "scores.json", fetched("x").scores)
+    (root / "scores").mkdir()
+    (root / "scores" / "scores.json").write_text(json.dumps(fetched("x").scores))
     with tracking_workspace.scoring(train_key="k0") as run:
         run.log_artifact(root / "scores", "scores")
         run.log_artifact(tracking_workspace.picture(root), "evaluation")

@@ -6,28 +6,34 @@ from typing import Any
 import pytest
 from report_workspace import MSE, PCA, PRIOR, SUBSET, distance, score
 
-from genlab.measurement.score import Score
-from genlab.report import card, facts, words
-from genlab.report.laboratory import Laboratory, Model
+from genlab.contract.score import Score
+from genlab.report import card, words
+from genlab.report.laboratory import Laboratory, ReportedModel
 from genlab.report.ranking import rank
 from genlab.report.revision import Revision
 from genlab.runtime.errors import InputError
 
 
-def model(name: str, scores: dict[str, Any]) -> Model:
+def model(name: str, scores: dict[str, Any]) -> ReportedModel:
     settings = {"kind": "vae", "settings": {"latent_dim": 5}}
-    return Model(name, settings, {key: Score.from_json(values) for key, values in scores.items()})
+    numbers = {key: Score.from_json(values) for key, values in scores.items()}
+    return ReportedModel(name, settings, numbers)
 
 
-def models(*scores: dict[str, Any], metric: str = PRIOR) -> list[Model]:
+def models(*scores: dict[str, Any], metric: str = PRIOR) -> list[ReportedModel]:
     return [model(name, {metric: one}) for name, one in zip("abc", scores, strict=False)]
 
 
-def summary(*compared: Model) -> dict[str, str]:
-    laboratory = Laboratory(None, {}, {}, {}, {}, [*compared], Path(), Revision())  # type: ignore[arg-type]
-    return {statement.topic: statement.text for statement in words.summary(laboratory)}
+def laboratory(compared: list[ReportedModel]) -> Laboratory:
+    return Laboratory(None, {}, {}, {}, {}, compared, Path(), Revision())  # type: ignore[arg-type]
 
 
+def summary(*compared: ReportedModel) -> dict[str, str]:
+    return {finding.topic: finding.text for finding in words.summary(laboratory([*compared]))}
+
+
+NEGLECT = {PRIOR: distance(4.0), "test/prior/smallest_class_share": score(0.42)}
+FAVOUR = {PRIOR: distance(4.0), "test/prior/largest_class_share": score(1.6)}
 FEW, TOO_FEW = {"protocol": {"num_real": 999}}, "999 real images are too few"
 
 
@@ -60,29 +66,25 @@ def test_another_protocol_is_refused_with_the_difference() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "text"),
+    ("scores", "text"),
     [
         (
-            (31.27, 4.5),
+            [distance(31.27), distance(4.5)],
             "b has the smallest Fréchet distance, 4.50 (1.8 times the floor, near it). "
             "Then a 31.3 (13 times the floor, weak). "
             "The floor, real images against real images, is 2.50.",
         ),
         (
-            (9.0, 9.5, 20.0),
+            [distance(9.0), distance(9.5), distance(20.0)],
             "a 9.00 (3.6 times the floor) and b 9.50 (3.8 times the floor) are not told apart "
             "as to the smallest Fréchet distance: their intervals overlap. Then c 20.0",
         ),
-        ((9.0,), "Only a 9.00 (3.6 times the floor)."),
+        ([distance(9.0)], "Only a 9.00 (3.6 times the floor)."),
+        ([distance(4.0, **FEW), distance(9.0, **FEW)], f"Not ranked, because {TOO_FEW}. Measured:"),
     ],
 )
-def test_summary_of_samples(values: tuple[float, ...], text: str) -> None:
-    assert summary(*models(*map(distance, values)))["Prior samples"].startswith(text)
-
-
-def test_summary_where_nothing_is_ranked() -> None:
-    text = summary(*models(distance(4.0, **FEW), distance(9.0, **FEW)))["Prior samples"]
-    assert text.startswith("Not ranked, because 999 real images are too few. Measured: a 4.00")
+def test_summary_of_samples(scores: list[dict[str, Any]], text: str) -> None:
+    assert summary(*models(*scores))["Prior samples"].startswith(text)
 
 
 def test_summary_of_reconstructions() -> None:
@@ -104,22 +106,15 @@ def test_summary_of_reconstructions() -> None:
 )
 def test_place_of_one_model(values: tuple[float, ...], place: str) -> None:
     compared = models(*map(distance, values))
-    laboratory = Laboratory(None, {}, {}, {}, {}, compared, Path(), Revision())  # type: ignore[arg-type]
-    assert words.about(laboratory, compared[0])[0].text.endswith(place)
+    assert words.about(laboratory(compared), compared[0])[0].text.endswith(place)
 
 
 @pytest.mark.parametrize(
     ("scores", "weakness"),
     [
         ({PRIOR: distance(26.0)}, "Prior samples are far from the data (10 times the floor)."),
-        (
-            {PRIOR: distance(4.0), "test/prior/smallest_class_share": score(0.42)},
-            "Prior samples neglect a class (the rarest has 0.42 of its share).",
-        ),
-        (
-            {PRIOR: distance(4.0), "test/prior/largest_class_share": score(1.6)},
-            "Prior samples favour a class (the commonest has 1.60 times its share).",
-        ),
+        (NEGLECT, "Prior samples neglect a class (the rarest has 0.42 of its share)."),
+        (FAVOUR, "Prior samples favour a class (the commonest has 1.60 times its share)."),
         (
             {MSE: score(0.04), PCA: score(0.02), words.ACTIVE: score(2.0, "none")},
             "Reconstructions are no better than those of PCA of the same latent size "
@@ -134,22 +129,9 @@ def test_weak_results_are_called_weak(scores: dict[str, Any], weakness: str | No
 
 
 def test_validation_in_words() -> None:
-    checks = [
-        {"success": True},
-        {"success": False, "severity": "warning"},
-        {"severity": "critical"},
-    ]
+    checks = [{"success": True}, {"severity": "warning"}, {"severity": "critical"}]
     assert words.validation(checks[:1]) == "1 of 1 checks passed."
     assert words.validation(checks) == "1 of 3 checks passed; 1 warned; 1 failed."
-
-
-def test_kept_weights_and_length_of_training() -> None:
-    kept = {"rule": "best", "monitor": "negative_elbo", "value": 101.26, "step": 3500}
-    settings = {"kind": "vae", "settings": {"steps": 5000}, "kept": kept | {"stopped_at": 4000}}
-    rows = {row.label: row.cells for row in facts.about_models([Model("a", settings, {})], {}).rows}
-    assert rows["Weights kept"][0].text == "step 3,500: lowest validation negative elbo, 101"
-    length = rows["Training length"][0]
-    assert (length.text, length.note) == ("4,000", "stopped early, of 5,000")
 
 
 def test_every_chapter_names_its_paper() -> None:

@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fixtures_models import Finished, Recorder, child_environment, contents, fixture_kinds, tiny_job
+from fixtures_models import Finished, Recorder, all_kinds, child_environment, contents, tiny_job
 
 from genlab import training
 from genlab.numerics import density
-from genlab.settings import plugins
 from genlab.training import checkpoints
 from genlab.training import state as training_state
 
-KINDS = [*plugins.names("models"), *fixture_kinds()]
+KINDS = all_kinds()
 OFTEN = {"checkpoint_every_seconds": 1e-6}
 EVERY_STEP = {"checkpoint_every_steps": 1}
 STEPS = 12

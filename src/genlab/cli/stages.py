@@ -63,12 +63,12 @@ def floor(images: Path, features: Path, out: Path) -> None:
 @path_option("--out", "Folder of the trained model.")
 @path_option("--timings", "Folder for seconds and speed, not hashed by DVC.")
 @click.option("--no-wait", is_flag=True, help="Fail if another process runs an equal training.")
-def train(model: str, no_wait: bool, **places: Path) -> None:
+def train(model: str, no_wait: bool, **paths: Path) -> None:
     """Train MODEL, an entry of `models` in params.yaml."""
     import_tensorflow()
     from genlab.stages import train as stage
 
-    stage.run(load_params(), model, stage.Places(**places), wait=not no_wait)
+    stage.run(load_params(), model, stage.TrainPaths(**paths), wait=not no_wait)
 
 
 @main.command()
@@ -78,12 +78,12 @@ def train(model: str, no_wait: bool, **places: Path) -> None:
 @path_option("--floor", "Folder of the real-against-real scores.")
 @path_option("--scores", "Folder for metrics.json and scores.json.")
 @path_option("--pictures", "Folder for the pictures.")
-def evaluate(**places: Path) -> None:
+def evaluate(**paths: Path) -> None:
     """Score a trained model on the test images."""
     import_tensorflow()
     from genlab.stages import evaluate as stage
 
-    stage.run(load_params(), stage.Paths(**places))
+    stage.run(load_params(), stage.EvaluationPaths(**paths))
 
 
 REPORT = {

@@ -4,9 +4,9 @@ import numpy as np
 import tensorflow as tf
 
 from genlab.contract.capabilities import HasPosterior
+from genlab.contract.evidence import EvidenceBound, Unavailable
 from genlab.evaluation.scores import Scores
 from genlab.evaluation.task import Task, seen
-from genlab.measurement.evidence import EvidenceBound, Unavailable
 from genlab.metrics import latent_use
 from genlab.numerics.batches import in_batches
 from genlab.trained.model import TrainedModel
@@ -36,12 +36,7 @@ def bernoulli(binarisation: str) -> str:
 
 
 def evidence_bound(model: TrainedModel, images: np.ndarray, seed: int) -> EvidenceBound:
-    """Returns the unweighted terms at one posterior draw per image, and the posterior means.
-
-    Args:
-        model: What was trained.
-        images: uint8 (n, height, width, channels), as in the split: binarised here if need be.
-        seed: Of the draws.
+    """Returns the unweighted terms at one posterior draw per uint8 image, and the posterior means.
 
     Raises:
         Unavailable: The model has no posterior.

@@ -10,11 +10,11 @@ import numpy as np
 from PIL import Image
 
 from genlab.contract.capabilities import HasPosterior
+from genlab.contract.evidence import OutlierScores, Unavailable
 from genlab.evaluation.evidence_bound import evidence_bound
 from genlab.evaluation.scores import Scores
 from genlab.evaluation.task import Task, seen
 from genlab.imaging.arrays import ImageShape
-from genlab.measurement.evidence import OutlierScores, Unavailable
 from genlab.runtime.errors import InputError
 from genlab.settings import plugins
 from genlab.trained.model import TrainedModel

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from genlab.measurement.evidence import Evidence, Measure, Unavailable, Values
+from genlab.contract.evidence import Evidence, Measure, Unavailable, Values
 from genlab.settings import plugins
 from genlab.settings.params import Section, build_section
 

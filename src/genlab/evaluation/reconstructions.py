@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from genlab.contract.evidence import Reconstructions, Unavailable
 from genlab.evaluation.inversion import NO_SEARCH, invert
 from genlab.evaluation.representations import fit_pca, rows
 from genlab.evaluation.samples import NUM_PICTURES, generate
@@ -9,7 +10,6 @@ from genlab.evaluation.scores import Scores
 from genlab.evaluation.sources import sources
 from genlab.evaluation.task import Task
 from genlab.imaging.arrays import to_uint8
-from genlab.measurement.evidence import Reconstructions, Unavailable
 from genlab.settings import seeds
 from genlab.trained.generators import TRANSLATION
 

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import numpy as np
 from sklearn.decomposition import PCA
 
+from genlab.contract.evidence import LabelledVectors, Unavailable
 from genlab.evaluation.scores import Scores
 from genlab.evaluation.task import Task, seen
 from genlab.imaging.arrays import Split
-from genlab.measurement.evidence import LabelledVectors, Unavailable
 from genlab.settings import seeds
 from genlab.trained.model import TrainedModel
 

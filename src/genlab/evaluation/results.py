@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from genlab.contract.score import Floor, Score
 from genlab.evaluation import samples
 from genlab.evaluation.scores import Scores
 from genlab.imaging.arrays import grid, write_npz, write_png
 from genlab.imaging.pictures import read_png
-from genlab.measurement.score import Floor, Score
 from genlab.runtime.files import replacing
 from genlab.trained.model import TrainedModel
 

@@ -4,12 +4,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from genlab.contract.evidence import Samples
 from genlab.evaluation.scores import Scores
 from genlab.evaluation.task import Task
 from genlab.features import cache
 from genlab.features.extractor import Extracted, Extractor
 from genlab.imaging.arrays import to_uint8
-from genlab.measurement.evidence import Samples
 from genlab.metrics import memorisation
 from genlab.runtime import workspace
 from genlab.settings import seeds
@@ -163,3 +163,6 @@ def _show(task: Task, scores: Scores, source: str, pictures: np.ndarray, samples
         histograms = scores.arrays.setdefault("class_histogram", {})
         for name, classes in (("real", samples.real_classes), (source, samples.generated_classes)):
             histograms[name] = np.bincount(classes, minlength=samples.num_classes)
+    if samples.asked_classes is not None:
+        asked_classes = scores.arrays.setdefault("asked_classes", {})
+        asked_classes[source] = samples.asked_classes[:NUM_PICTURES]

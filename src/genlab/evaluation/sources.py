@@ -1,14 +1,14 @@
 """Where each kind of evidence comes from, by what a model can do."""
 
 from genlab.contract.capabilities import Encodes, Generates, HasLikelihood, HasPosterior
-from genlab.contract.steps import Model
-from genlab.measurement.evidence import (
+from genlab.contract.evidence import (
     Evidence,
     EvidenceBound,
     LogLikelihoods,
     Reconstructions,
     Samples,
 )
+from genlab.contract.steps import Model
 from genlab.trained.generators import FITTED, PRIOR, TRANSLATION
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 import genlab
+from genlab.contract.evidence import Protocol
 from genlab.contract.fields import read_arrays
 from genlab.features.extractor import Extractor
 from genlab.imaging.arrays import (
@@ -19,7 +20,6 @@ from genlab.imaging.arrays import (
     read_split,
     to_float,
 )
-from genlab.measurement.evidence import Protocol
 from genlab.runtime.errors import InputError
 from genlab.settings.params import Evaluation, Params
 from genlab.trained.model import TrainedModel

@@ -8,7 +8,7 @@ bias is then large, so compare only numbers of equally many images.
 import numpy as np
 from pydantic import Field
 
-from genlab.measurement.evidence import Measure, Samples, Unavailable, Values
+from genlab.contract.evidence import Measure, Samples, Unavailable, Values
 from genlab.numerics import gaussians
 from genlab.settings.params import Section
 

@@ -7,7 +7,7 @@ two histograms.
 
 import numpy as np
 
-from genlab.measurement.evidence import Measure, Samples, Values
+from genlab.contract.evidence import Measure, Samples, Values
 
 NEEDS = Samples
 MEASURES = {

@@ -10,7 +10,7 @@ balls that hold a generated feature.
 import numpy as np
 from pydantic import Field
 
-from genlab.measurement.evidence import Measure, Samples, Unavailable, Values
+from genlab.contract.evidence import Measure, Samples, Unavailable, Values
 from genlab.numerics import neighbours
 from genlab.settings.params import Section
 

@@ -7,7 +7,7 @@ Representations", ICML 2020.
 
 import numpy as np
 
-from genlab.measurement.evidence import FewLabelPredictions, Measure, Values
+from genlab.contract.evidence import FewLabelPredictions, Measure, Values
 
 NEEDS = FewLabelPredictions
 REFERENCE = "Chen et al. 2020"

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import Field
 
-from genlab.measurement.evidence import Measure, Samples, Unavailable, Values, draw
+from genlab.contract.evidence import Measure, Samples, Unavailable, Values, draw
 from genlab.numerics import gaussians
 from genlab.settings import seeds
 from genlab.settings.params import Section

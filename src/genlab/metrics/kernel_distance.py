@@ -12,7 +12,7 @@ expectation for equal distributions, whatever the number of images, and may be n
 import numpy as np
 from pydantic import Field
 
-from genlab.measurement.evidence import Measure, Samples, Unavailable, Values, draw
+from genlab.contract.evidence import Measure, Samples, Unavailable, Values, draw
 from genlab.settings import seeds
 from genlab.settings.params import Section
 

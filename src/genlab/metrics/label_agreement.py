@@ -6,7 +6,7 @@ the classification accuracy in Miyato and Koyama, "cGANs with Projection Discrim
 
 import numpy as np
 
-from genlab.measurement.evidence import Measure, Samples, Unavailable, Values
+from genlab.contract.evidence import Measure, Samples, Unavailable, Values
 
 NEEDS = Samples
 MEASURES = {

@@ -7,7 +7,7 @@ Beside their number stands the KL of the dimension that says most.
 
 import numpy as np
 
-from genlab.measurement.evidence import EvidenceBound, Measure, Unavailable, Values
+from genlab.contract.evidence import EvidenceBound, Measure, Unavailable, Values
 from genlab.numerics.posterior import ACTIVE_VARIANCE
 
 NEEDS = EvidenceBound

@@ -7,7 +7,7 @@ stands beside the sum of the losses, scikit-learn's C = 1.
 
 import numpy as np
 
-from genlab.measurement.evidence import LabelledVectors, Measure, Values
+from genlab.contract.evidence import LabelledVectors, Measure, Values
 
 NEEDS = LabelledVectors
 MEASURES = {

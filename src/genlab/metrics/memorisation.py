@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from genlab.measurement.evidence import Measure, Samples, Unavailable, Values
+from genlab.contract.evidence import Measure, Samples, Unavailable, Values
 from genlab.numerics import neighbours
 
 NEEDS = Samples

@@ -7,7 +7,7 @@ the vectors as they are; of equally common classes the smallest number wins.
 import numpy as np
 from pydantic import Field
 
-from genlab.measurement.evidence import LabelledVectors, Measure, Unavailable, Values
+from genlab.contract.evidence import LabelledVectors, Measure, Unavailable, Values
 from genlab.settings.params import Section
 
 NEEDS = LabelledVectors

@@ -6,7 +6,7 @@ posterior per image. Grey values are scored with the Bernoulli likelihood as the
 
 import numpy as np
 
-from genlab.measurement.evidence import EvidenceBound, Measure, Values
+from genlab.contract.evidence import EvidenceBound, Measure, Values
 
 NEEDS = EvidenceBound
 REFERENCE = "Kingma and Welling 2014"

@@ -12,7 +12,7 @@ change of variables (flows) the estimates' own mean is unbiased.
 
 import numpy as np
 
-from genlab.measurement.evidence import LogLikelihoods, Measure, Values
+from genlab.contract.evidence import LogLikelihoods, Measure, Values
 
 NEEDS = LogLikelihoods
 MEASURES = {"negative_log_likelihood": Measure("nats per image", "lower", "Burda et al. 2016")}

@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from genlab.measurement.evidence import Measure, OutlierScores, Unavailable, Values
+from genlab.contract.evidence import Measure, OutlierScores, Unavailable, Values
 
 NEEDS = OutlierScores
 MEASURES = {

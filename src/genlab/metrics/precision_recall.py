@@ -9,7 +9,7 @@ that lie in the region of the real ones, recall the reverse.
 import numpy as np
 from pydantic import Field
 
-from genlab.measurement.evidence import Measure, Samples, Unavailable, Values
+from genlab.contract.evidence import Measure, Samples, Unavailable, Values
 from genlab.numerics import neighbours
 from genlab.settings.params import Section
 

@@ -6,7 +6,7 @@ PSNR of a set is the mean of its images' PSNRs, not that of their mean error.
 
 import numpy as np
 
-from genlab.measurement.evidence import Measure, Reconstructions, Values
+from genlab.contract.evidence import Measure, Reconstructions, Values
 
 NEEDS = Reconstructions
 MEASURES = {

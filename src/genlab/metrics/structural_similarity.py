@@ -17,7 +17,7 @@ its borders, and the mean is over windows around all of its pixels.
 import numpy as np
 from scipy import ndimage
 
-from genlab.measurement.evidence import Measure, Reconstructions, Values
+from genlab.contract.evidence import Measure, Reconstructions, Values
 
 NEEDS = Reconstructions
 MEASURES = {"structural_similarity": Measure("1 for equal images", "higher", "Wang et al. 2004")}

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from genlab.contract.score import Score
 from genlab.imaging.arrays import read_description
-from genlab.measurement.score import Score
 from genlab.report import revision
-from genlab.report.laboratory import Arrays, Laboratory, Model, RateDistortion, Series
+from genlab.report.laboratory import Arrays, Laboratory, RateDistortion, ReportedModel, Series
 from genlab.runtime.errors import InputError
 from genlab.runtime.files import DAMAGED
 from genlab.settings.params import Params
@@ -25,7 +25,7 @@ UNREADABLE = (*DAMAGED, AttributeError, IndexError, TypeError)
 
 
 @dataclass(frozen=True)
-class Paths:
+class ReportPaths:
     """Where the other stages wrote, and where the pages go.
 
     Attributes:
@@ -57,7 +57,7 @@ class Paths:
     out: Path
 
 
-def read(params: Params, paths: Paths) -> Laboratory:
+def read(params: Params, paths: ReportPaths) -> Laboratory:
     """Returns all that the pages show.
 
     Raises:
@@ -89,7 +89,7 @@ def finite_scores(evaluated: Mapping[str, Any]) -> tuple[dict[str, Score], dict[
     return finite, skipped
 
 
-def _read_model(name: str, paths: Paths) -> Model:
+def _read_model(name: str, paths: ReportPaths) -> ReportedModel:
     train, evaluate = f"train@{name}", f"evaluate@{name}"
     folder, evaluation = paths.models / name, paths.evaluation / name
     settings = _read_json(folder / "settings.json", train, "kind", "settings")
@@ -103,7 +103,7 @@ def _read_model(name: str, paths: Paths) -> Model:
     arrays = {file.stem: _read_arrays(file, evaluate) for file in others}
     if (histograms := folder / "histograms.npz").is_file():
         arrays["histograms"] = _read_arrays(histograms, train)
-    return Model(
+    return ReportedModel(
         name=name,
         settings=settings,
         scores=scores,

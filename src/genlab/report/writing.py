@@ -4,13 +4,13 @@ import os
 from pathlib import Path
 
 from genlab.report import card, collect, page, plots
-from genlab.report.collect import Paths
+from genlab.report.collect import ReportPaths
 from genlab.report.laboratory import Laboratory
 from genlab.runtime.files import replacing
 from genlab.settings.params import Params
 
 
-def write_pages(params: Params, paths: Paths) -> Laboratory:
+def write_pages(params: Params, paths: ReportPaths) -> Laboratory:
     """Writes all pages and returns what they show. Equal inputs give equal bytes.
 
     Args:

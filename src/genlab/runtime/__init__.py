@@ -1,5 +1,6 @@
 """What surrounds a run and changes no result.
 
+downloads      files from mirrors, each checked by its sum
 errors         the error that a user can fix
 files          a file or folder under its final name is always whole
 progress       notes and bars on standard error

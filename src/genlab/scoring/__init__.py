@@ -21,13 +21,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import genlab
+from genlab.contract.evidence import Samples, without_generated
+from genlab.contract.score import Floor, Score
 from genlab.evaluation import Panel, Scores, samples
 from genlab.features import cache, classifier, inception, pinned
 from genlab.features.extractor import Extracted, Extractor
 from genlab.imaging import arrays
 from genlab.imaging.arrays import Split
-from genlab.measurement.evidence import Samples, without_generated
-from genlab.measurement.score import Floor, Score
 from genlab.networks import devices
 from genlab.numerics import intervals
 from genlab.runtime import progress

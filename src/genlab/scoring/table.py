@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from genlab.measurement.score import Score
+from genlab.contract.score import Score
 
 if TYPE_CHECKING:
     from genlab.scoring import PictureScores

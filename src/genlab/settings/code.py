@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
-WITHOUT_EFFECT = ("runtime", "__init__.py")
-"""What changes no result: errors, files, progress, signals, and the package's public names."""
+WITHOUT_EFFECT = ("runtime", "tracking", "workflows", "__init__.py")
+"""What changes no result: errors, files, progress and signals; records and locks; public names."""
 
 
 def files(*modules: str | Path) -> list[Path]:

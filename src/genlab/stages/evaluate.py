@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from genlab import evaluation, tracking
+from genlab.contract import comparison
+from genlab.contract.score import scores_from_json
 from genlab.evaluation import Scores, Task, results
 from genlab.features import classifier, inception
-from genlab.measurement import comparison
-from genlab.measurement.score import scores_from_json
 from genlab.networks import devices
 from genlab.runtime import progress
 from genlab.settings import seeds
@@ -19,7 +19,7 @@ from genlab.trained.model import TrainedModel
 
 
 @dataclass(frozen=True)
-class Paths:
+class EvaluationPaths:
     """Where inputs and outputs are, as dvc.yaml says.
 
     Attributes:
@@ -39,7 +39,7 @@ class Paths:
     pictures: Path
 
 
-def run(params: Params, paths: Paths) -> None:
+def run(params: Params, paths: EvaluationPaths) -> None:
     """Scores a trained model."""
     devices.configure("float32", deterministic=True)
     model, extractor = trained_model.load(paths.model), classifier.load(paths.features)
@@ -55,7 +55,7 @@ def run(params: Params, paths: Paths) -> None:
     _track(model, scores, paths)
 
 
-def _track(model: TrainedModel, scores: Scores, paths: Paths) -> None:
+def _track(model: TrainedModel, scores: Scores, paths: EvaluationPaths) -> None:
     with tracking.scoring_run(
         train_key=model.settings["train_key"],
         name=model.name,

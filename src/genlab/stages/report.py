@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from genlab import tracking
-from genlab.report.collect import Paths
-from genlab.report.laboratory import Model
+from genlab.report.collect import ReportPaths
+from genlab.report.laboratory import ReportedModel
 from genlab.runtime import progress
 from genlab.settings.params import Params
 
@@ -14,7 +14,7 @@ def run(params: Params, **paths: Path) -> None:
 
     Args:
         params: The merged parameters.
-        paths: By the names of `genlab.report.collect.Paths`.
+        paths: By the names of `genlab.report.collect.ReportPaths`.
 
     Raises:
         InputError: A file of a listed model is missing or unreadable.
@@ -22,7 +22,7 @@ def run(params: Params, **paths: Path) -> None:
     from genlab.report.writing import write_pages
 
     progress.note(f"report: pages of {', '.join(params.models)}")
-    places = Paths(**paths)
+    places = ReportPaths(**paths)
     for model in write_pages(params, places).models:
         _track(model, places)
 
@@ -42,7 +42,7 @@ def compare(names: list[str], out: Path) -> None:
     comparison.write(tracking.fetch(names), out)
 
 
-def _track(model: Model, paths: Paths) -> None:
+def _track(model: ReportedModel, paths: ReportPaths) -> None:
     with tracking.scoring_run(
         train_key=model.settings["train_key"],
         name=model.name,

@@ -9,7 +9,7 @@ from genlab.workflows import recorded_training
 
 
 @dataclass(frozen=True)
-class Places:
+class TrainPaths:
     """Where the stage reads and writes.
 
     Attributes:
@@ -25,17 +25,17 @@ class Places:
     timings: Path
 
 
-def run(params: Params, name: str, places: Places, wait: bool = True) -> None:
+def run(params: Params, name: str, paths: TrainPaths, wait: bool = True) -> None:
     """Trains the model `name`, an entry of `params.yaml: models`.
 
     Args:
         params: All parameters.
         name: The model.
-        places: Where everything is.
+        paths: Where everything is.
         wait: Whether to wait for another process that runs an equal training.
 
     Raises:
         InputError: The training cannot be run, or another process runs it and `wait` is false.
     """
-    job = training.prepare(params, name, places.images, places.features)
-    recorded_training.run(job, places.out, places.timings, wait)
+    job = training.prepare(params, name, paths.images, paths.features)
+    recorded_training.run(job, paths.out, paths.timings, wait)

@@ -52,7 +52,7 @@ class TrainedModel:
 
     def __repr__(self) -> str:
         verbs = [verb for verb in ("encode", "reconstruct", "decode") if self.can(verb)]
-        verbs = ["sample", *verbs, *(["interpolate"] if self.latent_dim else [])]
+        verbs = ["sample", *verbs, *(["interpolate"] if self.can("decode") else [])]
         size = f"latent_dim {self.latent_dim}, " if self.latent_dim else ""
         return (
             f"<{self.name} (kind {self.kind}): images {self.image_shape}, {size}"

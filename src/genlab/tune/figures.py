@@ -58,7 +58,7 @@ AXES |= {"gridcolor": GRID, "linecolor": GRID}
 
 
 @dataclass(frozen=True)
-class Figure:
+class StudyFigure:
     """One figure: a drawing, which is Plotly's JSON, or the reason why there is none.
 
     `text` is for those who do not see it. A window narrower than `least`, in CSS pixels, scrolls.
@@ -74,7 +74,7 @@ class Figure:
     drawing: str = ""
 
 
-def draw(study: Study, objectives: Sequence[Objective], reported: str | None) -> list[Figure]:
+def draw(study: Study, objectives: Sequence[Objective], reported: str | None) -> list[StudyFigure]:
     """Returns all figures of a study, whose trials report the validation metric `reported`."""
     is_only = len(objectives) == 1
     figures = [] if is_only else [*_fronts(study, [goal.name for goal in objectives])]
@@ -83,7 +83,7 @@ def draw(study: Study, objectives: Sequence[Objective], reported: str | None) ->
     return [_drawn(figure) for figure in (*figures, *_of_all(study, reported))]
 
 
-def _drawn(figure: Figure) -> Figure:
+def _drawn(figure: StudyFigure) -> StudyFigure:
     """Returns the figure with its drawing; a study of days is not lost if one cannot be drawn."""
     if figure.reason:
         return figure
@@ -103,7 +103,9 @@ def _as_json(drawing: Drawing) -> str:
     return plotly.in_script(str(drawing.update_xaxes(AXES).update_yaxes(AXES).to_json()))
 
 
-def _of_objective(study: Study, goal: Objective, index: int, is_only: bool) -> Iterator[Figure]:
+def _of_objective(
+    study: Study, goal: Objective, index: int, is_only: bool
+) -> Iterator[StudyFigure]:
     values = [trial.values[index] for trial in study.trials if trial.state == TrialState.COMPLETE]
     best = min if goal.sign == 1 else max
     summary = f"{len(values)} complete trials"
@@ -119,7 +121,7 @@ def _of_objective(study: Study, goal: Objective, index: int, is_only: bool) -> I
         return goal.sign * value(trial)
 
     asked: dict[str, Any] = {"target_name": goal.name, "target": None if is_only else value}
-    yield Figure(
+    yield StudyFigure(
         f"history-{index}",
         f"History of {goal.name}",
         f"{goal.name} of each trial in order, and the best so far: {summary}.",
@@ -129,7 +131,7 @@ def _of_objective(study: Study, goal: Objective, index: int, is_only: bool) -> I
     names = list(study.space.distributions)
     same = "" if len(set(values)) > 1 else "all complete trials have the same value"
     alone = f"{names[0]} is the only setting that was searched" if len(names) == 1 else ""
-    yield Figure(
+    yield StudyFigure(
         f"importances-{index}",
         f"Which settings mattered for {goal.name}"
         + ("" if len(values) >= FEW else f": a guess from {len(values)} trials"),
@@ -139,7 +141,7 @@ def _of_objective(study: Study, goal: Objective, index: int, is_only: bool) -> I
         paint=lambda: _importances(study, asked | {"target": None if is_only else low}),
     )
     for name in names:
-        yield Figure(
+        yield StudyFigure(
             f"slice-{index}-{name}",
             f"By {name}: {goal.name}",
             f"{goal.name} of {len(values)} complete trials against their {name}; later trials "
@@ -147,7 +149,7 @@ def _of_objective(study: Study, goal: Objective, index: int, is_only: bool) -> I
             nothing,
             paint=partial(_slice, study, asked, name),
         )
-    yield Figure(
+    yield StudyFigure(
         f"parallel-{index}",
         f"All settings together: the stronger a line, the better its {goal.name}",
         f"A line per complete trial through its {goal.name} and its settings: {summary}.",
@@ -158,10 +160,10 @@ def _of_objective(study: Study, goal: Objective, index: int, is_only: bool) -> I
     )
 
 
-def _of_all(study: Study, reported: str | None) -> Iterator[Figure]:
+def _of_all(study: Study, reported: str | None) -> Iterator[StudyFigure]:
     num_reporting = sum(bool(trial.intermediate_values) for trial in study.trials)
     num_begun = sum(trial.datetime_start is not None for trial in study.trials)
-    yield Figure(
+    yield StudyFigure(
         "reports",
         "Values during training",
         f"The validation {reported} of {num_reporting} trials during their training, by step: "
@@ -170,7 +172,7 @@ def _of_all(study: Study, reported: str | None) -> Iterator[Figure]:
         is_wide=True,
         paint=lambda: _reports(study, reported),
     )
-    yield Figure(
+    yield StudyFigure(
         "timeline",
         "Timeline",
         f"When each of {num_begun} trials began and ended, by the clock, coloured by how it ended.",
@@ -180,12 +182,12 @@ def _of_all(study: Study, reported: str | None) -> Iterator[Figure]:
     )
 
 
-def _fronts(study: Study, names: Sequence[str]) -> Iterator[Figure]:
+def _fronts(study: Study, names: Sequence[str]) -> Iterator[StudyFigure]:
     """Yields the front as each two of the objectives see it: a figure in space needs WebGL."""
     front = study.ranking()
     for pair in combinations(range(len(names)), 2):
         against = " against ".join(names[index] for index in pair)
-        yield Figure(
+        yield StudyFigure(
             "-".join(("pareto", *map(str, pair))),
             f"Pareto front: {against}",
             f"{against} of each complete trial; {len(front)} of them are on the front of all "

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from genlab.contract.evidence import Measure, Reconstructions
 from genlab.contract.steps import Model
 from genlab.evaluation.sources import sources as sources_of
-from genlab.measurement.evidence import Measure, Reconstructions
 from genlab.runtime.errors import InputError
 from genlab.settings import plugins
 from genlab.settings.plugins import nearest

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from filelock import FileLock
 
 from genlab import tracking
-from genlab.measurement import comparison
-from genlab.measurement.score import Score, scores_from_json
+from genlab.contract import comparison
+from genlab.contract.score import Score, scores_from_json
 from genlab.runtime import workspace
 from genlab.runtime.errors import InputError
 from genlab.tracking import registry

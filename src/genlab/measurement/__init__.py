@@ -1,1 +1,0 @@
-"""What metrics are given, and what their numbers mean."""
