@@ -1,4 +1,4 @@
-"""What several test files need: parameters, a clean working directory, a local HTTP server, real MNIST."""
+"""What several test files need: parameters, a clean folder, a local HTTP server, real MNIST."""
 
 import os
 import signal
@@ -20,7 +20,7 @@ MIRROR = os.environ.get(
 
 
 def pytest_configure() -> None:
-    """Has Ctrl-C work where these tests were started in the background, whose processes a shell has ignore it."""
+    """Makes Ctrl-C work for tests in the background; a shell makes such processes ignore it."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -28,7 +28,7 @@ def pytest_configure() -> None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Iterator[pytest.TestReport]:
-    """Turns a skip into a failure where all components must be there (`GENLAB_REQUIRE_ALL=1`, as in CI)."""
+    """Turns a skip into a failure with `GENLAB_REQUIRE_ALL=1`, as in CI."""
     report = yield
     if (
         report.skipped
@@ -42,7 +42,7 @@ def pytest_runtest_makereport(
 
 @pytest.fixture
 def params() -> Params:
-    """Returns the repository's own `params.yaml` without overlays; a test that needs models gives its own."""
+    """Returns the repository's own `params.yaml` without overlays and models."""
     values = {"models": {"any": {"kind": "any"}}, **read_yaml(ROOT / "params.yaml")}
     return build_section(Params, {key: values[key] for key in Params.model_fields}, "params.yaml: ")
 
@@ -85,7 +85,7 @@ def write_pictures(folder: Path) -> None:
 
 
 class FileServer(ThreadingHTTPServer):
-    """Serves `files` on the loopback interface; `failures` names what goes wrong first, once per entry."""
+    """Serves `files` on loopback; `failures` says what fails first, once per entry."""
 
     daemon_threads = True
 

@@ -13,7 +13,7 @@ IDENTITY = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
 
 
 def environment() -> dict[str, str]:
-    """Returns an environment in which `python` and `dvc` are those of the tests, with nothing of DVC or MLflow set."""
+    """Returns an environment with the tests' programs, without settings of DVC or MLflow."""
     kept = {
         name: value
         for name, value in os.environ.items()

@@ -1,4 +1,4 @@
-"""Trains tiny models, alone or as one of the processes that TF_CONFIG names; prints where the results lie as JSON."""
+"""Trains tiny models, alone or as one of TF_CONFIG's processes; prints the folders as JSON."""
 
 import json
 import sys

@@ -47,14 +47,14 @@ def test_nothing_is_changed_where_nothing_is_named() -> None:
 
 
 def test_grey_image_gets_brightness_and_contrast() -> None:
-    """Brightened by 0.1 it is 0.2, 0.4, 0.9; around its mean 0.5, distances -0.3, -0.1, 0.4 are doubled."""
+    """Brightened by 0.1: 0.2, 0.4, 0.9; around the mean 0.5, distances -0.3, -0.1, 0.4 double."""
     image, brighter = grey([0.1, 0.3, 0.8]), factors(0.1)
     coloured = augmentation.colour(image, brighter, factors(0.0), factors(2.0))
     np.testing.assert_allclose(coloured, grey([-0.1, 0.3, 1.3]), atol=1e-6)
 
 
 def test_colour_image_gets_saturation_as_well() -> None:
-    """Channel means 0.4 and 0.8; halved distances; around the image's mean 0.6 doubled; 0.2 darker."""
+    """Channel means 0.4 and 0.8; halved distances; doubled around the mean 0.6; 0.2 darker."""
     images = tf.constant([[[[0.2, 0.4, 0.6], [1.0, 0.8, 0.6]]]])
     saturated = augmentation.colour(images, factors(0.0), factors(0.5), factors(1.0))
     np.testing.assert_allclose(saturated, [[[[0.3, 0.4, 0.5], [0.9, 0.8, 0.7]]]], atol=1e-6)

@@ -29,7 +29,7 @@ def count(function: Any, inputs: tf.Tensor, name: str) -> int:
 
 
 def gradients(layer: keras.layers.Layer, inputs: tf.Tensor) -> list[tf.Tensor]:
-    """Returns outputs, gradients, and the gradients of the input gradient's norm (as R1 has them)."""
+    """Returns outputs, gradients, and the gradients of the input gradient's norm, as for R1."""
     with tf.GradientTape() as outer:
         outer.watch(inputs)
         with tf.GradientTape() as inner:

@@ -1,4 +1,4 @@
-"""`dvc repro` on a copy of the repository: the whole pipeline in few steps, a second run, a variant, a fresh clone."""
+"""`dvc repro` on a copy of the repository: few steps, a second run, a variant, a fresh clone."""
 
 import json
 import shutil
@@ -22,7 +22,7 @@ MODELS = ["autoencoder", "vae", "gan"]
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the repository in which the pipeline ran once, with the profile `smoke`, on digits."""
+    """A copy of the repository in which the pipeline ran once, with profile `smoke`, on digits."""
     folder = tmp_path_factory.mktemp("copy")
     copy_repository(folder)
     edit(folder, profile="smoke", data={"name": "digits"})
@@ -36,7 +36,8 @@ def runs_in_store(folder: Path) -> list[tuple[str, set[str]]]:
     code = (
         "import json, mlflow; client = mlflow.MlflowClient('sqlite:///mlflow.db');"
         "runs = client.search_runs([e.experiment_id for e in client.search_experiments()]);"
-        "print(json.dumps([[r.data.tags['genlab.model'], r.info.status, sorted(r.data.metrics)] for r in runs]))"
+        "print(json.dumps([[r.data.tags['genlab.model'], r.info.status, sorted(r.data.metrics)] "
+        "for r in runs]))"
     )
     runs = json.loads(run(folder, sys.executable, "-c", code).splitlines()[-1])
     assert {status for _, status, _ in runs} == {"FINISHED"}
@@ -75,7 +76,7 @@ def test_second_repro_does_nothing(copy: Path) -> None:
 
 @pytest.mark.slow
 def test_fresh_clone_scores_again_and_ends_with_the_same_hashes(copy: Path, tmp_path: Path) -> None:
-    """Git has metrics.json and dvc.lock; the clone's own MLflow store must get all scores all the same."""
+    """Git has metrics.json and dvc.lock; the clone's own MLflow store still gets all scores."""
     clone = tmp_path / "clone"
     run(copy, "git", "clone", "-q", ".", str(clone))
     run(clone, "dvc", "repro")

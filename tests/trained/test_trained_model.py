@@ -43,7 +43,8 @@ def test_batches_come_back_in_their_order_and_number(load: Load) -> None:
 
 def test_model_says_what_it_can_do(load: Load) -> None:
     verbs = {
-        "autoencoder": "latent_dim 3, sources fitted; sample, encode, reconstruct, decode, interpolate",
+        "autoencoder": "latent_dim 3, sources fitted; "
+        "sample, encode, reconstruct, decode, interpolate",
         "gan": "latent_dim 3, sources prior; sample, decode, interpolate",
         "conditional": "latent_dim 3, sources prior; sample",
         "flow": "sources prior; sample",

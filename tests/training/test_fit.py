@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -188,6 +189,19 @@ def test_calls_end_where_a_phase_does(
     summary = training.fit(job, Recorder())
     assert sorted(stop for _, stop in calls if stop > 3)[-2:] == [7, 12]
     assert summary.images_per_second * summary.train_seconds == pytest.approx(7 * 4 + 5 * 6)
+
+
+def test_unaligned_inputs_may_be_of_another_number(data: Path, tmp_path: Path, state: Path) -> None:
+    unpaired = shutil.copytree(data, tmp_path / "unpaired")
+    description = json.loads((data / "dataset.json").read_text())
+    description["fields"]["inputs"]["aligned"] = False
+    (unpaired / "dataset.json").write_text(json.dumps(description))
+    for split, number in (("train", 31), ("validation", 3)):
+        np.save(unpaired / f"{split}_inputs.npy", np.load(data / f"{split}_inputs.npy")[:number])
+    recorder = Recorder()
+    training.fit(tiny_job(unpaired, "translator"), recorder)
+    assert "validation/loss" in recorder.metrics[12]
+    assert ("samples", 12) in recorder.pictures
 
 
 # Precision, failures

@@ -85,11 +85,13 @@ def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
         ("", (1, 0)),
         ('{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 1}}', (2, 1)),
         (
-            '{"cluster": {"chief": ["a:1"], "worker": ["b:1"]}, "task": {"type": "chief", "index": 0}}',
+            '{"cluster": {"chief": ["a:1"], "worker": ["b:1"]}, '
+            '"task": {"type": "chief", "index": 0}}',
             (2, 0),
         ),
         (
-            '{"cluster": {"chief": ["a:1"], "worker": ["b:1", "c:1"]}, "task": {"type": "worker", "index": 0}}',
+            '{"cluster": {"chief": ["a:1"], "worker": ["b:1", "c:1"]}, '
+            '"task": {"type": "worker", "index": 0}}',
             (3, 1),
         ),
     ],

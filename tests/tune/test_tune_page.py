@@ -74,7 +74,7 @@ def row(text: str, number: int) -> list[str]:
     return [html.unescape(" ".join(re.sub(r"<[^>]+>", " ", cell).split())) for cell in cells]
 
 
-def statements(trials: Trials) -> dict[str, findings.Statement]:
+def statements(trials: Trials) -> dict[str, findings.StudyStatement]:
     """Returns the findings by topic."""
     listed = findings.findings(trials.plan, trials.study.trials, trials.confirmed())
     return {statement.topic: statement for statement in listed}

@@ -17,7 +17,7 @@ from genlab.tracking.system_metrics import SystemMetrics
 
 
 @dataclass(frozen=True, kw_only=True)
-class Training:
+class TrainingRecord:
     """What a training's run shows.
 
     Attributes:
@@ -45,7 +45,7 @@ class Training:
 
 
 @contextmanager
-def training_run(training: Training) -> Iterator[Run]:
+def training_run(training: TrainingRecord) -> Iterator[Run]:
     """Opens a training's run; closes it as FINISHED, FAILED (the reason is a tag) or KILLED."""
     identity, data = training.training_id, training.data
     journal = _unfinished(identity)

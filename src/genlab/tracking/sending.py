@@ -138,7 +138,7 @@ class Sender:
 
 
 @dataclasses.dataclass
-class Summary:
+class SyncSummary:
     """What `sync` did: entries and runs sent by address, and the runs that still wait."""
 
     entries: int = 0
@@ -160,13 +160,13 @@ class Summary:
         return "\n".join([*(lines or ["Nothing to send."]), *self.problems])
 
 
-def sync() -> Summary:
+def sync() -> SyncSummary:
     """Sends the rest of all journals, oldest first; a run whose process was killed is KILLED.
 
     An address that fails is not tried again in this call. Journals that are finished and sent are
     removed.
     """
-    summary = Summary()
+    summary = SyncSummary()
     for journal in Journal.all():
         with suppress(FileNotFoundError):  # its own process sent and removed it
             _end_if_killed(journal)
@@ -183,7 +183,7 @@ def _end_if_killed(journal: Journal) -> None:
             journal.append({"type": "end", "status": "KILLED", "reason": reason})
 
 
-def _send(journal: Journal, summary: Summary) -> None:
+def _send(journal: Journal, summary: SyncSummary) -> None:
     if journal.is_sent():
         return
     sender = Sender(journal)

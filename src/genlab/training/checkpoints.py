@@ -87,12 +87,12 @@ def _check(path: Path, variables: Sequence[Any], like: Sequence[Any]) -> None:
     received = [_describe(value) for value in variables]
     if expected == received:
         return
-    wanted, actual = f"{len(expected)} variables", f"{len(received)}"
+    content, actual = f"{len(expected)} variables", f"{len(received)}"
     if len(expected) == len(received):
         index = next(index for index in range(len(expected)) if expected[index] != received[index])
-        wanted, actual = f"{expected[index]} as variable {index}", received[index]
+        content, actual = f"{expected[index]} as variable {index}", received[index]
     raise InputError(
-        f"{path.name} must hold {wanted}, as the model of this training does",
+        f"{path.name} must hold {content}, as the model of this training does",
         actual,
         f"It is of another architecture: delete {path.parents[1]} to train from the start",
     )

@@ -63,7 +63,7 @@ def check_monitor(metric: str | None, known: Sequence[str], where: str) -> None:
 
 
 def validated_names(model: Model, batch: Batch) -> list[str]:
-    """Returns the names of a model's validation metrics; the model is traced on a batch, not run."""
+    """Returns the names of a model's validation metrics; the model is traced, not run."""
     return _names(model, tf.function(lambda: validate(model, batch, 0), autograph=False))
 
 
@@ -174,11 +174,14 @@ class Observer:
 
 
 def _validation_fields(job: Job, model: Model) -> dict[str, np.ndarray]:
-    """Returns the first validation rows of the fields that the model takes or is given."""
+    """Returns the first validation rows of all fields that the model takes or is given.
+
+    All have the same number of rows; unaligned fields may have fewer than there are images.
+    """
     given = model.given if isinstance(model, Generates) else ()
     names = dict.fromkeys(("images", *job.takes, *given))
     arrays = read_arrays(job.data, "validation", names)
-    number = job.training.num_validation_images
+    number = min(job.training.num_validation_images, *map(len, arrays.values()))
     return {name: np.asarray(array[:number]) for name, array in arrays.items()}
 
 

@@ -58,7 +58,7 @@ AXES |= {"gridcolor": GRID, "linecolor": GRID}
 
 
 @dataclass(frozen=True)
-class Figure:
+class StudyFigure:
     """One figure: a drawing, which is Plotly's JSON, or the reason why there is none.
 
     `text` is for those who do not see it. A window narrower than `least`, in CSS pixels, scrolls.
@@ -73,11 +73,11 @@ class Figure:
     drawing: str = ""
 
 
-Sketch = tuple[Figure, Callable[[], Drawing]]
+Sketch = tuple[StudyFigure, Callable[[], Drawing]]
 """A figure without its drawing, and the function that draws it."""
 
 
-def draw(study: Study, objectives: Sequence[Objective], reported: str | None) -> list[Figure]:
+def draw(study: Study, objectives: Sequence[Objective], reported: str | None) -> list[StudyFigure]:
     """Returns all figures of a study, whose trials report the validation metric `reported`."""
     sketches: list[Sketch] = []
     if len(objectives) > 1:
@@ -87,7 +87,7 @@ def draw(study: Study, objectives: Sequence[Objective], reported: str | None) ->
     return [_drawn(*sketch) for sketch in (*sketches, *_of_all(study, reported))]
 
 
-def _drawn(figure: Figure, paint: Callable[[], Drawing]) -> Figure:
+def _drawn(figure: StudyFigure, paint: Callable[[], Drawing]) -> StudyFigure:
     """Returns the figure with its drawing; a study of days is not lost if one cannot be drawn."""
     if figure.reason:
         return figure
@@ -121,7 +121,7 @@ def _of_objective(study: Study, goal: Objective, index: int, is_only: bool) -> I
 
     asked: dict[str, Any] = {"target_name": goal.name, "target": None if is_only else value}
     yield (
-        Figure(
+        StudyFigure(
             f"history-{index}",
             f"History of {goal.name}",
             f"{goal.name} of each trial in order, and the best so far: {summary}.",
@@ -133,7 +133,7 @@ def _of_objective(study: Study, goal: Objective, index: int, is_only: bool) -> I
     same = "" if len(set(values)) > 1 else "all complete trials have the same value"
     alone = f"{names[0]} is the only setting that was searched" if len(names) == 1 else ""
     yield (
-        Figure(
+        StudyFigure(
             f"importances-{index}",
             f"Which settings mattered for {goal.name}"
             + ("" if len(values) >= FEW else f": a guess from {len(values)} trials"),
@@ -147,7 +147,7 @@ def _of_objective(study: Study, goal: Objective, index: int, is_only: bool) -> I
     )
     for name in names:
         yield (
-            Figure(
+            StudyFigure(
                 f"slice-{index}-{name}",
                 f"By {name}: {goal.name}",
                 f"{goal.name} of {len(values)} complete trials against their {name}; later trials "
@@ -157,7 +157,7 @@ def _of_objective(study: Study, goal: Objective, index: int, is_only: bool) -> I
             partial(_slice, study, asked, name),
         )
     yield (
-        Figure(
+        StudyFigure(
             f"parallel-{index}",
             f"All settings together: the stronger a line, the better its {goal.name}",
             f"A line per complete trial through its {goal.name} and its settings: {summary}.",
@@ -173,7 +173,7 @@ def _of_all(study: Study, reported: str | None) -> Iterator[Sketch]:
     num_reporting = sum(bool(trial.intermediate_values) for trial in study.trials)
     num_begun = sum(trial.datetime_start is not None for trial in study.trials)
     yield (
-        Figure(
+        StudyFigure(
             "reports",
             "Values during training",
             f"The validation {reported} of {num_reporting} trials during their training, by step: "
@@ -188,7 +188,7 @@ def _of_all(study: Study, reported: str | None) -> Iterator[Sketch]:
         ),
     )
     yield (
-        Figure(
+        StudyFigure(
             "timeline",
             "Timeline",
             f"When each of {num_begun} trials began and ended, by the clock, coloured by how it "
@@ -208,7 +208,7 @@ def _fronts(study: Study, names: Sequence[str]) -> Iterator[Sketch]:
     for pair in combinations(range(len(names)), 2):
         against = " against ".join(names[index] for index in pair)
         yield (
-            Figure(
+            StudyFigure(
                 "-".join(("pareto", *map(str, pair))),
                 f"Pareto front: {against}",
                 f"{against} of each complete trial; {len(front)} of them are on the front of all "
