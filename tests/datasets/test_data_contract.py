@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from file_server import write_pictures
 
-from conftest import write_pictures
 from genlab.contract.fields import DTYPES
 from genlab.data import idx
 from genlab.data.declaration import Profile, RawSplits

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from file_server import FileServer
 from fixtures_models import random_images
 
-from conftest import FileServer
 from genlab.features import inception
 from genlab.runtime.errors import InputError
 

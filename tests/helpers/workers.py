@@ -1,4 +1,4 @@
-"""Trains tiny models, alone or as one of the processes of TF_CONFIG; prints their folders as JSON."""
+"""Trains tiny models, alone or as one of the processes of TF_CONFIG; prints folders as JSON."""
 
 import json
 import sys

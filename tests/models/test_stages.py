@@ -56,7 +56,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Any:
         for kind in fixture_kinds():
             model = root / "models" / kind
             train.run(
-                params, kind, train.Places(images, root / "features", model, root / "timings")
+                params, kind, train.TrainPaths(images, root / "features", model, root / "timings")
             )
             inputs = (model, images, root / "features", root / "floor")
             outputs = (root / "scores" / kind, root / "evaluation" / kind)

@@ -1,4 +1,4 @@
-"""`dvc repro` on a copy of the repository: in few steps, again, with a variant, in a fresh clone."""
+"""`dvc repro` on a copy of the repository: few steps, again, a variant, a fresh clone."""
 
 import json
 import shlex
