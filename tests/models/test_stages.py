@@ -60,7 +60,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Any:
             )
             inputs = (model, images, root / "features", root / "floor")
             outputs = (root / "scores" / kind, root / "evaluation" / kind)
-            evaluate.run(params, evaluate.Paths(*inputs, *outputs))
+            evaluate.run(params, evaluate.EvaluationPaths(*inputs, *outputs))
         (root / "validation.json").write_text('{"class_counts": {}, "checks": []}')
         names = ("models", "scores", "evaluation", "features", "images", "timings", "plots")
         names += ("rate_distortion", "data_docs", "pages")
