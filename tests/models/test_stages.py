@@ -91,11 +91,11 @@ def test_runs_have_what_the_stages_found(root: Path) -> None:
 
 def test_images_of_trained_new_kinds(root: Path, tmp_path: Path) -> None:
     models = root / "models"
-    order = generation.Order(4, labels=("balanced",))
+    order = generation.SampleOrder(4, labels=("balanced",))
     generation.generate(models / "conditional", order, tmp_path / "conditional.npz")
     for kind in ("flow", "growing"):
-        generation.generate(models / kind, generation.Order(4), tmp_path / f"{kind}.npz")
-    generation.generate(models / "growing", generation.Order(4), tmp_path / "pictures")
+        generation.generate(models / kind, generation.SampleOrder(4), tmp_path / f"{kind}.npz")
+    generation.generate(models / "growing", generation.SampleOrder(4), tmp_path / "pictures")
     with np.load(tmp_path / "conditional.npz") as arrays:
         assert arrays["labels"].tolist() == [0, 1, 0, 1]
     translated = tmp_path / "translated.npz"
