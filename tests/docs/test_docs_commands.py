@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from repository import commit, copy_repository, edit, environment
+from repository import commit, copy_repository, edit, environment, read_yaml
 from test_docs import PAGES, ROOT
 
 SERVED = {"docs/serving.md"}
@@ -203,7 +203,8 @@ def check_runs(command: list[str], folder: Path) -> None:
 
 def test_completion_knows_commands_and_models(tmp_path: Path) -> None:
     shutil.copy(ROOT / "params.yaml", tmp_path)
-    cases = (("genlab ev", 1, ["evaluate"]), ("genlab train ", 2, ["autoencoder", "vae", "gan"]))
+    models = list(read_yaml(ROOT)["models"])
+    cases = (("genlab ev", 1, ["evaluate"]), ("genlab train ", 2, models))
     for words, number, expected in cases:
         asked = {
             "_GENLAB_COMPLETE": "bash_complete",

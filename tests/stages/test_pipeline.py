@@ -17,7 +17,7 @@ from repository import ROOT, commit, copy_repository, edit, environment, read_ya
 
 from genlab import cli
 
-MODELS = ["autoencoder", "gan", "vae"]
+MODELS = sorted(read_yaml(ROOT)["models"])
 
 
 @pytest.fixture(scope="module")
