@@ -46,7 +46,11 @@ def make_step(task: Task) -> Step:
     """Builds the model of a task and returns its training step."""
     keras.config.set_dtype_policy(task.precision)
     keras.utils.set_random_seed(0)
-    model = workloads.build(task.model, batch_size=task.batch_size)
+    return steps_of(workloads.build(task.model, batch_size=task.batch_size))
+
+
+def steps_of(model: Any) -> Step:
+    """Returns the training step of a model."""
     return (_adversarial_step if workloads.is_adversarial(model) else _descent_step)(model)
 
 

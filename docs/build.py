@@ -1,4 +1,4 @@
-"""`make docs`: writes docs/parameters.md from params.yaml and the code that checks it; docs/pipeline.md."""
+"""Writes docs/parameters.md, from params.yaml and the code that checks it, and docs/pipeline.md."""
 
 import json
 import re
@@ -21,8 +21,9 @@ PIPELINE = ROOT / "docs" / "pipeline.md"
 OVERLAYS = ("datasets", "profiles")
 HEAD = """# Every parameter
 
-Made by `make docs` from `params.yaml` (values, comments) and from the code that checks it (ranges); do not edit. The
-values are those of the file's own sections: `datasets.<data.name>` and then `profiles.<profile>` are laid over them.
+`make docs` writes this page from `params.yaml` (values, comments) and from the code that checks it
+(ranges); do not edit it. The values are those of the file's own sections; `datasets.<data.name>`
+and then `profiles.<profile>` override them.
 `dvc exp run -S <parameter>=<value>` changes one for one experiment.
 """
 
@@ -88,7 +89,7 @@ def _rows(
 
 
 def _explained(row: Row, models: CommentedMap) -> Row:
-    """Returns a model's row; where its entry says nothing of a setting, with what another model's entry says."""
+    """Returns a model's row; what its entry does not say comes from another model's entry."""
     key = row.name.rpartition(".")[2]
     said = (_comment(entry, key) for entry in models.values() if key in entry)
     return row._replace(comment=row.comment or next(filter(None, said), ""))
@@ -152,10 +153,12 @@ def _table(rows: Any) -> str:
 
 PIPELINE_HEAD = """# The pipeline
 
-`make docs` writes this page from `dvc dag`; do not edit it. An arrow leads from a stage to a stage that needs its
-outputs; arrows that follow from others are left out. `dvc.yaml` lists the files that each stage reads and writes.
+`make docs` writes this page from `dvc dag`; do not edit it. An arrow leads from a stage to a stage
+that needs its outputs; arrows that follow from others are left out. `dvc.yaml` lists the files that
+each stage reads and writes.
 """
-PIPELINE_TAIL = """`train` and `evaluate` are one stage per model: `train@vae`. `report` compares all models.
+PIPELINE_TAIL = """`train` and `evaluate` are one stage per model: `train@vae`. `report` compares
+all models.
 
 ```bash
 dvc dag                             # the same with every model and every arrow
@@ -166,7 +169,7 @@ dvc repro evaluate@vae              # one stage and what it needs
 
 
 def pipeline_page() -> str:
-    """Returns the page of the pipeline: the stages, and the fewest arrows that say what needs what."""
+    """Returns the page of the pipeline: stages, and the fewest arrows that say what needs what."""
     dvc = [sys.executable, "-m", "dvc", "dag", "--mermaid"]
     said = subprocess.run(dvc, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     names = {

@@ -1,4 +1,4 @@
-"""`python docs/run_tutorial.py`: runs docs/tutorial.ipynb from its first cell to its last, and stores its output."""
+"""`python docs/run_tutorial.py`: runs docs/tutorial.ipynb and stores its output."""
 
 import hashlib
 import os
@@ -19,7 +19,7 @@ SECONDS_PER_CELL = 1500
 
 
 def code_sha256(notebook: NotebookNode) -> str:
-    """Returns the SHA-256 of all code cells; the notebook keeps the one that its output belongs to."""
+    """Returns the SHA-256 of all code cells; the notebook stores that of its output."""
     return hashlib.sha256(
         "\0".join(cell.source for cell in notebook.cells if cell.cell_type == "code").encode()
     ).hexdigest()

@@ -1,15 +1,13 @@
-"""What several test files need: parameters, a clean working directory, a local HTTP server, real MNIST."""
+"""What several test files need: parameters, a clean folder, a local HTTP server, real MNIST."""
 
 import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
+from file_server import FileServer
 
 from genlab.settings.params import Params, build_section, read_yaml
 
@@ -20,7 +18,7 @@ MIRROR = os.environ.get(
 
 
 def pytest_configure() -> None:
-    """Has Ctrl-C work where these tests were started in the background, whose processes a shell has ignore it."""
+    """Makes Ctrl-C work for tests in the background; a shell makes such processes ignore it."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -28,7 +26,7 @@ def pytest_configure() -> None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Iterator[pytest.TestReport]:
-    """Turns a skip into a failure where all components must be there (`GENLAB_REQUIRE_ALL=1`, as in CI)."""
+    """Turns a skip into a failure with `GENLAB_REQUIRE_ALL=1`, as in CI."""
     report = yield
     if (
         report.skipped
@@ -42,7 +40,7 @@ def pytest_runtest_makereport(
 
 @pytest.fixture
 def params() -> Params:
-    """Returns the repository's own `params.yaml` without overlays; a test that needs models gives its own."""
+    """Returns the repository's own `params.yaml` without overlays and models."""
     values = {"models": {"any": {"kind": "any"}}, **read_yaml(ROOT / "params.yaml")}
     return build_section(Params, {key: values[key] for key in Params.model_fields}, "params.yaml: ")
 
@@ -73,56 +71,6 @@ def mnist_mirror() -> str:
             "needs the MNIST archives: set GENLAB_DATA_MIRROR to a folder that has them in mnist/"
         )
     return str(mirror.resolve())
-
-
-def write_pictures(folder: Path) -> None:
-    """Writes 40 pictures of noise, 12x10, in the subfolders `cats` and `dogs`."""
-    generator = np.random.default_rng(0)
-    for number in range(40):
-        path = folder / ("cats", "dogs")[number % 2] / f"{number:03d}.png"
-        path.parent.mkdir(exist_ok=True, parents=True)
-        Image.fromarray(generator.integers(0, 256, (12, 10, 3), np.uint8)).save(path)
-
-
-class FileServer(ThreadingHTTPServer):
-    """Serves `files` on the loopback interface; `failures` names what goes wrong first, once per entry."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.address = f"http://127.0.0.1:{self.server_port}"
-        self.files: dict[str, bytes] = {}  # path to content
-        self.failures: dict[str, list[int | str]] = {}  # path to HTTP status, "cut" or "stall"
-        self.requests: list[str] = []
-        self.stalling = threading.Event()  # set while a request is stalled
-        self.go_on = threading.Event()
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: FileServer
-
-    def do_GET(self) -> None:
-        server = self.server
-        server.requests.append(self.path)
-        failures = server.failures.get(self.path, [])
-        failure = failures.pop(0) if failures else 200 if self.path in server.files else 404
-        content = server.files.get(self.path, b"")
-        self.send_response(failure if isinstance(failure, int) else 200)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        if failure == 200:
-            self.wfile.write(content)
-            return
-        self.wfile.write(content[: len(content) // 2])
-        if failure == "stall":
-            self.wfile.flush()
-            server.stalling.set()
-            server.go_on.wait(30)
-        self.close_connection = True
-
-    def log_message(self, *values: object) -> None:
-        """Says nothing."""
 
 
 @pytest.fixture

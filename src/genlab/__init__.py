@@ -9,7 +9,7 @@ import importlib
 import os
 from typing import Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # TensorFlow reads these at import: no notes on the processor's features inside a progress bar.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from file_server import write_pictures
 
-from conftest import write_pictures
 from genlab.contract.fields import DTYPES
 from genlab.data import idx
 from genlab.data.declaration import Profile, RawSplits
@@ -214,26 +214,24 @@ def test_cifar_reads_known_bytes_and_writes_nothing(tmp_path: Path, params: Para
 
 
 @pytest.mark.parametrize(
-    ("records", "names", "length", "expected", "received"),
+    ("num_bytes", "names", "length", "expected"),
     [
-        (b"\x01" * 3073, cifar10.TEST, None, f"an archive with {cifar10.TRAIN[0]}", "none"),
-        (b"\x01" * 3000, (), None, "data_batch_1.bin has records of 3073 bytes", "3000 bytes"),
-        (b"\x01" * 3073, (), 200, "a whole gzip-compressed tar archive", ""),
+        (3073, cifar10.TEST, None, f"an archive with {cifar10.TRAIN[0]}"),
+        (3000, (), None, "data_batch_1.bin has records of 3073 bytes"),
+        (3073, (), 200, "a whole gzip-compressed tar archive"),
     ],
 )
 def test_cifar_refuses_a_wrong_archive(
     tmp_path: Path,
     params: Params,
-    records: bytes,
+    num_bytes: int,
     names: tuple[str, ...],
     length: int | None,
     expected: str,
-    received: str,
 ) -> None:
-    path = write_cifar(tmp_path, records, *names)
+    path = write_cifar(tmp_path, b"\x01" * num_bytes, *names)
     path.write_bytes(path.read_bytes()[:length])
     with pytest.raises(InputError) as caught:
         cifar10.read(tmp_path, params.data, 0)
     assert caught.value.expected.endswith(expected)
-    assert received in ("", caught.value.received)
     assert caught.value.where == FIX

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from file_server import write_pictures
 from PIL import Image
 
-from conftest import write_pictures
 from genlab.contract.fields import Field
 from genlab.data.declaration import RawSplits
 from genlab.datasets import image_folder

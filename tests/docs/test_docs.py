@@ -1,4 +1,4 @@
-"""The documents: what is generated is up to date, links lead somewhere, every page is in the index."""
+"""The documents: generated pages are up to date, links work, every page is in the index."""
 
 import importlib.util
 import re
@@ -93,6 +93,6 @@ def test_stored_notebook_is_small_and_of_no_place(tutorial: NotebookNode) -> Non
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_notebook_runs(tmp_path: Path) -> None:
-    """From its first to its last cell in an empty folder; a cell that fails is an error of nbclient."""
+    """Runs all cells in an empty folder; a cell that fails is an error of nbclient."""
     notebook = module("run_tutorial").run(tmp_path)
     assert all(cell.execution_count for cell in notebook.cells if cell.cell_type == "code")

@@ -1,7 +1,8 @@
-"""Every command in the documents is known: it is run here, on a small copy of the project, or it is said why not.
+"""Every command in the documents runs here, on a small copy, or a reason says why not.
 
-A block of commands is fenced as `bash` or `sh`. Above it may stand `<!-- not run: reason -->`; else each command
-is in `RUN`, or in `NOT_RUN` with a reason. What is in neither is a failure; so is a line of them that no document has.
+A block of commands is fenced as `bash` or `sh`. A comment `<!-- not run: reason -->` above it
+excludes it; otherwise each command is in `RUN`, or in `NOT_RUN` with a reason. A command in neither
+fails, and so does an entry that no document has.
 """
 
 import os
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from repository import commit, copy_repository, edit, environment
+from repository import commit, copy_repository, edit, environment, read_yaml
 from test_docs import PAGES, ROOT
 
 SERVED = {"docs/serving.md"}
@@ -55,17 +56,21 @@ RUN = (
 """What is run as it stands in the documents, in this order."""
 
 AFTERWARDS = {
-    "dvc queue start --jobs 2": "while dvc queue status | grep -Eq 'Queued|Running'; do sleep 2; done"
+    "dvc queue start --jobs 2": (
+        "while dvc queue status | grep -Eq 'Queued|Running'; do sleep 2; done"
+    )
 }
 """What is waited for after a command that goes on in the background."""
 
 NOT_RUN = {
     "make test": "it runs this test",
     'export PATH="$PWD/.venv/bin:$PATH"': "the environment of these tests is first on PATH",
-    "make tune MODEL=vae TRIALS=50": "tests/test_tune.py runs searches",
-    "genlab tune vae --apply": "tests/test_tune_apply.py",
-    "mlflow models serve -m models:/vae@champion --env-manager local --port 5001": "tests/test_serving.py",
-    "genlab score --real test/ --generated samples.npz --features mnist-v1 --out scores.json": "tests/test_scoring.py",
+    "make tune MODEL=vae TRIALS=50": "tests/tune runs searches",
+    "genlab tune vae --apply": "tests/tune",
+    "mlflow models serve -m models:/vae@champion --env-manager local --port 5001": "tests/trained",
+    "genlab score --real test/ --generated samples.npz --features mnist-v1 --out scores.json": (
+        "tests/scoring"
+    ),
 }
 
 
@@ -92,7 +97,7 @@ def blocks(page: Path) -> list[Block]:
 
 
 def commands_of(text: str) -> list[str]:
-    """Returns the commands of a block without comments: parted by `;` and line ends, kept whole by quotes and `\\`."""
+    """Returns the commands of a block, split at `;` and line ends outside of quotes."""
     joined = re.sub(r"\\\n\s*", "", text)
     lines = [re.sub(r"(^|\s+)#.*", "", line) for line in joined.splitlines()]
     parts = [
@@ -140,7 +145,7 @@ def test_every_line_of_the_tables_is_in_a_document() -> None:
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the repository with the profile `smoke`, this environment as its `.venv`, and a few own pictures."""
+    """A copy of the repository with profile `smoke`, this environment, and a few own pictures."""
     folder = tmp_path_factory.mktemp("documents") / "genlab"
     folder.mkdir()
     copy_repository(folder)
@@ -167,7 +172,7 @@ def write_own_pictures(folder: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(3000)
 def test_commands_run(copy: Path) -> None:
-    """One after the other, as one who reads on would; `make` does not renew the environment that it is given.
+    """In their order; `make` does not renew the environment that it is given.
 
     Then the blocks of Python, those of a page in one process.
     """
@@ -198,7 +203,8 @@ def check_runs(command: list[str], folder: Path) -> None:
 
 def test_completion_knows_commands_and_models(tmp_path: Path) -> None:
     shutil.copy(ROOT / "params.yaml", tmp_path)
-    cases = (("genlab ev", 1, ["evaluate"]), ("genlab train ", 2, ["autoencoder", "vae", "gan"]))
+    models = list(read_yaml(ROOT)["models"])
+    cases = (("genlab ev", 1, ["evaluate"]), ("genlab train ", 2, models))
     for words, number, expected in cases:
         asked = {
             "_GENLAB_COMPLETE": "bash_complete",

@@ -167,7 +167,8 @@ def other_images(params: Params, name: str | None, own: str, shape: Any = SHAPE)
 
 
 def test_images_of_another_data_set_are_brought_to_shape(params: Params) -> None:
-    digits = plugins.find("datasets", "digits", "tests").read(None, params.data, 5)["test"].images
+    dataset = plugins.find("datasets", "digits", "tests")
+    digits = dataset.read(None, params.data, 5).test["images"]
     np.testing.assert_array_equal(other_images(params, "digits", "mnist"), digits)
     colour = other_images(params, "digits", "mnist", (8, 8, 3))
     np.testing.assert_array_equal(colour, np.repeat(digits, 3, axis=3))

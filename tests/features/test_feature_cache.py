@@ -172,9 +172,7 @@ def compress_and_flip(path: Path) -> None:
 DAMAGES: dict[str, Callable[[Path], None]] = {
     "flipped": lambda path: overwrite(path, path.stat().st_size // 4, b"flipped"),
     "cut": lambda path: path.write_bytes(path.read_bytes()[:-40]),
-    "empty": lambda path: path.write_bytes(b""),
     "short": lambda path: np.savez(path, features=np.zeros((2, 2)), classes=np.zeros(2)),
-    "renamed": lambda path: np.savez(path, other=np.zeros(2)),
     "compressed": compress_and_flip,
     # Of ZIP's version in the directory: NotImplementedError.
     "version": lambda path: overwrite(path, path.read_bytes().index(b"PK\x01\x02") + 6, b"\xff"),

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from ruamel.yaml import YAML
 
@@ -13,20 +14,15 @@ IDENTITY = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
 
 
 def environment() -> dict[str, str]:
-    """Returns an environment in which `python` and `dvc` are those of the tests, with nothing of DVC or MLflow set."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("DVC_", "MLFLOW_", "GENLAB_"))
-    }
-    return kept | {
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-    }
+    """Returns an environment with the tests' `python` and `dvc`, and nothing of DVC or MLflow."""
+    outside = ("DVC_", "MLFLOW_", "GENLAB_", "PYTHONPATH")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(outside)}
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return kept | {"PATH": path, "MLFLOW_DISABLE_TELEMETRY": "true"}
 
 
 def run(folder: Path, *command: str) -> str:
-    done = subprocess.run(
+    process = subprocess.run(
         command,
         cwd=folder,
         env=environment(),
@@ -35,13 +31,13 @@ def run(folder: Path, *command: str) -> str:
         timeout=550,
         check=False,
     )
-    assert done.returncode == 0, (
-        f"{' '.join(command)}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
-    )
-    return done.stdout
+    output = f"{' '.join(command)}\n{process.stdout[-3000:]}\n{process.stderr[-3000:]}"
+    assert process.returncode == 0, output
+    return process.stdout
 
 
-def edit(folder: Path, **changes: dict) -> None:
+def edit(folder: Path, **changes: Any) -> None:
+    """Changes params.yaml: sections are updated, other values replaced."""
     yaml, path = YAML(), folder / "params.yaml"
     values = yaml.load(path)
     for section, content in changes.items():
@@ -52,8 +48,8 @@ def edit(folder: Path, **changes: dict) -> None:
     yaml.dump(values, path)
 
 
-def read_yaml(folder: Path) -> dict:
-    return YAML(typ="safe").load(folder / "params.yaml")
+def read_yaml(folder: Path, name: str = "params.yaml") -> dict[str, Any]:
+    return YAML(typ="safe").load(folder / name)
 
 
 def commit(folder: Path, message: str) -> None:
@@ -62,10 +58,9 @@ def commit(folder: Path, message: str) -> None:
 
 
 def copy_repository(folder: Path) -> None:
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, check=True
-    )
-    for name in listed.stdout.decode().splitlines():
+    command = ["git", "ls-files", "-co", "--exclude-standard"]
+    names = subprocess.check_output(command, cwd=ROOT, text=True).splitlines()
+    for name in names:
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)

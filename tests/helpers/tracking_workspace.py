@@ -68,7 +68,7 @@ def training(**changes: Any) -> Any:
     """Opens the run of a training with small values."""
     values = {"train_key": "key", "training_id": "training", "name": "vae", "kind": "vae"}
     values |= {"data": DATA, "params": {"model": {"kl_weight": 1.0}}}
-    return tracking.training_run(tracking.Training(**(values | changes)))
+    return tracking.training_run(tracking.TrainingRecord(**(values | changes)))
 
 
 def scoring(protocol: str = "protocol", **changes: Any) -> Any:

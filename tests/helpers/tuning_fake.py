@@ -29,7 +29,7 @@ def value_of(entry: dict[str, float]) -> float:
     return abs(entry["learning_rate"] - 0.005) * 1000 + (entry["kl_weight"] - 3) ** 2
 
 
-def run(order: trial.Order, connection: Connection, alive: Connection) -> None:
+def run(order: trial.TrialOrder, connection: Connection, alive: Connection) -> None:
     """Does what `trial.run` does, in no time; first it closes what it has of the tuner."""
     kept = {0, 1, 2, connection.fileno(), alive.fileno()}
     for number in os.listdir("/proc/self/fd"):  # noqa: PTH208

@@ -144,7 +144,9 @@ class Measured:
     runs: int = 0
     fails: str = "no training"
 
-    def run(self, order: trial.Order, report: Any, limit: Any, stop: threading.Event) -> Outcome:
+    def run(
+        self, order: trial.TrialOrder, report: Any, limit: Any, stop: threading.Event
+    ) -> Outcome:
         """Stands in for `process.run`."""
         entry, index = order.params.models["vae"], order.params.seed - 7
         is_present = all(entry[name] == PRESENT[name] for name in RANGES if name in entry)

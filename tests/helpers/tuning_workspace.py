@@ -25,13 +25,8 @@ from genlab.settings import params
 from genlab.settings.params import read_yaml
 from genlab.stages import features, fetch
 
-TINY_SEARCH = {
-    "startup_trials": 3,
-    "num_images": 60,
-    "num_reports": 3,
-    "finalists": 1,
-    "num_seeds": 2,
-}
+TINY_SEARCH = {"startup_trials": 3, "num_images": 60, "num_reports": 3}
+TINY_SEARCH |= {"finalists": 1, "num_seeds": 2}
 RATE = {"learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}}
 SPACES: dict[str, dict[str, Any]] = {
     "autoencoder": RATE
@@ -75,20 +70,11 @@ def values(search: Mapping[str, Any] | None = None, **changes: Any) -> dict[str,
         for kind, space in SPACES.items()
     }
     evaluation = base["evaluation"] | {"num_images": 60, "num_repeats": 2}
-    training = TINY_TRAINING | {
-        "num_validation_images": 60,
-        "density_images": 100,
-        "log_every_steps": 10,
-    }
-    training |= {"validate_every_steps": 20}
-    ours = {
-        "models": models,
-        "training": training,
-        "evaluation": evaluation,
-        "tune": tune,
-        "profiles": {"default": {}},
-    }
-    ours |= {"datasets": {"digits": {}}, "search": base["search"] | TINY_SEARCH | (search or {})}
+    training = TINY_TRAINING | {"num_validation_images": 60, "density_images": 100}
+    training |= {"log_every_steps": 10, "validate_every_steps": 20}
+    ours = {"models": models, "training": training, "evaluation": evaluation, "tune": tune}
+    ours |= {"profiles": {"default": {}}, "datasets": {"digits": {}}}
+    ours |= {"search": base["search"] | TINY_SEARCH | (search or {})}
     return base | ours | changes
 
 
@@ -103,23 +89,16 @@ def with_tune(model: str = "vae", **changes: Any) -> dict[str, Any]:
     return section | {model: section.get(model, section["vae"]) | changes}
 
 
-def environment(root: Path, **more: str) -> dict[str, str]:
+def environment(root: Path) -> dict[str, str]:
     """Returns the environment of a process at `root`."""
-    kept = {
-        key: value
-        for key, value in os.environ.items()
-        if not key.startswith(("DVC_", "MLFLOW_", "GENLAB_"))
+    own = ("DVC_", "MLFLOW_", "GENLAB_")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(own)}
+    paths = [str(ROOT / "src"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return inherited | {
+        "PYTHONPATH": os.pathsep.join(paths),
+        "DVC_ROOT": str(root),
+        "MLFLOW_TRACKING_URI": f"sqlite:///{root}/mlflow.db",
     }
-    path = os.pathsep.join([str(ROOT / "src"), *filter(None, [os.environ.get("PYTHONPATH")])])
-    return (
-        kept
-        | {
-            "PYTHONPATH": path,
-            "DVC_ROOT": str(root),
-            "MLFLOW_TRACKING_URI": f"sqlite:///{root}/mlflow.db",
-        }
-        | more
-    )
 
 
 class Place:
@@ -201,27 +180,19 @@ def _processes() -> list[tuple[int, str, bytes]]:
 
 
 def history(trials: list[FrozenTrial]) -> list[Any]:
-    """Returns what must be equal, trial by trial: all but times."""
-    kept = []
+    """Returns what must be equal, trial by trial: everything but times."""
+    rows = []
     for trial in trials:
-        attributes = {
-            key: value for key, value in trial.user_attrs.items() if key not in SECONDS_OF
-        }
-        if scores := attributes.get("genlab.values"):
-            attributes["genlab.values"] = {
-                key: value for key, value in scores.items() if key not in SECONDS_OF
-            }
-        kept.append(
-            (
-                trial.number,
-                trial.state.name,
-                trial.params,
-                trial.values,
-                trial.intermediate_values,
-                attributes,
-            )
-        )
-    return kept
+        facts = _without_times(trial.user_attrs)
+        if "genlab.values" in facts:
+            facts["genlab.values"] = _without_times(facts["genlab.values"])
+        values = (trial.params, trial.values, trial.intermediate_values, facts)
+        rows.append((trial.number, trial.state.name, *values))
+    return rows
+
+
+def _without_times(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name not in SECONDS_OF}
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = 60, pause: float = 0.02) -> Any:

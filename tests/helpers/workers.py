@@ -1,4 +1,4 @@
-"""Trains tiny models, alone or as one of the processes that TF_CONFIG names; prints where the results lie as JSON."""
+"""Trains tiny models, alone or as one of the processes of TF_CONFIG; prints folders as JSON."""
 
 import json
 import sys
@@ -8,14 +8,11 @@ from fixtures_models import tiny_job
 
 from genlab import training
 
+BATCH_NORM = {"discriminator_normalisation": "batch", "discriminator_steps": 2}
 CASES = {
     "autoencoder": {"network": "dense"},
     "vae": {"network": "convolutional"},
-    "gan": {
-        "network": "convolutional",
-        "discriminator_normalisation": "batch",
-        "discriminator_steps": 2,
-    },
+    "gan": {"network": "convolutional"} | BATCH_NORM,
 }
 
 

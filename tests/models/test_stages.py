@@ -56,11 +56,11 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Any:
         for kind in fixture_kinds():
             model = root / "models" / kind
             train.run(
-                params, kind, train.Places(images, root / "features", model, root / "timings")
+                params, kind, train.TrainPaths(images, root / "features", model, root / "timings")
             )
             inputs = (model, images, root / "features", root / "floor")
             outputs = (root / "scores" / kind, root / "evaluation" / kind)
-            evaluate.run(params, evaluate.Paths(*inputs, *outputs))
+            evaluate.run(params, evaluate.EvaluationPaths(*inputs, *outputs))
         (root / "validation.json").write_text('{"class_counts": {}, "checks": []}')
         names = ("models", "scores", "evaluation", "features", "images", "timings", "plots")
         names += ("rate_distortion", "data_docs", "pages")
@@ -91,11 +91,11 @@ def test_runs_have_what_the_stages_found(root: Path) -> None:
 
 def test_images_of_trained_new_kinds(root: Path, tmp_path: Path) -> None:
     models = root / "models"
-    order = generation.Order(4, labels=("balanced",))
+    order = generation.SampleOrder(4, labels=("balanced",))
     generation.generate(models / "conditional", order, tmp_path / "conditional.npz")
     for kind in ("flow", "growing"):
-        generation.generate(models / kind, generation.Order(4), tmp_path / f"{kind}.npz")
-    generation.generate(models / "growing", generation.Order(4), tmp_path / "pictures")
+        generation.generate(models / kind, generation.SampleOrder(4), tmp_path / f"{kind}.npz")
+    generation.generate(models / "growing", generation.SampleOrder(4), tmp_path / "pictures")
     with np.load(tmp_path / "conditional.npz") as arrays:
         assert arrays["labels"].tolist() == [0, 1, 0, 1]
     translated = tmp_path / "translated.npz"

@@ -105,7 +105,7 @@ def test_runs_are_fetched_by_id_name_and_model(
     command = ["report", "--runs", "run 0,nobody", "--out", "other.html"]
     done = CliRunner().invoke(cli.main, command)
     assert (done.exit_code, done.stderr.count("\n")) == (1, 1)
-    assert "Received: 'nobody'. There are: run 0, run 1" in done.stderr
+    assert "Received: 'nobody'. Its runs: run 0, run 1" in done.stderr
     assert not (root / "other.html").exists()
 
 

@@ -12,11 +12,11 @@ from PIL import Image
 from genlab import pages
 from genlab.imaging import arrays
 from genlab.report import curves, latents, pictures, rate_distortion
-from genlab.report.laboratory import Model, RateDistortion
+from genlab.report.laboratory import RateDistortion, ReportedModel
 
 
-def model(**parts: Any) -> Model:
-    return Model("a", {"kind": "vae", "settings": {}}, {}, **parts)
+def model(**parts: Any) -> ReportedModel:
+    return ReportedModel("a", {"kind": "vae", "settings": {}}, {}, **parts)
 
 
 def decode(source: str) -> np.ndarray:

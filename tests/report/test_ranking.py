@@ -8,26 +8,27 @@ from report_workspace import MSE, PCA, PRIOR, SUBSET, distance, score
 
 from genlab.contract.score import Score
 from genlab.report import card, words
-from genlab.report.laboratory import Laboratory, Model
+from genlab.report.laboratory import Laboratory, ReportedModel
 from genlab.report.ranking import rank
 from genlab.report.revision import Revision
 from genlab.runtime.errors import InputError
 
 
-def model(name: str, scores: dict[str, Any]) -> Model:
+def model(name: str, scores: dict[str, Any]) -> ReportedModel:
     settings = {"kind": "vae", "settings": {"latent_dim": 5}}
-    return Model(name, settings, {key: Score.from_json(values) for key, values in scores.items()})
+    numbers = {key: Score.from_json(values) for key, values in scores.items()}
+    return ReportedModel(name, settings, numbers)
 
 
-def models(*scores: dict[str, Any], metric: str = PRIOR) -> list[Model]:
+def models(*scores: dict[str, Any], metric: str = PRIOR) -> list[ReportedModel]:
     return [model(name, {metric: one}) for name, one in zip("abc", scores, strict=False)]
 
 
-def laboratory(compared: list[Model]) -> Laboratory:
+def laboratory(compared: list[ReportedModel]) -> Laboratory:
     return Laboratory(None, {}, {}, {}, {}, compared, Path(), Revision())  # type: ignore[arg-type]
 
 
-def summary(*compared: Model) -> dict[str, str]:
+def summary(*compared: ReportedModel) -> dict[str, str]:
     return {finding.topic: finding.text for finding in words.summary(laboratory([*compared]))}
 
 

@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
+from file_server import FileServer
 
-from conftest import FileServer
 from genlab.runtime import downloads
 from genlab.runtime.downloads import RemoteFile
 from genlab.runtime.errors import InputError

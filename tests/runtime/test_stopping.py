@@ -139,7 +139,7 @@ def test_an_error_of_tensorflow_does_not_hide_the_signal(work: Call) -> None:
 
 
 def test_tensorflow_makes_no_other_error_of_it() -> None:
-    """Its C++ asks for the length; KeyboardInterrupt from there would become a ValueError of `tf.constant`."""
+    """Its C++ asks for the length; a KeyboardInterrupt there would become a ValueError."""
     import_tensorflow()
     import tensorflow as tf
 

@@ -100,7 +100,8 @@ GRAPH = "evaluation.inception.graph"
         ),
         (
             {"tune.vae.prune_by": ..., "tune.vae.prune_bye": None},
-            ": tune.vae must have keys among steps, objective, prune_by, space (nearest: 'prune_by')",
+            ": tune.vae must have keys among steps, objective, prune_by, space "
+            "(nearest: 'prune_by')",
             "'prune_bye'",
             "tune.vae.prune_bye (1 more after this one)",
         ),

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from file_server import FileServer
 from fixtures_models import contents
 from PIL import Image
 
-from conftest import FileServer
 from genlab.contract.fields import read_spec
 from genlab.data import idx, splits
 from genlab.datasets import digits, mnist

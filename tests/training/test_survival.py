@@ -172,7 +172,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Reference:
 
 
 def assert_same(victim: Place, reference: Place) -> None:
-    """Compares a killed training with the reference: bytes, metrics and images, each of them once."""
+    """Compares a killed training with the reference: bytes, metrics and images, each once."""
     assert victim.result == reference.result
     points = victim.points
     assert points == reference.points
@@ -416,7 +416,7 @@ def can_mount() -> bool:
 
 
 def begun(root: Path, store: Path) -> Place:
-    """Returns a place where a training was killed after a few checkpoints, its store in a folder."""
+    """Returns a place where a training was killed after a few checkpoints."""
     root.mkdir()
     place = Place(root, "vae", FEW_STEPS)
     if store != root:

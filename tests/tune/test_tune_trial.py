@@ -20,7 +20,7 @@ from genlab import tune
 from genlab.imaging import arrays
 from genlab.settings import params
 from genlab.tune import plan, process, trial
-from genlab.tune.trial import Order
+from genlab.tune.trial import TrialOrder
 
 DATA = ("images", "features")
 
@@ -34,11 +34,11 @@ def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> plan.Plan:
     return plan.make(params.load(), "vae", None, images, features)
 
 
-def order(search: plan.Plan, **settings: float) -> Order:
+def order(search: plan.Plan, **settings: float) -> TrialOrder:
     return search.trial_order(settings, 0, (0, 1), None)
 
 
-def run(order: Order, *answers: bool) -> tuple[list[Any], tuple[Any, ...]]:
+def run(order: TrialOrder, *answers: bool) -> tuple[list[Any], tuple[Any, ...]]:
     """Runs a trial in this process; returns its messages and the last one."""
     ours, theirs = multiprocessing.Pipe()
     for answer in answers:
@@ -103,7 +103,7 @@ def test_process_is_forked_and_its_output_is_in_the_log(search: plan.Plan, tmp_p
 def test_search_of_fake_trials(
     search: plan.Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def silent(order: Order, connection: Connection, alive: Connection) -> None:
+    def silent(order: TrialOrder, connection: Connection, alive: Connection) -> None:
         if order.run_name == "trial 2":
             os._exit(3)
         fake.run(order, connection, alive)

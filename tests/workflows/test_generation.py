@@ -21,7 +21,7 @@ from genlab.runtime.errors import InputError
 from genlab.trained import model as trained_model
 from genlab.trained.model import TrainedModel
 from genlab.workflows import generation
-from genlab.workflows.generation import Order
+from genlab.workflows.generation import SampleOrder
 
 SHAPE = (8, 8, 3)
 
@@ -60,7 +60,7 @@ def test_generate_writes_exactly_the_images(
     folders: dict[str, Path], load: Callable[[str], TrainedModel], tmp_path: Path
 ) -> None:
     for name in ("new/first.npz", "second.npz"):
-        generation.generate(folders["vae"], Order(5, 3, "prior"), tmp_path / name)
+        generation.generate(folders["vae"], SampleOrder(5, 3, "prior"), tmp_path / name)
     files = read(tmp_path / "second.npz")
     assert list(files) == ["images"]
     assert files["images"].dtype == np.uint8
@@ -74,7 +74,7 @@ def test_generate_writes_a_folder_of_pngs(
 ) -> None:
     out = tmp_path / "pictures"
     out.mkdir()
-    generation.generate(folders["gan"], Order(11, 3), out)
+    generation.generate(folders["gan"], SampleOrder(11, 3), out)
     assert [path.name for path in sorted(out.iterdir())] == [f"{i:02d}.png" for i in range(11)]
     np.testing.assert_array_equal(read_pngs(out), arrays.to_uint8(load("gan").sample(11, 3)))
     assert list(tmp_path.iterdir()) == [out]
@@ -95,7 +95,9 @@ def test_classes_take_turns(
     labels: tuple[str, ...],
     expected: list[int],
 ) -> None:
-    generation.generate(folders["conditional"], Order(5, 3, labels=labels), tmp_path / "a.npz")
+    generation.generate(
+        folders["conditional"], SampleOrder(5, 3, labels=labels), tmp_path / "a.npz"
+    )
     files = read(tmp_path / "a.npz")
     assert files["labels"].tolist() == expected
     images = load("conditional").sample(5, 3, labels=np.array(expected))
@@ -149,9 +151,9 @@ def test_nothing_is_left_when_writing_stops(
         patch.setattr(arrays, "write_png", stop)
         patch.setattr(np, "savez", stop)
         with pytest.raises(KeyboardInterrupt):
-            generation.generate(folders["gan"], Order(5), tmp_path / name)
+            generation.generate(folders["gan"], SampleOrder(5), tmp_path / name)
     assert not (tmp_path / name).exists()
-    generation.generate(folders["gan"], Order(5), tmp_path / name)
+    generation.generate(folders["gan"], SampleOrder(5), tmp_path / name)
     files = contents(tmp_path)
     assert b"half" not in files.values()
     assert len(files) == (1 if name == "out.npz" else 5)
@@ -160,26 +162,26 @@ def test_nothing_is_left_when_writing_stops(
 @pytest.mark.parametrize(
     ("kind", "order", "out", "expected"),
     [
-        ("vae", Order(2), "samples.png", "--out must end in .npz or be a folder's name"),
-        ("vae", Order(2), "full", "--out must be a new or empty folder"),
-        ("gan", Order(2, source="fitted"), "a.npz", "source must be one of prior for gan"),
+        ("vae", SampleOrder(2), "samples.png", "--out must end in .npz or be a folder's name"),
+        ("vae", SampleOrder(2), "full", "--out must be a new or empty folder"),
+        ("gan", SampleOrder(2, source="fitted"), "a.npz", "source must be one of prior for gan"),
         (
             "gan",
-            Order(2, labels=("1",)),
+            SampleOrder(2, labels=("1",)),
             "a.npz",
             "--labels must be asked of a model that is given",
         ),
-        ("conditional", Order(2), "a.npz", "the model must be given labels"),
+        ("conditional", SampleOrder(2), "a.npz", "the model must be given labels"),
         (
             "conditional",
-            Order(2, labels=("1", "uper")),
+            SampleOrder(2, labels=("1", "uper")),
             "a.npz",
             "labels must be among upper, lower (nearest: 'upper')",
         ),
     ],
 )
 def test_wrong_orders_are_refused_and_leave_nothing(
-    folders: dict[str, Path], tmp_path: Path, kind: str, order: Order, out: str, expected: str
+    folders: dict[str, Path], tmp_path: Path, kind: str, order: SampleOrder, out: str, expected: str
 ) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine").touch()

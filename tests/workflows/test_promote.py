@@ -10,11 +10,11 @@ import pytest
 import tracking_workspace as lab
 from click.testing import CliRunner
 
-from genlab import cli, tracking
+from genlab import cli
 from genlab.contract import comparison
 from genlab.contract.score import Floor, Score
 from genlab.runtime.errors import InputError
-from genlab.tracking import packaging
+from genlab.tracking import packaging, registry
 
 NAME = "test/prior/frechet_distance"
 PROTOCOL = {"split": "test", "num_real": 10, "seed": 1}
@@ -125,7 +125,7 @@ def promote(root: Path, *options: str) -> tuple[int, str]:
 
 
 def champion() -> str:
-    folder = tracking.model_folder("models:/vae@champion")
+    folder = registry.model_folder("models:/vae@champion")
     return json.loads((folder / "settings.json").read_text())["train_key"]
 
 
@@ -173,18 +173,19 @@ def test_a_reason_overrules_the_scores_and_is_kept(root: Path) -> None:
     assert "Promoted whatever the scores say: smaller" in version().description
 
 
+@pytest.mark.slow
 def test_champion_is_kept_and_fetched_by_a_server(
     root: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING, "mlflow")  # as genlab has it
     server = lab.Server(root)
+    server.start()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.address)
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "over-http")  # its artifacts go through the server
-    server.start()
     try:
         write(root, "a", 10.0)
         assert promote(root)[0] == 0
-        folder = tracking.model_folder("models:/vae@champion")
+        folder = registry.model_folder("models:/vae@champion")
         assert folder.is_relative_to(root / ".genlab" / "registry")
         write(root, "b", 9.5)
         assert "better by 0.5, which lies within the intervals" in promote(root)[1]

@@ -49,7 +49,7 @@ def generate(model: str, models: Path, out: Path, **order: Any) -> None:
     from genlab.workflows import generation
 
     folder = tracking.trained_folder(model, models)
-    generation.generate(folder, generation.Order(**order), out)
+    generation.generate(folder, generation.SampleOrder(**order), out)
     click.echo(f"{order['num_images']} images: {out}")
 
 

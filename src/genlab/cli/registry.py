@@ -49,7 +49,7 @@ def promote(model: str, by: str, reason: str, models: Path, scores: Path) -> Non
 @models_option
 @click.option("--out", type=FOLDER, required=True, help="A new folder, or an earlier export.")
 def export(model: str, name: str, models: Path, out: Path) -> None:
-    """Write the trained MODEL for other programs as TensorFlow's SavedModel or ONNX, and check it."""
+    """Write the trained MODEL for other programs, as SavedModel or ONNX, and check it."""
     import_tensorflow()
     from genlab import tracking
     from genlab.workflows import export as writer

@@ -13,14 +13,9 @@ SOURCES = ("prior/", "fitted/", "translation/", "reconstruction/")
 
 
 def deciding(scores: Mapping[str, Score], by: str = DECIDING) -> str | None:
-    """Returns the full name of the metric that decides: `test/prior/frechet_distance`.
+    """Returns the full name of the metric that decides, or None: `test/prior/frechet_distance`.
 
-    Args:
-        scores: Of a model, by full name.
-        by: A full name, or a metric's own; then the first of `SOURCES` that has it.
-
-    Returns:
-        The name; None where there is no such score.
+    `by` is a full name, or a metric's own; then it is that of the first of `SOURCES` that has it.
     """
     names = [by, *(f"test/{source}{by}" for source in SOURCES)]
     return next((name for name in names if name in scores), None)
@@ -87,11 +82,7 @@ def unknown(by: str, scores: Mapping[str, Score]) -> InputError:
 
 
 def differing(protocols: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Returns the keys on which the protocols of one metric differ, each with its value per model.
-
-    Args:
-        protocols: By model.
-    """
+    """Returns the keys on which protocols, by model, differ, each with its value by model."""
     keys = sorted({key for protocol in protocols.values() for key in protocol})
     values = {
         key: {name: protocol.get(key) for name, protocol in protocols.items()} for key in keys

@@ -68,12 +68,9 @@ class Reconstructions:
 
 @dataclass(frozen=True)
 class EvidenceBound:
-    """The unweighted terms of the ELBO.
+    """The unweighted terms of the ELBO: -log p(image | latent), (n,), and the KL, (n, latent_dim).
 
-    Attributes:
-        reconstruction_losses: -log p(image | latent), (n,) nats.
-        kls: (n, latent_dim) nats.
-        means: Of the posteriors, (n, latent_dim).
+    Both in nats; with them the posterior means (n, latent_dim).
     """
 
     reconstruction_losses: np.ndarray
@@ -138,15 +135,9 @@ AnyEvidence = TypeVar("AnyEvidence", bound=Evidence)
 def draw(features: np.ndarray, rows: np.ndarray | None, size: int, seed: int) -> np.ndarray:
     """Returns `size` of the features (n, feature_dim), without replacement, in their order.
 
-    Each row of the whole set has a rank of its own, whichever others are there. So without some
-    images the draw keeps the others, and the jackknife does not take the noise of the draw for that
-    of the images.
-
-    Args:
-        features: Of the images at hand.
-        rows: Where they are in the whole set, (n,); None: they are all.
-        size: At most n.
-        seed: Of the ranks.
+    Each row of the whole set has a rank of its own (`rows`: where the features are in it; None:
+    they are all). So without some images the draw keeps the others, and the jackknife does not take
+    the noise of the draw for that of the images.
     """
     places = np.arange(len(features)) if rows is None else rows
     ranks = np.random.default_rng(seed).random(int(places.max()) + 1)[places]

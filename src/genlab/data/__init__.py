@@ -1,1 +1,1 @@
-"""How images come onto the disk: downloads, splits, and what valid images are."""
+"""How data sets come onto the disk: splits, derived inputs, and what valid images are."""

@@ -1,19 +1,6 @@
 """Scores any trained model: each part gathers evidence of one kind, the panel gives its numbers.
 
-task             what is scored, and the protocol of every number
-sources          where each kind of evidence comes from, by what a model can do
-samples          generated images against real ones
-reconstructions  images rebuilt by an encoder, by inversion, by translation, by PCA
-evidence_bound   the terms of the evidence lower bound
-likelihood       the likelihood of images
-representations  latents beside PCA and pixels, for a classifier
-few_labels       the encoder fine-tuned on few labels
-outliers         images of another kind
-walks            through latent space, for a look
-panel            the metrics that params.yaml lists
-scores           numbers with interval, unit, reference and protocol
-floor            real images against real ones
-results          what lies on the disk afterwards
+`PARTS` are the kinds of evidence; `sources` says which of them a model gives.
 """
 
 from genlab.evaluation import (

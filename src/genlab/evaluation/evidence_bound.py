@@ -36,12 +36,7 @@ def bernoulli(binarisation: str) -> str:
 
 
 def evidence_bound(model: TrainedModel, images: np.ndarray, seed: int) -> EvidenceBound:
-    """Returns the unweighted terms at one posterior draw per image, and the posterior means.
-
-    Args:
-        model: What was trained.
-        images: uint8 (n, height, width, channels), as in the split: binarised here if need be.
-        seed: Of the draws.
+    """Returns the unweighted terms at one posterior draw per uint8 image, and the posterior means.
 
     Raises:
         Unavailable: The model has no posterior.

@@ -46,12 +46,8 @@ def few_labels(
 ) -> FewLabelPredictions:
     """Returns the classes of the test images that both classifiers predict.
 
-    Args:
-        model: Its encoder is fine-tuned as a copy.
-        train: uint8 images as in the split, from which the labelled ones are drawn.
-        test: The images to predict.
-        settings: Labels per class, steps, batch size and learning rate of Adam.
-        seed: Of the labelled images, their order and the random weights; not a mean over several.
+    The labelled images are drawn from `train`; of them, their order and the random weights there is
+    one draw, not a mean over several.
 
     Raises:
         Unavailable: The model has no encoder, or the images have no classes.

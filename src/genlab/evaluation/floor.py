@@ -20,14 +20,8 @@ def score(
     """Scores real images in one space of features.
 
     `test/floor/...` is of test images against as many train images, drawn several times;
-    `test/floor_halves/...` of two disjoint halves of the test images: fewer images, more bias.
-
-    Args:
-        settings: How many images and repeats.
-        images: The fetched data set.
-        extractor: Where distances are measured.
-        scores: Where the numbers go.
-        space: Added to the names of the sources: `""` or `"_inception"`.
+    `test/floor_halves/...` of two disjoint halves of the test images: fewer images, more bias. The
+    name of the space is added: `""` or `"_inception"`.
     """
     test = part_outliers(read_split(images, "test"), read_description(images))[0].images
     train = read_split(images, "train").images

@@ -23,13 +23,9 @@ Decode = Callable[[tf.Tensor], tf.Tensor]
 
 
 def invert(model: TrainedModel, images: np.ndarray, settings: Inversion, seed: int) -> np.ndarray:
-    """Returns the nearest images that the search finds, float32 NHWC in [0, 1].
+    """Returns the nearest images that the search finds, float32 NHWC in [0, 1], as `images` are.
 
-    Args:
-        model: Generates from latent vectors alone.
-        images: float32 (n, height, width, channels) in [0, 1].
-        settings: Number of starts; steps and learning rate of Adam on each image's squared error.
-        seed: Of the starts.
+    Adam descends the squared error of each image.
 
     Raises:
         Unavailable: The model generates from something else.

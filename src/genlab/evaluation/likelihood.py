@@ -26,12 +26,9 @@ GIVES = LogLikelihoods
 
 
 class Mean(NamedTuple):
-    """How estimates of one image become one.
+    """How blocks of estimates (n, samples) become (n,), and what it is in words.
 
-    Attributes:
-        method: In words.
-        likelihood: What it is of, by the model's binarisation.
-        of: From blocks (n, samples) to (n,), float64 nats.
+    The likelihood depends on the model's binarisation.
     """
 
     method: str
@@ -73,14 +70,8 @@ def score(task: Task, scores: Scores) -> None:
 def estimate(model: HasLikelihood, images: np.ndarray, num_samples: int, seed: int) -> np.ndarray:
     """Returns the mean of `num_samples` estimates of each image, float64 (n,) nats.
 
-    Estimates come in float32 and are averaged in float64. The values of the first images do not
-    depend on how many there are.
-
-    Args:
-        model: What is sampled.
-        images: float32 (n, height, width, channels) in [0, 1], as the model sees them.
-        num_samples: Per image.
-        seed: Of all draws.
+    Images are float32 NHWC as the model sees them. Estimates come in float32 and are averaged in
+    float64. The values of the first images do not depend on how many there are.
     """
     compiled = tf.function(model.log_likelihoods, autograph=False)
     mean = MEANS[model.likelihood_mean].of

@@ -163,3 +163,6 @@ def _show(task: Task, scores: Scores, source: str, pictures: np.ndarray, samples
         histograms = scores.arrays.setdefault("class_histogram", {})
         for name, classes in (("real", samples.real_classes), (source, samples.generated_classes)):
             histograms[name] = np.bincount(classes, minlength=samples.num_classes)
+    if samples.asked_classes is not None:
+        asked_classes = scores.arrays.setdefault("asked_classes", {})
+        asked_classes[source] = samples.asked_classes[:NUM_PICTURES]

@@ -56,16 +56,11 @@ class Scores:
         method: str,
         leave_out: LeaveOut = leave_out_blocks,
     ) -> None:
-        """Scores one evidence by every metric that needs its kind.
+        """Scores the evidence of one source by every metric that needs its kind.
 
-        A value per image gets the bootstrap's interval, a value of the whole set the jackknife's.
-
-        Args:
-            source: Where the evidence comes from: `prior`, `reconstruction`.
-            evidence: Of one set of images.
-            protocol: How it came about; the metric's own settings are added.
-            method: The same in a word, for the reader.
-            leave_out: What the jackknife compares.
+        A value per image gets the bootstrap's interval, a value of the whole set the jackknife's
+        (over what `leave_out` gives). The protocol is how the evidence came about, the method the
+        same in a word; the metric's settings are added.
         """
 
         @functools.cache
@@ -86,10 +81,7 @@ class Scores:
     def add_repeats(
         self, source: str, repeats: Sequence[Evidence], protocol: Protocol, method: str
     ) -> None:
-        """Scores several sets of one kind, each of a seed of its own: the number is their mean.
-
-        Takes what `add` does.
-        """
+        """Scores several sets, each of a seed of its own, as `add` does: the mean is the number."""
         for answers in zip(*map(self.panel.ask, repeats), strict=True):
             missing = [answer for answer in answers if answer.value is None]
             if missing:

@@ -26,13 +26,9 @@ REACH = 3.0
 
 
 class Range(NamedTuple):
-    """Where the latents are, per dimension.
+    """Middle and deviation of the latents (latent_dim,), and the steps of a walk in deviations.
 
-    Attributes:
-        middle: float32 (latent_dim,).
-        deviation: float32 (latent_dim,).
-        offsets: (steps,), deviations from the middle that a walk takes.
-        origin: What the middle is, in words.
+    `origin` is what the middle is, in words.
     """
 
     middle: np.ndarray

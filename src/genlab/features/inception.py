@@ -83,7 +83,7 @@ def load(graph: str | None, sha256: str | None, directory: Path) -> InceptionExt
     """Returns the network, or None if no graph is given.
 
     Args:
-        graph: A file or an http(s) address, of the graph itself (.pb) or of an archive of it (.tgz).
+        graph: A file or an http(s) address: the graph itself (.pb) or its archive (.tgz).
         sha256: Of that file; an address needs it.
         directory: Where a download is kept.
 

@@ -264,9 +264,9 @@ class VAE(keras.Model):
         mean, log_variance = self.posterior(batch["images"])
         kls = tf.reduce_mean(kl_per_dimension(mean, log_variance), axis=0)
         digits = len(str(kls.shape[0] - 1))
-        named = {f"kl_of_dimension_{i:0{digits}}": kl for i, kl in enumerate(tf.unstack(kls))}
+        values = {f"kl_of_dimension_{i:0{digits}}": kl for i, kl in enumerate(tf.unstack(kls))}
         is_active = tf.math.reduce_variance(mean, axis=0) > ACTIVE_VARIANCE
-        return named | {"active_units": tf.reduce_sum(tf.cast(is_active, tf.float32))}
+        return values | {"active_units": tf.reduce_sum(tf.cast(is_active, tf.float32))}
 
     def check_losses(self, losses: dict[str, float]) -> None:
         """Raises a FloatingPointError if the KL is negative beyond rounding."""

@@ -9,16 +9,10 @@ Compute = Callable[[np.ndarray, int], Sequence[np.ndarray]]
 
 
 def in_batches(compute: Compute, values: np.ndarray, batch_size: int) -> list[np.ndarray]:
-    """Returns the outputs of `compute` for all values, each concatenated over the batches.
+    """Returns the outputs of `compute` for values (n, ...), each concatenated over the batches.
 
     The last batch is filled up: equal shapes give equal bits, so the outputs of the first values
-    do not depend on how many follow. One batch is in memory at a time, also where `values` lies on
-    disk (`np.memmap`).
-
-    Args:
-        compute: Called once per batch.
-        values: Images or latents, at least one, (n, ...).
-        batch_size: At least 1.
+    do not depend on how many follow. One batch is in memory at a time, also of an `np.memmap`.
     """
     parts = []
     for start in range(0, len(values), batch_size):

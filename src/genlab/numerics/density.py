@@ -45,8 +45,7 @@ def fit(latents: np.ndarray, num_components: int, seed: int) -> GaussianMixture:
     """Returns the mixture with full covariances fitted to latents (n, latent_dim) by EM.
 
     It has fewer components where there are fewer than ten latents for each, or fewer distinct ones.
-    The fit is made at unit scale: what keeps covariances regular is independent of the latents'
-    spread.
+    The fit is made at unit scale, since what keeps covariances regular is an absolute number.
     """
     from sklearn.mixture import GaussianMixture as Estimator
 

@@ -32,9 +32,8 @@ class Accumulator:
     """Takes features batch by batch and gives the moments of all, exact to float64's rounding.
 
     Sums of products about each block's own mean are joined by the formula of Chan, Golub and
-    LeVeque (1983): the sum of both plus one product of the difference of the means, which is
-    appended to the block as a row. So no two large numbers are subtracted, and all the work is one
-    symmetric product per block.
+    LeVeque (1983): both sums plus one product of the difference of the means, which is appended to
+    the block as a row. So no large numbers are subtracted; the work is one product per block.
     """
 
     def __init__(self, feature_dim: int):
@@ -99,8 +98,7 @@ def _trace_of_root(first: np.ndarray, second: np.ndarray) -> float:
     """Returns trace((first second)^(1/2)).
 
     The eigenvalues of a product times its transpose cost half as much as its singular values, but
-    where one should be 0 they leave the root of the rounding. So they serve where both covariances
-    are regular.
+    one that should be 0 leaves the root of the rounding: both covariances must be regular.
     """
     triangle_1, triangle_2 = _regular_factor(first), _regular_factor(second)
     if triangle_1 is not None and triangle_2 is not None:

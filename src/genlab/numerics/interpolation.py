@@ -1,9 +1,8 @@
 """Paths between latents.
 
-Under a normal prior in many dimensions nearly all latents have about the same length. A straight
-line between two of them passes through lengths that the decoder never saw. Spherical interpolation
-keeps the length (White, "Sampling Generative Networks", 2016, section 2.1; the formula is
-Shoemake's, SIGGRAPH 1985).
+Under a normal prior in many dimensions nearly all latents have about the same length; a straight
+line passes through others. Spherical interpolation keeps the length (White, "Sampling Generative
+Networks", 2016, section 2.1; the formula is Shoemake's, SIGGRAPH 1985).
 """
 
 import numpy as np
@@ -13,15 +12,9 @@ PARALLEL = 1e-6
 
 
 def linear(first: np.ndarray, last: np.ndarray, num_steps: int) -> np.ndarray:
-    """Returns latents at equal distances on the straight line between two latents, both included.
+    """Returns latents at equal distances on the line between two latents (latent_dim,).
 
-    Args:
-        first: (latent_dim,).
-        last: (latent_dim,).
-        num_steps: At least 2.
-
-    Returns:
-        Latents, float32 (num_steps, latent_dim).
+    Both are included: float32 (num_steps, latent_dim), at least 2 steps.
     """
     first, last = np.asarray(first, np.float64), np.asarray(last, np.float64)
     shares = _shares(num_steps)
@@ -29,10 +22,9 @@ def linear(first: np.ndarray, last: np.ndarray, num_steps: int) -> np.ndarray:
 
 
 def spherical(first: np.ndarray, last: np.ndarray, num_steps: int) -> np.ndarray:
-    """Returns latents at equal angles on the arc between two latents, both included.
+    """Returns latents at equal angles on the arc between two latents, as `linear` does.
 
-    Takes and returns what `linear` does; the lengths go from the first's to the last's. Between
-    latents that are parallel, opposite or 0 the path is straight.
+    Between latents that are parallel, opposite or 0 the path is straight.
     """
     first, last = np.asarray(first, np.float64), np.asarray(last, np.float64)
     lengths = np.linalg.norm(first) * np.linalg.norm(last)

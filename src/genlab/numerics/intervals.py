@@ -53,14 +53,10 @@ def of_mean(values: np.ndarray, seed: int) -> Estimate:
 
 
 def of_jackknife(value: float, without: Sequence[float]) -> Estimate:
-    """Returns the value with Student's interval from the delete-a-block jackknife.
+    """Returns the value with the delete-a-block jackknife's interval (Quenouille 1956, Tukey 1958).
 
-    Quenouille 1956, Tukey 1958.
-
-    Args:
-        value: Of the whole set.
-        without: The same number of the set without its first block, its second block, and so on.
-            Without any, or where one of them is not finite, there is no interval.
+    `without` are the values without each block. There is no interval without any, or where one is
+    not finite.
     """
     if not len(without) or not np.isfinite(without).all():
         return Estimate(value, None, TOO_FEW)

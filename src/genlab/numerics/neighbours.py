@@ -25,35 +25,23 @@ Search = Callable[[np.ndarray, np.ndarray, int], Nearest]
 
 
 def kth_distances(points: np.ndarray, k: int) -> np.ndarray:
-    """Returns the distance from each point to the k-th nearest other point, float64 (n,).
+    """Returns the distance from each point (n, size) to the k-th nearest other one, float64 (n,).
 
-    Args:
-        points: (n, size). A point of the same value is another point, at distance 0.
-        k: From 1 to n - 1.
+    A point of the same value is another point, at distance 0; k is from 1 to n - 1.
     """
     return _search(points, points, k + 1)[0]  # the nearest is the point itself
 
 
 def nearest(queries: np.ndarray, points: np.ndarray) -> Nearest:
-    """Returns the distance from each query to the nearest point, and that point's index.
+    """Returns the distance from each query (m, size) to the nearest point (n, size), and its index.
 
     Of points at equal distance it is the first.
-
-    Args:
-        queries: (m, size).
-        points: (n, size), n at least 1.
     """
     return _search(queries, points, 1)
 
 
 def count_balls(queries: np.ndarray, centres: np.ndarray, radii: np.ndarray) -> np.ndarray:
-    """Returns in how many balls each query lies, surfaces included: int64 (m,).
-
-    Args:
-        queries: (m, size).
-        centres: (n, size).
-        radii: (n,), float64.
-    """
+    """Returns in how many balls each query (m, size) lies, surfaces included: int64 (m,)."""
     counts = np.empty(len(queries), np.int64)
     squared_radii = np.square(radii).astype(np.float32)
     for block in _blocks(queries, centres):
@@ -103,13 +91,7 @@ def _search(queries: np.ndarray, points: np.ndarray, k: int) -> Nearest:
 
 
 class _Block(NamedTuple):
-    """Some rows of the queries, and their squared distances from all points.
-
-    Attributes:
-        rows: Of the queries.
-        squared: float32 (rows, n).
-        tolerance: How wrong these may be, (rows, 1).
-    """
+    """Rows of the queries, squared distances (rows, n) and how wrong these may be (rows, 1)."""
 
     rows: slice
     squared: np.ndarray

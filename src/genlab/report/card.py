@@ -9,14 +9,14 @@ from pathlib import Path
 
 from genlab import pages
 from genlab.report import ranking, reproduction, table, words
-from genlab.report.laboratory import Laboratory, Model
+from genlab.report.laboratory import Laboratory, ReportedModel
 from genlab.report.page import FOLDER
 from genlab.settings import plugins
 
 SAMPLES = {"prior": "draw images from its prior", "fitted": "draw images from the fitted density"}
 
 
-def render(laboratory: Laboratory, model: Model) -> str:
+def render(laboratory: Laboratory, model: ReportedModel) -> str:
     """Returns the card of `model`, one of the laboratory's."""
     what, paper = chapter_of(model.kind)
     measured = table.measured(model)
@@ -48,7 +48,7 @@ def chapter_of(kind: str) -> tuple[str, str]:
     return first, second
 
 
-def _uses(model: Model) -> list[str]:
+def _uses(model: ReportedModel) -> list[str]:
     """Returns what the model can do, as sentences begin."""
     uses = [SAMPLES.get(source, f"draw images from {source}") for source in model.sources]
     uses += ["translate inputs into images"] if "translation" in model.pictures else []
@@ -57,7 +57,7 @@ def _uses(model: Model) -> list[str]:
     return uses + (["turn latents into images"] if can_decode else [])
 
 
-def _weaknesses(laboratory: Laboratory, model: Model) -> list[str]:
+def _weaknesses(laboratory: Laboratory, model: ReportedModel) -> list[str]:
     """Returns what was measured to be weak, and what the numbers cannot tell."""
     texts = [each.text for each in words.about(laboratory, model) if each.tone == "weak"]
     texts += [words.warning(laboratory)] if words.warning(laboratory) else []

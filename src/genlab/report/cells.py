@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from genlab.contract.score import Score
 from genlab.pages import significant
-from genlab.report.laboratory import Model
+from genlab.report.laboratory import ReportedModel
 from genlab.report.ranking import REFERENCES
 
 DISTANCE = "frechet_distance"
@@ -80,7 +80,7 @@ def against_floor(metric: str, score: Score) -> str:
     return f"real images: {text}"
 
 
-def against_pca(model: Model) -> float | None:
+def against_pca(model: ReportedModel) -> float | None:
     """Returns the reconstruction error relative to that of PCA: -0.4 is 40 % below it."""
     value, baseline = model.value(MSE), model.value(PCA_MSE)
     return value / baseline - 1 if value is not None and baseline else None
@@ -92,7 +92,7 @@ def percent(relation: float, what: str) -> str:
     return f"{share} % {'below' if relation < 0 else 'above'} {what}"
 
 
-def made_by(model: Model) -> str:
+def made_by(model: ReportedModel) -> str:
     """Returns how the model reconstructs; empty where it does not."""
     metrics = (metric for metric in (SUBSET_MSE, MSE) if metric in model.scores)
     return next((model.scores[metric].method for metric in metrics), "")

@@ -15,7 +15,7 @@ import numpy as np
 from genlab.contract.score import Score
 from genlab.imaging.arrays import read_description
 from genlab.report import revision
-from genlab.report.laboratory import Arrays, Laboratory, Model, RateDistortion, Series
+from genlab.report.laboratory import Arrays, Laboratory, RateDistortion, ReportedModel, Series
 from genlab.runtime.errors import InputError
 from genlab.runtime.files import DAMAGED
 from genlab.settings.params import Params
@@ -89,7 +89,7 @@ def finite_scores(evaluated: Mapping[str, Any]) -> tuple[dict[str, Score], dict[
     return finite, skipped
 
 
-def _read_model(name: str, paths: ReportPaths) -> Model:
+def _read_model(name: str, paths: ReportPaths) -> ReportedModel:
     train, evaluate = f"train@{name}", f"evaluate@{name}"
     folder, evaluation = paths.models / name, paths.evaluation / name
     settings = _read_json(folder / "settings.json", train, "kind", "settings")
@@ -103,7 +103,7 @@ def _read_model(name: str, paths: ReportPaths) -> Model:
     arrays = {file.stem: _read_arrays(file, evaluate) for file in others}
     if (histograms := folder / "histograms.npz").is_file():
         arrays["histograms"] = _read_arrays(histograms, train)
-    return Model(
+    return ReportedModel(
         name=name,
         settings=settings,
         scores=scores,

@@ -9,7 +9,7 @@ import numpy as np
 from genlab import pages
 from genlab.pages import plotly
 from genlab.report import collect, curves, figures, strips, table
-from genlab.report.laboratory import Model, Series
+from genlab.report.laboratory import ReportedModel, Series
 from genlab.report.page import FOLDER
 from genlab.runtime.errors import InputError
 from genlab.runtime.files import replacing
@@ -58,7 +58,7 @@ def _names(runs: Sequence[Fetched]) -> list[str]:
     ]
 
 
-def _model(name: str, run: Fetched) -> Model:
+def _model(name: str, run: Fetched) -> ReportedModel:
     try:
         scores, skipped = collect.finite_scores({"metrics": {}} | run.scores)
     except (AttributeError, KeyError, TypeError) as error:
@@ -67,7 +67,7 @@ def _model(name: str, run: Fetched) -> Model:
     data = {"data": run.tags.get("genlab.data_hash", "unknown")}
     for metric, score in scores.items():
         scores[metric] = replace(score, protocol=score.protocol | data)
-    return Model(
+    return ReportedModel(
         name=name,
         settings={"kind": run.kind, "settings": run.params},
         scores=scores,
@@ -97,8 +97,8 @@ def _strips(runs: dict[str, Fetched], accents: dict[str, str]) -> list[strips.St
     return rows
 
 
-def _cell(run: str, accent: str, kind: strips.Kind, png: bytes | None) -> strips.Cell:
+def _cell(run: str, accent: str, kind: strips.Kind, png: bytes | None) -> strips.StripCell:
     if png is None:
-        return strips.Cell(run, accent, kind.tag, reason=NOT_KEPT)
+        return strips.StripCell(run, accent, kind.tag, reason=NOT_KEPT)
     alt = f"{kind.title}: {run}"
-    return strips.Cell(run, accent, kind.tag, pages.picture(png), alt=alt)
+    return strips.StripCell(run, accent, kind.tag, pages.picture(png), alt=alt)

@@ -8,14 +8,14 @@ import numpy as np
 
 from genlab.pages import readable
 from genlab.report.figures import INK, Figure, axis
-from genlab.report.laboratory import Model, Series
+from genlab.report.laboratory import ReportedModel, Series
 
 LOG_DECADES = 2.0
 NUM_POINTS = 2000
 """Of a line, at most."""
 
 
-class Line(NamedTuple):
+class CurveLine(NamedTuple):
     """One column of a model's history: its model, split, quantity, and steps with values."""
 
     model: str
@@ -24,22 +24,22 @@ class Line(NamedTuple):
     series: Series
 
 
-def curves(models: Mapping[str, Model], accents: Mapping[str, str]) -> list[Figure]:
+def curves(models: Mapping[str, ReportedModel], accents: Mapping[str, str]) -> list[Figure]:
     """Returns a figure per quantity, with the lines of all models.
 
     Args:
         models: By the name that their lines have; a single model's lines are named by split alone.
         accents: The colour of each.
     """
-    by_quantity: dict[str, list[Line]] = {}
+    by_quantity: dict[str, list[CurveLine]] = {}
     for name, model in models.items():
         for split, quantity, series in columns(model):
-            line = Line(name, split, quantity, series)
+            line = CurveLine(name, split, quantity, series)
             by_quantity.setdefault(re.sub(r"[/_]\d+$", "", quantity), []).append(line)
     return [_figure(quantity, lines, accents) for quantity, lines in by_quantity.items()]
 
 
-def columns(model: Model) -> list[tuple[str, str, Series]]:
+def columns(model: ReportedModel) -> list[tuple[str, str, Series]]:
     """Returns split, quantity and series of each column; a column without a split is of train."""
     parts = [
         (name.partition("/") if "/" in name else ("train", "", name), series)
@@ -48,7 +48,7 @@ def columns(model: Model) -> list[tuple[str, str, Series]]:
     return [(split, quantity, series) for (split, _, quantity), series in parts]
 
 
-def _figure(quantity: str, lines: list[Line], accents: Mapping[str, str]) -> Figure:
+def _figure(quantity: str, lines: list[CurveLine], accents: Mapping[str, str]) -> Figure:
     title, is_compared = readable(quantity), len(accents) > 1
     is_many = len(lines) > len({(line.model, line.split) for line in lines})
     note, changes = scale([line.series for line in lines])
@@ -64,7 +64,7 @@ def _figure(quantity: str, lines: list[Line], accents: Mapping[str, str]) -> Fig
     return Figure(title, text, traces, layout, ", ".join(filter(None, (number, note))))
 
 
-def _trace(line: Line, accent: str, is_compared: bool, is_many: bool) -> dict[str, Any]:
+def _trace(line: CurveLine, accent: str, is_compared: bool, is_many: bool) -> dict[str, Any]:
     steps, values = line.series
     every = -(-len(steps) // NUM_POINTS)
     name = readable(line.quantity) if is_many else line.split
@@ -80,7 +80,7 @@ def _trace(line: Line, accent: str, is_compared: bool, is_many: bool) -> dict[st
     }
 
 
-def _in_words(line: Line) -> str:
+def _in_words(line: CurveLine) -> str:
     steps, values = line.series
     begin, end = (f"{values[at]:.4g} at step {steps[at]:,}" for at in (0, -1))
     return f"{line.model} {line.split} from {begin} to {end}"

@@ -5,7 +5,7 @@ from typing import Any
 
 from genlab.pages import duration, significant
 from genlab.report.cells import Cell, Group, Row
-from genlab.report.laboratory import Model
+from genlab.report.laboratory import ReportedModel
 
 NO_LATENT = "no latent vector"
 NO_TIME = Cell(reason="no record of this training's time on this machine")
@@ -17,10 +17,10 @@ TIMES: tuple[tuple[str, str, str, Callable[[Any], str]], ...] = (
 """Label, unit and name of what is known of a training, and how it is written."""
 
 
-def about_models(models: Sequence[Model], links: Mapping[str, str]) -> Group:
+def about_models(models: Sequence[ReportedModel], links: Mapping[str, str]) -> Group:
     """Returns what the models are; `links` has the address of each one's page, if there are any."""
 
-    def row(label: str, cell: Callable[[Model], Cell], unit: str = "") -> Row:
+    def row(label: str, cell: Callable[[ReportedModel], Cell], unit: str = "") -> Row:
         return Row(label, unit, [cell(model) for model in models])
 
     rows = [
@@ -55,14 +55,14 @@ def _count(value: object, reason: str = "not recorded") -> Cell:
     return Cell(f"{value:,}") if isinstance(value, int) else Cell(reason=reason)
 
 
-def _length(model: Model) -> Cell:
+def _length(model: ReportedModel) -> Cell:
     steps, stopped = model.setting("steps"), model.settings.get("kept", {}).get("stopped_at")
     if stopped is None or stopped == steps:
         return _count(steps)
     return Cell(f"{stopped:,}", note=f"stopped early, of {steps:,}")
 
 
-def _kept(model: Model) -> str:
+def _kept(model: ReportedModel) -> str:
     """Returns whose weights the numbers are of: of the last step, or of the best validation."""
     kept = model.settings.get("kept", {})
     if kept.get("rule") != "best":

@@ -8,20 +8,9 @@ import colorsys
 from dataclasses import dataclass
 from typing import Any
 
-ACCENTS = ["#0072b2", "#d55e00", "#009e73", "#aa4499", "#b8860b", "#4f5d75", "#56b4e9", "#882255"]
+ACCENTS = "#0072b2 #d55e00 #009e73 #aa4499 #b8860b #4f5d75 #56b4e9 #882255"
 """Of the models, after Okabe and Ito."""
-CLASSES = [
-    "#332288",
-    "#117733",
-    "#88ccee",
-    "#882255",
-    "#ddaa33",
-    "#44aa99",
-    "#cc6677",
-    "#999933",
-    "#aa4499",
-    "#777777",
-]
+CLASSES = "#332288 #117733 #88ccee #882255 #ddaa33 #44aa99 #cc6677 #999933 #aa4499 #777777"
 GREY, INK, SOFT = "#9a9a96", "var(--ink)", "var(--soft)"
 
 
@@ -57,20 +46,24 @@ def axis(title: str = "", **changes: Any) -> dict[str, Any]:
 
 def accent(index: int) -> str:
     """Returns the colour of the model at this place of the page."""
-    return ACCENTS[index % len(ACCENTS)]
+    return _cyclic(ACCENTS, index)
 
 
 def class_colour(label: int) -> str:
     """Returns the colour of a class; grey for images without one."""
     if label < 0:
         return GREY
-    colour = CLASSES[label % len(CLASSES)]
+    colour = _cyclic(CLASSES, label)
     return f"light-dark({colour}, {_on_dark(colour)})"
 
 
 def short(values: Any) -> list[float]:
     """Returns numbers with four significant digits, for the page to stay small."""
     return [float(f"{value:.4g}") for value in values]
+
+
+def _cyclic(colours: str, index: int) -> str:
+    return colours.split()[index % len(colours.split())]
 
 
 def _on_dark(colour: str) -> str:

@@ -20,7 +20,7 @@ SAMPLES = "_samples"
 
 
 @dataclass(frozen=True)
-class Model:
+class ReportedModel:
     """One trained and scored model.
 
     Attributes:
@@ -106,16 +106,16 @@ class Laboratory:
     validation: dict[str, Any]
     features_settings: dict[str, Any]
     features_metrics: dict[str, Any]
-    models: list[Model]
+    models: list[ReportedModel]
     images: Path
     revision: Revision
     rate_distortion: RateDistortion | None = None
 
-    def accent(self, model: Model) -> str:
+    def accent(self, model: ReportedModel) -> str:
         """Returns the model's colour, the same on every page."""
         return figures.accent([*self.params.models].index(model.name))
 
-    def alone(self, model: Model) -> "Laboratory":
+    def alone(self, model: ReportedModel) -> "Laboratory":
         """Returns the same with this model only."""
         return dataclasses.replace(self, models=[model])
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from genlab.report.figures import Figure, axis, class_colour, short
-from genlab.report.laboratory import Arrays, Model
+from genlab.report.laboratory import Arrays, ReportedModel
 from genlab.report.table import name_of_samples
 
 NUM_POINTS = 2000
@@ -20,7 +20,7 @@ POSTERIORS = {"mean": "Mean of the posterior", "log_variance": "Log-variance of 
 NUMBERS = {2: "two", 3: "three"}
 
 
-def plane(model: Model, names: list[str]) -> list[Figure]:
+def plane(model: ReportedModel, names: list[str]) -> list[Figure]:
     """Returns the latents of test images in a plane, if there are any, coloured by class."""
     if not model.encodes:
         return []
@@ -43,7 +43,7 @@ def plane(model: Model, names: list[str]) -> list[Figure]:
     return [Figure(how, text, [*traces, centres], layout, height=TALL)]
 
 
-def space(model: Model, names: list[str]) -> Figure:
+def space(model: ReportedModel, names: list[str]) -> Figure:
     """Returns the latents of test images in three dimensions, coloured by class."""
     marker = {"size": 3, "opacity": 0.8, "line": {"width": 0}}
     kind = {"type": "scatter3d", "hoverinfo": "none", "marker": marker}
@@ -77,7 +77,7 @@ def project(latents: np.ndarray, count: int) -> tuple[np.ndarray, list[str], str
     return points, names, f"First {NUMBERS[count]} principal components {of}"
 
 
-def class_shares(model: Model, names: list[str], accent: str) -> list[Figure]:
+def class_shares(model: ReportedModel, names: list[str], accent: str) -> list[Figure]:
     """Returns the shares of the classes among samples, if known, beside those in the data."""
     counts = dict(model.arrays.get("class_histogram", {}))
     if not counts:
@@ -102,7 +102,7 @@ def class_shares(model: Model, names: list[str], accent: str) -> list[Figure]:
     return [Figure("Classes of samples and of the data", text, data, layout, height=height)]
 
 
-def dimensions(model: Model, accent: str) -> list[Figure]:
+def dimensions(model: ReportedModel, accent: str) -> list[Figure]:
     """Returns what is known of the posterior: histograms over the training, KL of dimensions."""
     histograms = model.arrays.get("histograms", {})
     kinds = [kind for kind in POSTERIORS if kind in histograms and len(histograms["step"])]
@@ -111,7 +111,7 @@ def dimensions(model: Model, accent: str) -> list[Figure]:
     return figures + ([_kl_per_dimension(model, accent)] if has_kl else [])
 
 
-def _kl_per_dimension(model: Model, accent: str) -> Figure:
+def _kl_per_dimension(model: ReportedModel, accent: str) -> Figure:
     kls = np.sort(model.arrays["kl_per_dimension"]["kl"])[::-1]
     bars: dict[str, Any] = {"type": "bar", "x": list(range(1, len(kls) + 1)), "y": short(kls)}
     bars |= {"marker": {"color": accent}, "hovertemplate": "%{y:.3g} nats<extra></extra>"}
@@ -123,7 +123,7 @@ def _kl_per_dimension(model: Model, accent: str) -> Figure:
 
 
 def _scatter(
-    model: Model, names: list[str], count: int, kind: dict[str, Any]
+    model: ReportedModel, names: list[str], count: int, kind: dict[str, Any]
 ) -> tuple[list[dict[str, Any]], list[str], str]:
     """Returns a trace per class (`customdata` are rows of test images), titles of axes, and how."""
     arrays = model.arrays["latents"]

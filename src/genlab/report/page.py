@@ -22,7 +22,7 @@ from genlab.report import (
 )
 from genlab.report.cells import Group
 from genlab.report.figures import Figure
-from genlab.report.laboratory import Laboratory, Model
+from genlab.report.laboratory import Laboratory, ReportedModel
 
 FOLDER = Path(__file__).parent
 
@@ -45,7 +45,7 @@ class Chapter:
         return replace(self, figures=self.figures[1:])
 
 
-def chapter(laboratory: Laboratory, model: Model) -> Chapter:
+def chapter(laboratory: Laboratory, model: ReportedModel) -> Chapter:
     """Returns all that both pages draw of one model."""
     accent, names = laboratory.accent(model), laboratory.dataset["class_names"]
     return Chapter(
@@ -131,7 +131,7 @@ def _facts(
     }
 
 
-def _growth(laboratory: Laboratory, model: Model) -> list[tuple[str, list[Picture]]]:
+def _growth(laboratory: Laboratory, model: ReportedModel) -> list[tuple[str, list[Picture]]]:
     number = sum(len(other.progress) for other in laboratory.models)
     budget = pictures.PROGRESS_BYTES / max(1, number)
     return [(kind, pictures.progress(grids, budget)) for kind, grids in model.progress.items()]
@@ -144,7 +144,7 @@ def _thumbnails(laboratory: Laboratory) -> pictures.Thumbnails:
     return pictures.thumbnails(np.asarray(inliers.images[: latents.NUM_POINTS]))
 
 
-def _missing(models: list[Model], groups: list[Group]) -> dict[str, list[str]]:
+def _missing(models: list[ReportedModel], groups: list[Group]) -> dict[str, list[str]]:
     """Returns per reason the values that are missing for it: `"gan, PSNR"`."""
     missing: dict[str, list[str]] = {}
     for row in (row for group in groups for row in group.rows):

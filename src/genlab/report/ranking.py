@@ -7,7 +7,7 @@ from typing import Any
 
 from genlab.contract.comparison import differing, interval, overlap
 from genlab.contract.score import Score
-from genlab.report.laboratory import Model
+from genlab.report.laboratory import ReportedModel
 
 FEW_IMAGES = 1000
 """With fewer real images models are not ranked by a Fréchet distance."""
@@ -28,13 +28,13 @@ class Ranking:
         unranked: Why there is none, where a reader expects one.
     """
 
-    models: list[Model]
+    models: list[ReportedModel]
     refused: dict[str, str] = field(default_factory=dict)
     best: list[str] = field(default_factory=list)
     unranked: str = ""
 
 
-def rank(models: Iterable[Model], metric: str) -> Ranking:
+def rank(models: Iterable[ReportedModel], metric: str) -> Ranking:
     """Returns the ranking of those of the models that have a metric."""
     measured = [model for model in models if metric in model.scores]
     refused = _refused({model.name: model.scores[metric].protocol for model in measured})

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from genlab.report.figures import ACCENTS, GREY, Figure, axis
+from genlab.report.figures import GREY, Figure, accent, axis
 from genlab.report.laboratory import RateDistortion
 
 HOVER = "rate %{x:.4g}<br>distortion %{y:.4g}<extra>kl_weight %{text}</extra>"
@@ -50,7 +50,7 @@ def _curve(points: dict[str, list[float]], weights: list[str]) -> dict[str, Any]
         "text": weights,
         "textposition": "top right",
         "name": "numbers: kl_weight",
-        "marker": {"color": ACCENTS[1], "size": 7},
+        "marker": {"color": accent(1), "size": 7},
         "hovertemplate": HOVER,
     }
 
@@ -61,4 +61,4 @@ def _arms(points: dict[str, list[float]], name: str) -> dict[str, Any]:
     above = [max(0.0, high - value) for value, high in zip(values, highs, strict=True)]
     below = [max(0.0, value - low) for value, low in zip(values, lows, strict=True)]
     arms = {"type": "data", "symmetric": False, "array": above, "arrayminus": below}
-    return arms | {"color": ACCENTS[1], "thickness": 1.2, "width": 3}
+    return arms | {"color": accent(1), "thickness": 1.2, "width": 3}

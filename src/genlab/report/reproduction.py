@@ -2,7 +2,7 @@
 
 import shlex
 
-from genlab.report.laboratory import Laboratory, Model
+from genlab.report.laboratory import Laboratory, ReportedModel
 
 
 def commands(laboratory: Laboratory) -> list[str]:
@@ -21,7 +21,7 @@ def commands(laboratory: Laboratory) -> list[str]:
     return lines
 
 
-def generate(model: Model, seed: int) -> str:
+def generate(model: ReportedModel, seed: int) -> str:
     """Returns the command that makes images with a model, of what it is given."""
     name = shlex.quote(model.name)
     if "inputs" in model.given:

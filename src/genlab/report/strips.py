@@ -6,11 +6,11 @@ from genlab.pages import Picture, readable
 from genlab.report import pictures
 from genlab.report.cells import DISTANCE, MSE, made_by
 from genlab.report.figures import SOFT
-from genlab.report.laboratory import SAMPLES, Laboratory, Model
+from genlab.report.laboratory import SAMPLES, Laboratory, ReportedModel
 
 
 @dataclass(frozen=True)
-class Cell:
+class StripCell:
     """A picture in a row of pictures, or the reason why there is none."""
 
     name: str
@@ -50,7 +50,7 @@ class Strip:
     """The pictures of one kind."""
 
     kind: Kind
-    cells: list[Cell]
+    cells: list[StripCell]
 
 
 KINDS = {
@@ -130,10 +130,10 @@ def strips(laboratory: Laboratory) -> list[Strip]:
     return strips
 
 
-def _cell(model: Model, name: str, accent: str) -> Cell:
+def _cell(model: ReportedModel, name: str, accent: str) -> StripCell:
     kind, images = kind_of(name), model.pictures.get(name)
     if images is None:
-        return Cell(model.name, accent, kind.tag, reason=model.reason(kind.metric))
+        return StripCell(model.name, accent, kind.tag, reason=model.reason(kind.metric))
     how = made_by(model) if name == "reconstructions" else ""
     classes = model.arrays.get("asked_classes", {}).get(name.removesuffix(SAMPLES))
     if classes is None:
@@ -141,10 +141,10 @@ def _cell(model: Model, name: str, accent: str) -> Cell:
     else:
         picture, how = pictures.by_class(images, classes), "a row per class"
     alt = kind.alt.format(count=picture.count, model=model.name)
-    return Cell(model.name, accent, kind.tag, picture, alt=alt, how=how)
+    return StripCell(model.name, accent, kind.tag, picture, alt=alt, how=how)
 
 
-def _references(models: list[Model], names: tuple[str, ...]) -> list[Cell]:
+def _references(models: list[ReportedModel], names: tuple[str, ...]) -> list[StripCell]:
     """Returns pictures of the data, as the first model that has them wrote them."""
     cells = []
     for name in names:
@@ -152,5 +152,5 @@ def _references(models: list[Model], names: tuple[str, ...]) -> list[Cell]:
         if images is not None:
             picture, kind = pictures.grid(images), REFERENCES[name]
             alt = kind.alt.format(count=picture.count)
-            cells.append(Cell(kind.title.lower(), SOFT, kind.tag, picture, alt=alt))
+            cells.append(StripCell(kind.title.lower(), SOFT, kind.tag, picture, alt=alt))
     return cells

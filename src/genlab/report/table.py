@@ -7,7 +7,7 @@ from genlab.contract.comparison import differing
 from genlab.pages import readable, significant
 from genlab.report import cells, facts
 from genlab.report.cells import DISTANCE, MSE, PCA_MSE, SUBSET_MSE, Cell, Group, Row
-from genlab.report.laboratory import Laboratory, Model
+from genlab.report.laboratory import Laboratory, ReportedModel
 from genlab.report.ranking import Ranking, rank
 
 PROBE, PROBE_BARS = "linear_probe_accuracy", {"latent_pca": "PCA", "pixels": "pixels"}
@@ -21,7 +21,7 @@ SAMPLES = {
 """Names of samples by their source; other samples have the name of their source."""
 
 
-class Line(NamedTuple):
+class TableLine(NamedTuple):
     """How one metric is shown.
 
     Attributes:
@@ -34,54 +34,54 @@ class Line(NamedTuple):
     label: str
     metric: str
     text: Callable[[float], str] = significant
-    note: Callable[[Model], str] | None = None
+    note: Callable[[ReportedModel], str] | None = None
 
 
 def _four_digits(value: float) -> str:
     return significant(value, 4)
 
 
-def _beside_pca(model: Model) -> str:
+def _beside_pca(model: ReportedModel) -> str:
     relation = cells.against_pca(model)
     return "" if relation is None else cells.percent(relation, "PCA")
 
 
-def _beside_bars(model: Model) -> str:
+def _beside_bars(model: ReportedModel) -> str:
     values = [(name, model.value(f"test/{source}/{PROBE}")) for source, name in PROBE_BARS.items()]
     return ", ".join(f"{name} {value:.1%}" for name, value in values if value is not None)
 
 
 ONE, TWO, THREE, PERCENT = "{:,.1f}".format, "{:.2f}".format, "{:.3f}".format, "{:.1%}".format
 SAMPLE_LINES = (
-    Line("Fréchet distance", f"/{DISTANCE}"),
-    Line("Fréchet Inception distance", f"{INCEPTION}/{DISTANCE}"),
-    Line("Kernel distance", "/kernel_distance"),
-    Line("Precision", "/precision", TWO),
-    Line("Recall", "/recall", TWO),
-    Line("Smallest class share", "/smallest_class_share", TWO),
-    Line("Largest class share", "/largest_class_share", TWO),
+    TableLine("Fréchet distance", f"/{DISTANCE}"),
+    TableLine("Fréchet Inception distance", f"{INCEPTION}/{DISTANCE}"),
+    TableLine("Kernel distance", "/kernel_distance"),
+    TableLine("Precision", "/precision", TWO),
+    TableLine("Recall", "/recall", TWO),
+    TableLine("Smallest class share", "/smallest_class_share", TWO),
+    TableLine("Largest class share", "/largest_class_share", TWO),
 )
 """Of each source of samples."""
 TARGET_LINES = (
-    Line("MSE", "/mse"),
-    Line("PSNR", "/psnr", TWO),
-    Line("Structural similarity", "/structural_similarity", THREE),
+    TableLine("MSE", "/mse"),
+    TableLine("PSNR", "/psnr", TWO),
+    TableLine("Structural similarity", "/structural_similarity", THREE),
 )
 """Of each source of images that have a target, apart from reconstructions: `translation`."""
 RECONSTRUCTION_LINES = (
-    Line("Reconstruction MSE, all test images", MSE, note=_beside_pca),
-    Line("Reconstruction MSE, common subset", SUBSET_MSE, note=cells.made_by),
-    Line("PCA of the same latent size, MSE", PCA_MSE),
-    Line("PSNR, all test images", "test/reconstruction/psnr", TWO),
-    Line("Structural similarity, all test images", SIMILARITY, THREE),
-    Line("Negative ELBO, unweighted", "test/reconstruction/negative_elbo", ONE),
-    Line("Negative log-likelihood", "test/likelihood/negative_log_likelihood", ONE),
+    TableLine("Reconstruction MSE, all test images", MSE, note=_beside_pca),
+    TableLine("Reconstruction MSE, common subset", SUBSET_MSE, note=cells.made_by),
+    TableLine("PCA of the same latent size, MSE", PCA_MSE),
+    TableLine("PSNR, all test images", "test/reconstruction/psnr", TWO),
+    TableLine("Structural similarity, all test images", SIMILARITY, THREE),
+    TableLine("Negative ELBO, unweighted", "test/reconstruction/negative_elbo", ONE),
+    TableLine("Negative log-likelihood", "test/likelihood/negative_log_likelihood", ONE),
 )
 REPRESENTATION_LINES = (
-    Line("Linear probe of the latent", f"test/latent/{PROBE}", PERCENT, _beside_bars),
-    Line("Gain of pre-training on few labels", "test/few_labels/few_labels_gain", PERCENT),
-    Line("Outliers told, another data set", "test/outliers/auroc", THREE),
-    Line("Outliers told, held-out classes", "test/held_out/auroc", THREE),
+    TableLine("Linear probe of the latent", f"test/latent/{PROBE}", PERCENT, _beside_bars),
+    TableLine("Gain of pre-training on few labels", "test/few_labels/few_labels_gain", PERCENT),
+    TableLine("Outliers told, another data set", "test/outliers/auroc", THREE),
+    TableLine("Outliers told, held-out classes", "test/held_out/auroc", THREE),
 )
 
 
@@ -99,16 +99,16 @@ def groups(laboratory: Laboratory, links: Mapping[str, str]) -> list[Group]:
     return [group for group in parts if group.rows]
 
 
-def everything(models: Sequence[Model]) -> list[Group]:
+def everything(models: Sequence[ReportedModel]) -> list[Group]:
     """Returns every number that was measured, by source."""
     by_source: dict[str, list[Row]] = {}
     for metric, source, name in _names(models):
-        row = _row(models, Line(readable(name), metric, _four_digits))
+        row = _row(models, TableLine(readable(name), metric, _four_digits))
         by_source.setdefault(source, []).append(row)
     return [Group(readable(source), rows) for source, rows in by_source.items()]
 
 
-def measured(model: Model) -> list[tuple[str, Cell, str, str]]:
+def measured(model: ReportedModel) -> list[tuple[str, Cell, str, str]]:
     """Returns metric, value, unit and method of each score."""
     rows = []
     for metric, score in sorted(model.scores.items()):
@@ -117,13 +117,13 @@ def measured(model: Model) -> list[tuple[str, Cell, str, str]]:
     return rows
 
 
-def protocols(models: Sequence[Model]) -> dict[str, list[tuple[str, str]]]:
+def protocols(models: Sequence[ReportedModel]) -> dict[str, list[tuple[str, str]]]:
     """Returns per metric the keys and values of its protocol; where models differ, each one's."""
     metrics = sorted({metric for model in models for metric in model.scores})
     return {metric: _protocol(models, metric) for metric in metrics}
 
 
-def sources_of_samples(models: Iterable[Model]) -> list[str]:
+def sources_of_samples(models: Iterable[ReportedModel]) -> list[str]:
     """Returns the sources whose samples have a Fréchet distance, the prior first."""
     scored = [source for _, source, name in _names(models) if name == DISTANCE]
     sources = [source.removesuffix(INCEPTION) for source in scored]
@@ -135,13 +135,13 @@ def name_of_samples(source: str) -> str:
     return SAMPLES.get(source, f"{readable(source).lower()} samples")
 
 
-def _names(models: Iterable[Model]) -> list[tuple[str, str, str]]:
+def _names(models: Iterable[ReportedModel]) -> list[tuple[str, str, str]]:
     """Returns per metric its whole name, its source and its own name."""
     metrics = dict.fromkeys(metric for model in models for metric in model.scores)
     return [(metric, *metric.split("/")[1:]) for metric in metrics]  # type: ignore[misc]
 
 
-def _samples(models: Sequence[Model], is_colour: bool) -> list[Row]:
+def _samples(models: Sequence[ReportedModel], is_colour: bool) -> list[Row]:
     """Returns the rows with values; of colour images the Inception distance in any case."""
     rows = []
     for source in sources_of_samples(models):
@@ -152,7 +152,7 @@ def _samples(models: Sequence[Model], is_colour: bool) -> list[Row]:
     return rows
 
 
-def _images_with_targets(models: Sequence[Model]) -> list[Group]:
+def _images_with_targets(models: Sequence[ReportedModel]) -> list[Group]:
     known = {metric.split("/")[1] for metric in (MSE, SUBSET_MSE, PCA_MSE)}
     sources = [source for _, source, name in _names(models) if name == "mse"]
     return [
@@ -162,11 +162,13 @@ def _images_with_targets(models: Sequence[Model]) -> list[Group]:
     ]
 
 
-def _of_source(source: str, lines: Iterable[Line], ending: str = "") -> list[Line]:
-    return [Line(label + ending, f"test/{source}{name}", text) for label, name, text, _ in lines]
+def _of_source(source: str, lines: Iterable[TableLine], ending: str = "") -> list[TableLine]:
+    return [
+        TableLine(label + ending, f"test/{source}{name}", text) for label, name, text, _ in lines
+    ]
 
 
-def _filled(models: Sequence[Model], lines: Iterable[Line]) -> list[Row]:
+def _filled(models: Sequence[ReportedModel], lines: Iterable[TableLine]) -> list[Row]:
     """Returns the rows in which any model has a value."""
     rows = [_row(models, line) for line in lines]
     return [row for row in rows if _has_values(row)]
@@ -176,7 +178,7 @@ def _has_values(row: Row) -> bool:
     return any(cell.text for cell in row.cells)
 
 
-def _row(models: Sequence[Model], line: Line) -> Row:
+def _row(models: Sequence[ReportedModel], line: TableLine) -> Row:
     ranking = rank(models, line.metric)
     scores = [model.scores[line.metric] for model in models if line.metric in model.scores]
     unit = cells.unit(line.metric, scores[0]) if scores else ""
@@ -184,7 +186,7 @@ def _row(models: Sequence[Model], line: Line) -> Row:
     return Row(line.label, unit, row, ranking.unranked)
 
 
-def _cell(model: Model, line: Line, ranking: Ranking) -> Cell:
+def _cell(model: ReportedModel, line: TableLine, ranking: Ranking) -> Cell:
     score = model.scores.get(line.metric)
     if score is None or model.name in ranking.refused:
         return Cell(reason=ranking.refused.get(model.name) or model.reason(line.metric))
@@ -192,13 +194,13 @@ def _cell(model: Model, line: Line, ranking: Ranking) -> Cell:
     return cells.cell(score, line.text, note, model.name in ranking.best)
 
 
-def _methods(models: Sequence[Model]) -> list[Row]:
+def _methods(models: Sequence[ReportedModel]) -> list[Row]:
     methods = [cells.made_by(model) for model in models]
     made = [Cell(method) if method else Cell(reason="no reconstructions") for method in methods]
     return [Row("Reconstructions made by", "", made)] if any(methods) else []
 
 
-def _protocol(models: Sequence[Model], metric: str) -> list[tuple[str, str]]:
+def _protocol(models: Sequence[ReportedModel], metric: str) -> list[tuple[str, str]]:
     by_model = {m.name: m.scores[metric].protocol for m in models if metric in m.scores}
     different = differing(by_model)
     values: dict[str, Any] = {}

@@ -7,8 +7,8 @@ import numpy as np
 
 from genlab.pages import significant
 from genlab.report import pictures
-from genlab.report.laboratory import Arrays, Model
-from genlab.report.strips import Cell
+from genlab.report.laboratory import Arrays, ReportedModel
+from genlab.report.strips import StripCell
 
 WIDTH = 400
 """Of a path, about, in CSS pixels."""
@@ -25,10 +25,10 @@ class WalkRows:
     """The paths of one model, a row of images each, and how they came about."""
 
     note: str
-    rows: list[Cell]
+    rows: list[StripCell]
 
 
-def paths(model: Model) -> WalkRows | None:
+def paths(model: ReportedModel) -> WalkRows | None:
     """Returns the model's interpolations, if evaluation wrote any."""
     arrays = model.arrays.get("interpolations")
     if not arrays:
@@ -40,7 +40,7 @@ def paths(model: Model) -> WalkRows | None:
     return WalkRows(f"{kind.capitalize()}, {HOW.get(kind, kind)}; {ends}.", rows)
 
 
-def _path(name: str, arrays: Arrays, row: int) -> Cell:
+def _path(name: str, arrays: Arrays, row: int) -> StripCell:
     (first, last), images = arrays["names"][row], arrays["images"][row]
     alt = f"{len(images)} images by {name} from {first} to {last}, {arrays['path']}."
     if "originals" in arrays:
@@ -48,10 +48,10 @@ def _path(name: str, arrays: Arrays, row: int) -> Cell:
         images = np.concatenate([before[None], images, after[None]])
         alt += " Outermost: the originals."
     title = " to ".join(str(end).partition(",")[0] for end in (first, last))
-    return Cell(title, picture=pictures.row(images, WIDTH), alt=alt)
+    return StripCell(title, picture=pictures.row(images, WIDTH), alt=alt)
 
 
-def traversals(model: Model) -> dict[str, Any]:
+def traversals(model: ReportedModel) -> dict[str, Any]:
     """Returns what the page shows with sliders; nothing if evaluation wrote no traversals.
 
     `starts` are names and sheets of images, a row per dimension; `dimensions` number, strength

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from genlab.pages import significant
 from genlab.report import cells, table
 from genlab.report.cells import DISTANCE, MSE, SUBSET_MSE
-from genlab.report.laboratory import Laboratory, Model
+from genlab.report.laboratory import Laboratory, ReportedModel
 from genlab.report.ranking import FEW_IMAGES, Ranking, rank
 
 NEAR_FLOOR, FAR_FROM_FLOOR = 2.0, 10.0
@@ -56,7 +56,7 @@ def summary(laboratory: Laboratory) -> list[Statement]:
     return [statement for statement in statements if statement.text]
 
 
-def about(laboratory: Laboratory, model: Model) -> list[Statement]:
+def about(laboratory: Laboratory, model: ReportedModel) -> list[Statement]:
     """Returns the findings on one model: its place among the others, and what is weak."""
     statements = []
     for source in table.sources_of_samples([model]):
@@ -76,7 +76,7 @@ def join(parts: Iterable[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def _place(laboratory: Laboratory, model: Model, metric: str) -> str:
+def _place(laboratory: Laboratory, model: ReportedModel, metric: str) -> str:
     """Returns the model's place among those it may be compared with: `", the best of 3 models"`."""
     ranking = rank(laboratory.models, metric)
     if model.name in ranking.refused:
@@ -92,7 +92,7 @@ def _place(laboratory: Laboratory, model: Model, metric: str) -> str:
     return f", {best}" if is_one else f", not told apart from {best}"
 
 
-def _lead(ranking: Ranking, what: str, describe: Callable[[Model], str]) -> str:
+def _lead(ranking: Ranking, what: str, describe: Callable[[ReportedModel], str]) -> str:
     """Returns which model leads, if that may be said, and the value of every model."""
     values = {model.name: f"{model.name} {describe(model)}" for model in ranking.models}
     if ranking.unranked:
@@ -126,7 +126,7 @@ def _samples(laboratory: Laboratory, source: str) -> Statement:
     return Statement(_topic(source), text)
 
 
-def _distance(model: Model, metric: str) -> str:
+def _distance(model: ReportedModel, metric: str) -> str:
     score = model.scores[metric]
     value, ratio = significant(score.value), cells.times_floor(score)
     if ratio is None:
@@ -135,14 +135,14 @@ def _distance(model: Model, metric: str) -> str:
     return f"{value} ({significant(ratio, 2)} times the floor{verdict})"
 
 
-def _error(model: Model, baseline: str) -> str:
+def _error(model: ReportedModel, baseline: str) -> str:
     """Returns the reconstruction error, and how it compares with `baseline`."""
     value, relation = f"{significant(model.scores[MSE].value)} per pixel", cells.against_pca(model)
     return value if relation is None else f"{value} ({cells.percent(relation, baseline)})"
 
 
 def _reconstruction(laboratory: Laboratory) -> Statement:
-    def describe(model: Model) -> str:
+    def describe(model: ReportedModel) -> str:
         return _error(model, f"PCA with {model.latent_dim} components")
 
     what = "smallest reconstruction error on all test images"
@@ -150,7 +150,7 @@ def _reconstruction(laboratory: Laboratory) -> Statement:
 
 
 def _subset(laboratory: Laboratory) -> Statement:
-    def describe(model: Model) -> str:
+    def describe(model: ReportedModel) -> str:
         how = "encoder" if model.encodes else "inversion"
         return f"{significant(model.scores[SUBSET_MSE].value)} ({how})"
 
@@ -160,7 +160,7 @@ def _subset(laboratory: Laboratory) -> Statement:
     return Statement("Reconstruction, common subset", text)
 
 
-def _weak(model: Model) -> Statement:
+def _weak(model: ReportedModel) -> Statement:
     """Returns the results that are poor, whatever the ranking says; no text if there are none."""
     sources = table.sources_of_samples([model])
     texts = [text for source in sources for text in _weak_samples(model, source)]
@@ -168,7 +168,7 @@ def _weak(model: Model) -> Statement:
     return Statement(f"Weak: {model.name}", _sentence(texts), "weak")
 
 
-def _weak_samples(model: Model, source: str) -> list[str]:
+def _weak_samples(model: ReportedModel, source: str) -> list[str]:
     samples = table.name_of_samples(source)
     ratio = cells.times_floor(model.scores.get(f"test/{source}/{DISTANCE}"))
     smallest = model.value(f"test/{source}/smallest_class_share")
@@ -183,7 +183,7 @@ def _weak_samples(model: Model, source: str) -> list[str]:
     return [f"{samples} {text}" for text in texts]
 
 
-def _weak_reconstructions(model: Model) -> list[str]:
+def _weak_reconstructions(model: ReportedModel) -> list[str]:
     relation = cells.against_pca(model)
     if relation is None or relation < 0:
         return []
@@ -191,7 +191,7 @@ def _weak_reconstructions(model: Model) -> list[str]:
     return [f"reconstructions are no better than those of PCA of the same latent size ({beside})"]
 
 
-def _unused(model: Model) -> list[str]:
+def _unused(model: ReportedModel) -> list[str]:
     active, size = model.value(ACTIVE), model.latent_dim
     if active is None or size is None or active >= size * FEWEST:
         return []

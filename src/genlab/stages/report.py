@@ -4,7 +4,7 @@ from pathlib import Path
 
 from genlab import tracking
 from genlab.report.collect import ReportPaths
-from genlab.report.laboratory import Model
+from genlab.report.laboratory import ReportedModel
 from genlab.runtime import progress
 from genlab.settings.params import Params
 
@@ -42,7 +42,7 @@ def compare(names: list[str], out: Path) -> None:
     comparison.write(tracking.fetch(names), out)
 
 
-def _track(model: Model, paths: ReportPaths) -> None:
+def _track(model: ReportedModel, paths: ReportPaths) -> None:
     with tracking.scoring_run(
         train_key=model.settings["train_key"],
         name=model.name,

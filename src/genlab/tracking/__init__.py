@@ -20,7 +20,13 @@ system_metrics  processor, memory and graphics cards during a training
 """
 
 from genlab.runtime.errors import one_line
-from genlab.tracking.opening import Training, end_training, scoring_run, study_run, training_run
+from genlab.tracking.opening import (
+    TrainingRecord,
+    end_training,
+    scoring_run,
+    study_run,
+    training_run,
+)
 from genlab.tracking.provenance import children_of
 from genlab.tracking.reading import Fetched, fetch
 from genlab.tracking.registry import trained_folder
@@ -32,7 +38,7 @@ from genlab.tracking.ui import serve_ui
 __all__ = [
     "Fetched",
     "Run",
-    "Training",
+    "TrainingRecord",
     "address",
     "children_of",
     "end_training",

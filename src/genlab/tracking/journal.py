@@ -18,7 +18,7 @@ from typing import Any, Self
 from filelock import FileLock
 
 from genlab.runtime import workspace
-from genlab.runtime.files import naming
+from genlab.runtime.files import naming, replacing
 
 Entry = dict[str, Any]
 
@@ -117,9 +117,8 @@ class Journal:
 
     def write_state(self, state: dict[str, Any]) -> None:
         """Replaces the state atomically."""
-        temporary = self._state_path.with_suffix(".tmp")
-        temporary.write_text(json.dumps(state))
-        temporary.replace(self._state_path)
+        with replacing(self._state_path) as building:
+            building.write_text(json.dumps(state))
 
     def new_folder(self) -> Path:
         """Returns a new empty folder inside the journal for one entry's files."""

@@ -66,8 +66,8 @@ def to_score(
 ) -> "MlflowRun | None":
     """Returns the run that takes the scores, if there is one.
 
-    The newest finished training, unless it holds scores of another protocol; else an earlier
-    scoring with this protocol.
+    It is the newest finished training, unless that has scores of another protocol, or an earlier
+    scoring.
     """
     runs = _search(client, experiment_id, "train_key", train_key)
     for run in runs:

@@ -17,13 +17,12 @@ from genlab.tracking.system_metrics import SystemMetrics
 
 
 @dataclass(frozen=True, kw_only=True)
-class Training:
+class TrainingRecord:
     """What a training's run shows.
 
     Attributes:
         train_key: One hash of everything that the training depends on.
-        training_id: Kept beside the local checkpoints. With the same id an unfinished run
-            continues; a finished one is never reopened.
+        training_id: With the same id an unfinished run continues; a finished one is never reopened.
         name: The model's name in `params.yaml`.
         kind: The model's chapter.
         params: Nested; logged flat: `training.precision`.
@@ -45,7 +44,7 @@ class Training:
 
 
 @contextmanager
-def training_run(training: Training) -> Iterator[Run]:
+def training_run(training: TrainingRecord) -> Iterator[Run]:
     """Opens a training's run; closes it as FINISHED, FAILED (the reason is a tag) or KILLED."""
     identity, data = training.training_id, training.data
     journal = _unfinished(identity)
@@ -70,16 +69,10 @@ def training_run(training: Training) -> Iterator[Run]:
 def scoring_run(*, train_key: str, name: str, kind: str, protocol: str) -> Iterator[Run]:
     """Opens the run that takes a trained model's scores.
 
-    It is the newest finished training of this `train_key`. If there is none, or if it holds
-    scores of another protocol, the scores go to a run of their own, linked by the tag
+    It is the newest finished training of this `train_key`. If there is none, or if it holds scores
+    of another protocol (a hash or a short text), they go to a run of their own, linked by the tag
     `genlab.train_key`. Scoring again with the same protocol adds nothing. The status of a
     training's run stays; how the scoring ended is its tag `genlab.scoring`.
-
-    Args:
-        train_key: The training's.
-        name: The model's name in `params.yaml`.
-        kind: The model's chapter.
-        protocol: What the scores depend on beside the model, as a hash or a short text.
     """
     start = _start(_tags("scoring", train_key, name, kind) | {"genlab.protocol": protocol})
     journal = Journal.create(start | {"name": name, "protocol": protocol})
@@ -106,8 +99,7 @@ def study_run(
         model: The model's name in `params.yaml`.
         kind: The model's chapter.
         params: What the study varies; logged flat.
-        study_id: With the same id the study continues in its run, finished or not; by default
-            it is a new one.
+        study_id: With the same id the study continues, finished or not; by default it is new.
         experiment: By default `experiment_name()`.
     """
     identity = study_id or uuid.uuid4().hex

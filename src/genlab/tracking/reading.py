@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run as MlflowRun
 
-SCORES, PICTURES = "scores/scores.json", "evaluation"
+PICTURES = "evaluation"
 MAX_NAMED = 8
 """Runs that an error names."""
 
@@ -104,7 +104,7 @@ def _choose(runs: "list[MlflowRun]", name: str, uri: str) -> "MlflowRun":
 def _read(client: "MlflowClient", run: "MlflowRun", uri: str) -> Fetched:
     run_id, tags = run.info.run_id, dict(run.data.tags)
     with tempfile.TemporaryDirectory() as folder:
-        scores = _download(client, run_id, "scores", folder).get(SCORES)
+        scores = _download(client, run_id, "scores", folder).get(registry.SCORES)
         pictures = _download(client, run_id, PICTURES, folder)
     return Fetched(
         run_id=run_id,

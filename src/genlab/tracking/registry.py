@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 CHAMPION = "champion"
 """The alias of the version that serves: `models:/vae@champion`."""
+SCORES = "scores/scores.json"
+"""In a run's artifacts, as the stage `evaluate` logs them."""
 SCHEME = "models:/"
 FORMS = "models:/<model>@champion, models:/<model>/<version> or models:/<id of a logged model>"
 ADDRESS = re.compile(
@@ -83,8 +85,7 @@ def model_folder(address: str) -> Path:
         address: `models:/vae@champion`, `models:/vae/3`, or `models:/m-...`, a logged model's id.
 
     Raises:
-        InputError: The address has another form, there is no such model, or the store does not
-            answer.
+        InputError: The address is wrong, there is no such model, or the store does not answer.
     """
     match = ADDRESS.fullmatch(address)
     if match is None:
@@ -136,11 +137,7 @@ def _local_folder(location: str, uri: str) -> Path:
 
 
 def champion(name: str) -> Version | None:
-    """Returns the present champion of a name; None if there is none.
-
-    Raises:
-        InputError: The store does not answer.
-    """
+    """Returns the present champion of a name; None if there is none."""
     from mlflow.exceptions import MlflowException
 
     client, uri = open_store()
@@ -158,9 +155,8 @@ def _scores(run_id: str, uri: str) -> dict[str, Any]:
     from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
 
-    path = "scores/scores.json"
     try:
-        file = download_artifacts(run_id=run_id, artifact_path=path, tracking_uri=uri)
+        file = download_artifacts(run_id=run_id, artifact_path=SCORES, tracking_uri=uri)
     except (OSError, MlflowException):
         return {}
     return json.loads(Path(file).read_text())

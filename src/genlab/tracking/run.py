@@ -55,12 +55,15 @@ class Run:
     @property
     def run_id(self) -> str | None:
         """MLflow's id of the run; None if the store does not have it yet."""
-        return self._sender.run_id
+        return self._sender.state.get("run_id")
 
     @property
     def url(self) -> str | None:
         """The run's page on the tracking server; None for a local store and before it is sent."""
-        return self._sender.url
+        state = self._sender.state
+        if "run_id" not in state:
+            return None
+        return store.run_page(state["address"], state["experiment_id"], state["run_id"]) or None
 
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
         """Logs values at a step, except those logged before: a resumed training repeats steps.
@@ -89,10 +92,7 @@ class Run:
             self._append({"type": "image", "key": key, "step": int(step), "file": file})
 
     def log_artifact(self, path: Path, folder: str | None = None) -> None:
-        """Logs a file, or a folder's contents, into the artifacts' `folder`.
-
-        By default a folder's contents go into a folder of its own name.
-        """
+        """Logs a file, or a folder's contents, by default into a folder of the same name."""
         path = Path(path)
         folder = path.name if folder is None and path.is_dir() else folder
         self._append({"type": "artifact", "folder": folder, "file": self._journal.keep(path)})
@@ -123,9 +123,7 @@ class Run:
     def describe(self, text: str) -> None:
         """Sets the run's description, Markdown, unless somebody else has written one.
 
-        Args:
-            text: `{artifacts}` stands for the address of the run's artifacts:
-                `![samples]({artifacts}samples.png)`.
+        `{artifacts}` stands for the address of the run's artifacts: `![]({artifacts}samples.png)`.
         """
         self._append({"type": "description", "text": text})
 
@@ -144,16 +142,10 @@ class Run:
         self._journal.append({"type": "end", "status": status, "reason": reason})
         self._retry_at = 0.0
         if not self.flush():
-            _log.warning(
-                "This run is not in MLflow yet. "
-                "To send the rest when the server is back: genlab sync"
-            )
+            _log.warning("This run is not in MLflow yet. When the server is back: genlab sync")
 
     def flush(self) -> bool:
-        """Tries to send what is unsent; returns whether all is sent.
-
-        After a failure it pauses, and warns once.
-        """
+        """Sends what is unsent; returns whether all is sent. A failure warns once and pauses."""
         started = time.monotonic()
         if started < self._retry_at:
             return False

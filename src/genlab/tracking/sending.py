@@ -35,19 +35,8 @@ class Sender:
         return store.explicit_uri() or self._start["uri"]
 
     @property
-    def run_id(self) -> str | None:
-        """MLflow's id of the run; None if the store does not have it."""
-        return self._state().get("run_id")
-
-    @property
-    def url(self) -> str | None:
-        """The run's page; None for a local store, or if the server does not have the run."""
-        state = self._state()
-        if "run_id" not in state:
-            return None
-        return store.run_page(state["address"], state["experiment_id"], state["run_id"]) or None
-
-    def _state(self) -> dict[str, Any]:
+    def state(self) -> dict[str, Any]:
+        """What MLflow has of the run: `address`, `experiment_id`, `run_id`; empty before it."""
         return self._last_state or self.journal.state()
 
     def send(self) -> int:
@@ -138,7 +127,7 @@ class Sender:
 
 
 @dataclasses.dataclass
-class Summary:
+class SyncSummary:
     """What `sync` did: entries and runs sent by address, and the runs that still wait."""
 
     entries: int = 0
@@ -160,13 +149,13 @@ class Summary:
         return "\n".join([*(lines or ["Nothing to send."]), *self.problems])
 
 
-def sync() -> Summary:
+def sync() -> SyncSummary:
     """Sends the rest of all journals, oldest first; a run whose process was killed is KILLED.
 
     An address that fails is not tried again in this call. Journals that are finished and sent are
     removed.
     """
-    summary = Summary()
+    summary = SyncSummary()
     for journal in Journal.all():
         with suppress(FileNotFoundError):  # its own process sent and removed it
             _end_if_killed(journal)
@@ -183,7 +172,7 @@ def _end_if_killed(journal: Journal) -> None:
             journal.append({"type": "end", "status": "KILLED", "reason": reason})
 
 
-def _send(journal: Journal, summary: Summary) -> None:
+def _send(journal: Journal, summary: SyncSummary) -> None:
     if journal.is_sent():
         return
     sender = Sender(journal)

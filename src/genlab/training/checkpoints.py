@@ -17,7 +17,7 @@ from tqdm import tqdm
 from genlab.runtime.errors import InputError
 from genlab.runtime.files import naming, sync
 
-NUM_FILES = 2
+KEPT = 2
 DIGEST_LENGTH = 16
 
 
@@ -53,7 +53,7 @@ def write(folder: Path, checkpoint: Checkpoint) -> None:
         temporary.unlink(missing_ok=True)
     # A later checkpoint was damaged, or this training would not be at an earlier step.
     earlier = [other for other in others if _step(other) < checkpoint.step]
-    for other in set(others) - set(earlier[1 - NUM_FILES :]):
+    for other in set(others) - set(earlier[1 - KEPT :]):
         other.unlink()
 
 
@@ -87,12 +87,12 @@ def _check(path: Path, variables: Sequence[Any], like: Sequence[Any]) -> None:
     received = [_describe(value) for value in variables]
     if expected == received:
         return
-    wanted, actual = f"{len(expected)} variables", f"{len(received)}"
+    content, actual = f"{len(expected)} variables", f"{len(received)}"
     if len(expected) == len(received):
         index = next(index for index in range(len(expected)) if expected[index] != received[index])
-        wanted, actual = f"{expected[index]} as variable {index}", received[index]
+        content, actual = f"{expected[index]} as variable {index}", received[index]
     raise InputError(
-        f"{path.name} must hold {wanted}, as the model of this training does",
+        f"{path.name} must hold {content}, as the model of this training does",
         actual,
         f"It is of another architecture: delete {path.parents[1]} to train from the start",
     )

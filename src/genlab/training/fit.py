@@ -145,8 +145,9 @@ def _run(engine: Engine, state: State, observer: Observer) -> Summary:
                 rate = num_images / (time.monotonic() - start_time)
                 bar.set_postfix_str(_postfix(row, rate), refresh=False)
             state.write_if_due()
-    rate = examples.position(state.step) / state.seconds
-    return Summary(state.seconds, rate, devices.describe(), first_step, first_call)
+    seconds = state.seconds
+    rate = examples.position(state.step) / seconds
+    return Summary(seconds, rate, devices.describe(), first_step, first_call)
 
 
 def _steps_per_call(num_steps: int, seconds: float) -> int:

@@ -195,11 +195,11 @@ def _features(name: str, settings: ModelSettings, features: Path | None) -> Path
     return features
 
 
-def _precision(wanted: str, chapter: ModuleType, settings: ModelSettings) -> str:
+def _precision(precision: str, chapter: ModuleType, settings: ModelSettings) -> str:
     """Returns the precision; `auto` is looked up in the chapter's table, by kind of device."""
-    if wanted == "auto":
+    if precision == "auto":
         fastest = getattr(chapter, "FASTEST_PRECISION", {})
         network = getattr(settings, "network", "")
         return fastest.get((devices.arithmetic(), network), "float32")
-    devices.check_precision(wanted)
-    return wanted
+    devices.check_precision(precision)
+    return precision

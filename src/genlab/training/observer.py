@@ -63,7 +63,7 @@ def check_monitor(metric: str | None, known: Sequence[str], where: str) -> None:
 
 
 def validated_names(model: Model, batch: Batch) -> list[str]:
-    """Returns the names of a model's validation metrics; the model is traced on a batch, not run."""
+    """Returns the names of a model's validation metrics; the model is traced, not run."""
     return _names(model, tf.function(lambda: validate(model, batch, 0), autograph=False))
 
 

@@ -77,6 +77,7 @@ def run(plan: "Plan", num_trials: int, out: Path) -> str:
         run.log_artifact(out, "study")
         statements = findings.findings(plan, trials.trials, confirmation)
     winner = confirmation.winner
-    is_new = confirmation.has_winner
-    title = f"the winner is {winner.name}: {winner.settings}" if is_new else "the winner is none"
-    return "\n".join([f"{name}: {title}", *(f"{each.topic}: {each.text}" for each in statements)])
+    title = f"the winner is {winner.name}: {winner.settings}"
+    title = title if confirmation.has_winner else "the present settings stay"
+    lines = [f"{statement.topic}: {statement.text}" for statement in statements]
+    return "\n".join([f"{name}: {title}", *lines])

@@ -31,7 +31,7 @@ class Contender:
 
 
 @dataclass(frozen=True)
-class Job:
+class FullJob:
     """One training in full: whose, with the seed of which index, measured on which splits."""
 
     contender: Contender
@@ -40,7 +40,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Training:
+class FullTraining:
     """A training in full; `values` by name: `test/prior/frechet_distance`, `train_seconds`."""
 
     contender: Contender
@@ -63,11 +63,11 @@ class Failure:
 class Confirmation:
     """Who was trained in full, whose training failed, who won, and both sides' trainings."""
 
-    finalists: list[Training]
+    finalists: list[FullTraining]
     failed: list[Failure]
     winner: Contender
-    present: list[Training]
-    won: list[Training]
+    present: list[FullTraining]
+    won: list[FullTraining]
 
     @property
     def has_winner(self) -> bool:
@@ -86,8 +86,8 @@ def confirm(plan: Plan, study: Study, run: tracking.Run) -> Confirmation:
     """
     contenders = _contenders(plan, study)
     present = contenders[0]
-    tried = _train(plan, [Job(contender, 0, ("validation",)) for contender in contenders], run)
-    finalists = [result for result in tried if isinstance(result, Training)]
+    tried = _train(plan, [FullJob(side, 0, ("validation",)) for side in contenders], run)
+    finalists = [result for result in tried if isinstance(result, FullTraining)]
     failed = [result for result in tried if isinstance(result, Failure)]
     _refuse([failure for failure in failed if failure.contender == present])
     goal = plan.objectives[0]
@@ -95,9 +95,11 @@ def confirm(plan: Plan, study: Study, run: tracking.Run) -> Confirmation:
     sides = [present] if winner == present else [present, winner]
     splits = ("validation", "test")
     indices = range(plan.params.search.num_seeds)
-    judged = _train(plan, [Job(side, index, splits) for index in indices for side in sides], run)
+    judged = _train(
+        plan, [FullJob(side, index, splits) for index in indices for side in sides], run
+    )
     _refuse([result for result in judged if isinstance(result, Failure)])
-    trainings = [result for result in judged if isinstance(result, Training)]
+    trainings = [result for result in judged if isinstance(result, FullTraining)]
     ours, theirs = (
         [training for training in trainings if training.contender == side]
         for side in (present, winner)
@@ -133,7 +135,7 @@ def _refuse(failures: Sequence[Failure]) -> None:
         )
 
 
-def _train(plan: Plan, jobs: Sequence[Job], run: tracking.Run) -> list[Training | Failure]:
+def _train(plan: Plan, jobs: Sequence[FullJob], run: tracking.Run) -> list[FullTraining | Failure]:
     """Returns the result of each job, in their order."""
     results: list[Any] = [_read(plan, job) for job in jobs]
     missing = [place for place, result in enumerate(results) if result is None]
@@ -154,8 +156,8 @@ def _train(plan: Plan, jobs: Sequence[Job], run: tracking.Run) -> list[Training 
 
 
 def _run(
-    plan: Plan, job: Job, run: tracking.Run, slot: int, stop: threading.Event
-) -> Training | Failure | None:
+    plan: Plan, job: FullJob, run: tracking.Run, slot: int, stop: threading.Event
+) -> FullTraining | Failure | None:
     on_test = ", test" if "test" in job.splits else ""
     name = f"{job.contender.name} in full, seed {plan.seeds[job.index]}{on_test}"
     params = plan.full_params(job.contender.settings, job.index)
@@ -168,13 +170,13 @@ def _run(
         tracking.end_training(order.training_id, "FAILED", outcome.reason)
         return Failure(job.contender, outcome.reason, order.log)
     values, train_key = outcome.values or {}, outcome.train_key or ""
-    training = Training(job.contender, job.index, job.splits, values, train_key)
+    training = FullTraining(job.contender, job.index, job.splits, values, train_key)
     with replacing(_path(plan, job)) as building:
         building.write_text(json.dumps(asdict(training), indent=2) + "\n")
     return training
 
 
-def _path(plan: Plan, job: Job) -> Path:
+def _path(plan: Plan, job: FullJob) -> Path:
     """Returns where a training is kept; its name is a digest of everything that it depends on."""
     params = plan.full_params(job.contender.settings, job.index)
     values = params.model_dump(mode="json", exclude={"search", "tune"})
@@ -183,17 +185,17 @@ def _path(plan: Plan, job: Job) -> Path:
     return storage.folder(plan.study_name) / "confirmed" / f"{digest}.json"
 
 
-def _read(plan: Plan, job: Job) -> Training | None:
+def _read(plan: Plan, job: FullJob) -> FullTraining | None:
     path = _path(plan, job)
     if not path.is_file():
         return None
     facts = json.loads(path.read_text())
     contender = Contender(**facts.pop("contender"))
-    return Training(contender, splits=tuple(facts.pop("splits")), **facts)
+    return FullTraining(contender, splits=tuple(facts.pop("splits")), **facts)
 
 
-def pictures(plan: Plan, training: Training) -> dict[str, Path]:
+def pictures(plan: Plan, training: FullTraining) -> dict[str, Path]:
     """Returns the grids that a training in full left, PNG by name (see `trial.PICTURES`)."""
-    job = Job(training.contender, training.index, training.splits)
+    job = FullJob(training.contender, training.index, training.splits)
     folder = _path(plan, job).with_suffix("")
     return {path.stem: path for path in sorted(folder.glob("*.png"))}

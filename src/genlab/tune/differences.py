@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from genlab.tune.confirm import Confirmation, Training
+from genlab.tune.confirm import Confirmation, FullTraining
 from genlab.tune.plan import Plan
 
 REFERENCE = "pca"
@@ -81,7 +81,7 @@ def of_all(plan: Plan, confirmation: Confirmation) -> list[tuple[Difference, str
     return numbers
 
 
-def _common(trainings: Sequence[Training]) -> list[str]:
+def _common(trainings: Sequence[FullTraining]) -> list[str]:
     return [
         name
         for name in trainings[0].values

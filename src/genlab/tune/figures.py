@@ -58,7 +58,7 @@ AXES |= {"gridcolor": GRID, "linecolor": GRID}
 
 
 @dataclass(frozen=True)
-class Figure:
+class StudyFigure:
     """One figure: a drawing, which is Plotly's JSON, or the reason why there is none.
 
     `text` is for those who do not see it. A window narrower than `least`, in CSS pixels, scrolls.
@@ -67,32 +67,28 @@ class Figure:
     key: str
     title: str
     text: str
-    reason: str = ""
+    reason: str
+    paint: Callable[[], Drawing]
     is_wide: bool = False
     least: int = 0
     drawing: str = ""
 
 
-Sketch = tuple[Figure, Callable[[], Drawing]]
-"""A figure without its drawing, and the function that draws it."""
-
-
-def draw(study: Study, objectives: Sequence[Objective], reported: str | None) -> list[Figure]:
+def draw(study: Study, objectives: Sequence[Objective], reported: str | None) -> list[StudyFigure]:
     """Returns all figures of a study, whose trials report the validation metric `reported`."""
-    sketches: list[Sketch] = []
-    if len(objectives) > 1:
-        sketches += _fronts(study, [goal.name for goal in objectives])
+    is_only = len(objectives) == 1
+    figures = [] if is_only else [*_fronts(study, [goal.name for goal in objectives])]
     for index, goal in enumerate(objectives):
-        sketches += _of_objective(study, goal, index, is_only=len(objectives) == 1)
-    return [_drawn(*sketch) for sketch in (*sketches, *_of_all(study, reported))]
+        figures += _of_objective(study, goal, index, is_only)
+    return [_drawn(figure) for figure in (*figures, *_of_all(study, reported))]
 
 
-def _drawn(figure: Figure, paint: Callable[[], Drawing]) -> Figure:
+def _drawn(figure: StudyFigure) -> StudyFigure:
     """Returns the figure with its drawing; a study of days is not lost if one cannot be drawn."""
     if figure.reason:
         return figure
     try:
-        drawing = paint()
+        drawing = figure.paint()
     except Exception as error:
         return replace(figure, reason=f"it cannot be drawn ({' '.join(str(error).split())[:200]})")
     if not drawing.data:
@@ -107,7 +103,9 @@ def _as_json(drawing: Drawing) -> str:
     return plotly.in_script(str(drawing.update_xaxes(AXES).update_yaxes(AXES).to_json()))
 
 
-def _of_objective(study: Study, goal: Objective, index: int, is_only: bool) -> Iterator[Sketch]:
+def _of_objective(
+    study: Study, goal: Objective, index: int, is_only: bool
+) -> Iterator[StudyFigure]:
     values = [trial.values[index] for trial in study.trials if trial.state == TrialState.COMPLETE]
     best = min if goal.sign == 1 else max
     summary = f"{len(values)} complete trials"
@@ -119,104 +117,84 @@ def _of_objective(study: Study, goal: Objective, index: int, is_only: bool) -> I
     def value(trial: FrozenTrial) -> float:
         return float(trial.values[index])
 
+    def low(trial: FrozenTrial) -> float:
+        return goal.sign * value(trial)
+
     asked: dict[str, Any] = {"target_name": goal.name, "target": None if is_only else value}
-    yield (
-        Figure(
-            f"history-{index}",
-            f"History of {goal.name}",
-            f"{goal.name} of each trial in order, and the best so far: {summary}.",
-            nothing,
-        ),
-        lambda: _history(study, asked),
+    yield StudyFigure(
+        f"history-{index}",
+        f"History of {goal.name}",
+        f"{goal.name} of each trial in order, and the best so far: {summary}.",
+        nothing,
+        paint=lambda: _history(study, asked),
     )
     names = list(study.space.distributions)
     same = "" if len(set(values)) > 1 else "all complete trials have the same value"
     alone = f"{names[0]} is the only setting that was searched" if len(names) == 1 else ""
-    yield (
-        Figure(
-            f"importances-{index}",
-            f"Which settings mattered for {goal.name}"
-            + ("" if len(values) >= FEW else f": a guess from {len(values)} trials"),
-            f"The share of each setting in the differences of {goal.name} among {len(values)} "
-            "complete trials.",
-            alone or too_few or same,
-        ),
-        lambda: _importances(
-            study, asked if is_only else asked | {"target": lambda trial: goal.sign * value(trial)}
-        ),
+    yield StudyFigure(
+        f"importances-{index}",
+        f"Which settings mattered for {goal.name}"
+        + ("" if len(values) >= FEW else f": a guess from {len(values)} trials"),
+        f"The share of each setting in the differences of {goal.name} among {len(values)} "
+        "complete trials.",
+        alone or too_few or same,
+        paint=lambda: _importances(study, asked | {"target": None if is_only else low}),
     )
     for name in names:
-        yield (
-            Figure(
-                f"slice-{index}-{name}",
-                f"By {name}: {goal.name}",
-                f"{goal.name} of {len(values)} complete trials against their {name}; later trials "
-                "are stronger.",
-                nothing,
-            ),
-            partial(_slice, study, asked, name),
+        yield StudyFigure(
+            f"slice-{index}-{name}",
+            f"By {name}: {goal.name}",
+            f"{goal.name} of {len(values)} complete trials against their {name}; later trials "
+            "are stronger.",
+            nothing,
+            paint=partial(_slice, study, asked, name),
         )
-    yield (
-        Figure(
-            f"parallel-{index}",
-            f"All settings together: the stronger a line, the better its {goal.name}",
-            f"A line per complete trial through its {goal.name} and its settings: {summary}.",
-            too_few,
-            is_wide=True,
-            least=AXIS_WIDTH * (1 + len(names)),
-        ),
-        lambda: _parallel(study, asked, goal.sign == 1),
+    yield StudyFigure(
+        f"parallel-{index}",
+        f"All settings together: the stronger a line, the better its {goal.name}",
+        f"A line per complete trial through its {goal.name} and its settings: {summary}.",
+        too_few,
+        is_wide=True,
+        least=AXIS_WIDTH * (1 + len(names)),
+        paint=lambda: _parallel(study, asked, goal.sign == 1),
     )
 
 
-def _of_all(study: Study, reported: str | None) -> Iterator[Sketch]:
+def _of_all(study: Study, reported: str | None) -> Iterator[StudyFigure]:
     num_reporting = sum(bool(trial.intermediate_values) for trial in study.trials)
     num_begun = sum(trial.datetime_start is not None for trial in study.trials)
-    yield (
-        Figure(
-            "reports",
-            "Values during training",
-            f"The validation {reported} of {num_reporting} trials during their training, by step: "
-            "pruned ones end early.",
-            "" if num_reporting else "no trial reported a value during its training",
-            is_wide=True,
-        ),
-        lambda: _with_log(
-            visualization.plot_intermediate_values(study.optuna).update_yaxes(
-                title=f"validation {reported}"
-            )
-        ),
+    yield StudyFigure(
+        "reports",
+        "Values during training",
+        f"The validation {reported} of {num_reporting} trials during their training, by step: "
+        "pruned ones end early.",
+        "" if num_reporting else "no trial reported a value during its training",
+        is_wide=True,
+        paint=lambda: _reports(study, reported),
     )
-    yield (
-        Figure(
-            "timeline",
-            "Timeline",
-            f"When each of {num_begun} trials began and ended, by the clock, coloured by how it "
-            "ended.",
-            "" if num_begun else "no trial has begun",
-            is_wide=True,
-        ),
-        lambda: visualization.plot_timeline(study.optuna).for_each_trace(
-            lambda trace: trace.update(marker_color=STATES[trace.name])
-        ),
+    yield StudyFigure(
+        "timeline",
+        "Timeline",
+        f"When each of {num_begun} trials began and ended, by the clock, coloured by how it ended.",
+        "" if num_begun else "no trial has begun",
+        is_wide=True,
+        paint=lambda: _timeline(study),
     )
 
 
-def _fronts(study: Study, names: Sequence[str]) -> Iterator[Sketch]:
+def _fronts(study: Study, names: Sequence[str]) -> Iterator[StudyFigure]:
     """Yields the front as each two of the objectives see it: a figure in space needs WebGL."""
     front = study.ranking()
     for pair in combinations(range(len(names)), 2):
         against = " against ".join(names[index] for index in pair)
-        yield (
-            Figure(
-                "-".join(("pareto", *map(str, pair))),
-                f"Pareto front: {against}",
-                f"{against} of each complete trial; {len(front)} of them are on the front of all "
-                f"{len(names)} objectives.",
-                "" if front else "no trial is complete",
-                is_wide=True,
-            ),
-            partial(_front, study, names, pair),
+        yield StudyFigure(
+            "-".join(("pareto", *map(str, pair))),
+            f"Pareto front: {against}",
+            f"{against} of each complete trial; {len(front)} of them are on the front of all "
+            f"{len(names)} objectives.",
+            "" if front else "no trial is complete",
+            is_wide=True,
+            paint=partial(_front, study, names, pair),
         )
 
 
@@ -273,6 +251,16 @@ def _front(study: Study, names: Sequence[str], pair: Sequence[int]) -> Drawing:
         colour = ACCENTS[1] if is_best else GREY
         trace.update(marker={"size": 9 if is_best else 7, "color": colour})
     return drawing
+
+
+def _reports(study: Study, reported: str | None) -> Drawing:
+    drawing = visualization.plot_intermediate_values(study.optuna)
+    return _with_log(drawing.update_yaxes(title=f"validation {reported}"))
+
+
+def _timeline(study: Study) -> Drawing:
+    drawing = visualization.plot_timeline(study.optuna)
+    return drawing.for_each_trace(lambda trace: trace.update(marker_color=STATES[trace.name]))
 
 
 def _with_log(drawing: Drawing) -> Drawing:

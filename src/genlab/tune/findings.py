@@ -24,7 +24,7 @@ EDGE = 0.02
 
 
 @dataclass(frozen=True)
-class Statement:
+class StudyStatement:
     """One finding: what it is about, the sentences, and whether it is `plain` or `weak`."""
 
     topic: str
@@ -34,10 +34,10 @@ class Statement:
 
 def findings(
     plan: Plan, trials: Sequence[FrozenTrial], confirmation: Confirmation
-) -> list[Statement]:
+) -> list[StudyStatement]:
     """Returns the verdict, then each objective, then what speaks against it."""
     weak = [
-        Statement(topic, text, "weak")
+        StudyStatement(topic, text, "weak")
         for topic, text in (
             ("The price", _price(plan, confirmation)),
             ("Limits", " ".join(_limits(plan, trials, confirmation))),
@@ -45,7 +45,7 @@ def findings(
         if text
     ]
     if not confirmation.has_winner:
-        return [Statement("Nothing better", _nothing_better(plan, confirmation)), *weak]
+        return [StudyStatement("Nothing better", _nothing_better(plan, confirmation)), *weak]
     numbers = differences.of_objectives(plan, confirmation)
     verdict = _verdict(plan, numbers, confirmation.winner.name)
     return [verdict, *map(_of_objective, numbers), *weak]
@@ -69,7 +69,7 @@ def _nothing_better(plan: Plan, confirmation: Confirmation) -> str:
     )
 
 
-def _verdict(plan: Plan, numbers: Sequence[Difference], winner: str) -> Statement:
+def _verdict(plan: Plan, numbers: Sequence[Difference], winner: str) -> StudyStatement:
     """Judges by the first objective, on both splits."""
     num_seeds, goal = plan.params.search.num_seeds, plan.objectives[0]
     judged = numbers[: len(goal.splits)]
@@ -78,21 +78,21 @@ def _verdict(plan: Plan, numbers: Sequence[Difference], winner: str) -> Statemen
             "on the validation images that they were chosen by, and on the test images that they "
             "were not, "
         )
-        return Statement(
+        return StudyStatement(
             "Better",
             f"Trained in full, the settings of {winner} beat the present ones by {goal.name}, "
             f"{where if len(judged) > 1 else ''}by more than the spread over {num_seeds} seeds.",
         )
     if all(number.improvement > 0 for number in judged):
         small = " and ".join(n.name for n in judged if not n.is_larger_than_spread)
-        return Statement(
+        return StudyStatement(
             "Weak",
             f"Trained in full, the settings of {winner} are better on average over {num_seeds} "
             f"seeds, but their {small} by no more than the spread: that may be chance.",
             "weak",
         )
     worse = " and ".join(number.name for number in judged if number.improvement <= 0)
-    return Statement(
+    return StudyStatement(
         "Not confirmed",
         f"Trained in full with {num_seeds} seeds, the settings of {winner} have no better {worse}: "
         "there is no reason to take them over.",
@@ -100,7 +100,7 @@ def _verdict(plan: Plan, numbers: Sequence[Difference], winner: str) -> Statemen
     )
 
 
-def _of_objective(number: Difference) -> Statement:
+def _of_objective(number: Difference) -> StudyStatement:
     before = plus_minus(number.present, number.present_deviation)
     after = plus_minus(number.winner, number.winner_deviation)
     text = f"{before} before, {after} after"
@@ -110,7 +110,7 @@ def _of_objective(number: Difference) -> Statement:
         text += f"{_relative(number)}; {change}, {significant(abs(number.improvement))}, is "
         text += f"{larger} than the spread, {significant(number.spread, 2)}"
     topic = number.name[:1].upper() + number.name[1:]
-    return Statement(topic, f"{text}.", "plain" if number.is_larger_than_spread else "weak")
+    return StudyStatement(topic, f"{text}.", "plain" if number.is_larger_than_spread else "weak")
 
 
 def plus_minus(mean: float, deviation: float) -> str:

@@ -14,7 +14,7 @@ from genlab import pages
 from genlab.pages import Picture, duration, plotly, significant
 from genlab.runtime.files import replacing
 from genlab.tune import differences, figures, findings
-from genlab.tune.confirm import PRESENT, Confirmation, Training, pictures
+from genlab.tune.confirm import PRESENT, Confirmation, FullTraining, pictures
 from genlab.tune.plan import Plan
 from genlab.tune.study import REASON, SECONDS, SETTINGS, Study, settled
 from genlab.tune.trial import NUM_REPEATS
@@ -87,7 +87,7 @@ def _range(plan: Plan, name: str, distribution: BaseDistribution) -> str:
     return text if step is None or is_whole else f"{text}, in steps of {_setting(step)}"
 
 
-def _side(plan: Plan, training: Training) -> Side:
+def _side(plan: Plan, training: FullTraining) -> Side:
     is_present = training.contender.name == PRESENT
     name = "Present settings" if is_present else f"Winner: {training.contender.name}"
     paths = pictures(plan, training)

@@ -20,7 +20,7 @@ from genlab.settings.plugins import nearest
 from genlab.tune import objective, sampling, space, storage
 from genlab.tune.objective import Objective
 from genlab.tune.space import Space
-from genlab.tune.trial import NUM_REPEATS, Order
+from genlab.tune.trial import NUM_REPEATS, TrialOrder
 
 NAME = r"[A-Za-z0-9][\w.\-]*"
 """A study's name, which is a folder's too."""
@@ -112,7 +112,7 @@ class Plan:
 
     def trial_order(
         self, settings: Mapping[str, Any], number: int, share: tuple[int, int], parent: str | None
-    ) -> Order:
+    ) -> TrialOrder:
         """Returns the order of a trial. Optuna takes no reports if there are several objectives."""
         order = self.order(self.trial_params(settings), f"trial {number}", share, parent)
         prune_by = self.tune.prune_by if len(self.objectives) == 1 else None
@@ -120,10 +120,10 @@ class Plan:
 
     def order(
         self, params: Params, run_name: str, share: tuple[int, int], parent: str | None
-    ) -> Order:
+    ) -> TrialOrder:
         """Returns the order of a training that is measured on validation images."""
         file_name = run_name.replace(" ", "-")
-        return Order(
+        return TrialOrder(
             params=params,
             name=self.name,
             images=self.images,

@@ -12,7 +12,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any, NamedTuple
 
 from genlab.tune import trial
-from genlab.tune.trial import Order
+from genlab.tune.trial import TrialOrder
 
 PRELOADED = ["genlab.tune.before_fork", "genlab.tune.trial"]
 GRACE_SECONDS = 5.0
@@ -41,7 +41,7 @@ def _context() -> ForkServerContext:
 
 
 def run(
-    order: Order, report: Report, limit_seconds: float | None, stop: threading.Event
+    order: TrialOrder, report: Report, limit_seconds: float | None, stop: threading.Event
 ) -> Outcome:
     """Runs one trial to its end; if it is killed from outside, once more."""
     started = time.monotonic()
@@ -55,7 +55,7 @@ def run(
 
 
 def _attempt(
-    order: Order, report: Report, limit_seconds: float | None, stop: threading.Event
+    order: TrialOrder, report: Report, limit_seconds: float | None, stop: threading.Event
 ) -> Outcome:
     context = _context()
     ours, theirs = context.Pipe()

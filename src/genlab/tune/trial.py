@@ -35,7 +35,7 @@ NUM_REPEATS = 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class Order:
+class TrialOrder:
     """What one process does.
 
     Attributes:
@@ -71,7 +71,7 @@ class Pruned(Exception):  # noqa: N818 - no error
     """The tuner ends this trial: others were better at the same step."""
 
 
-def run(order: Order, connection: Connection, alive: Connection) -> None:
+def run(order: TrialOrder, connection: Connection, alive: Connection) -> None:
     """Does what `order` says, and sends messages.
 
     First `("begun", train_key)`; then any number of `("report", step, value)`, each answered with
@@ -102,7 +102,7 @@ def _print_to(log: Path) -> None:
             os.dup2(file.fileno(), stream)
 
 
-def _result(order: Order, connection: Connection) -> tuple[Any, ...]:
+def _result(order: TrialOrder, connection: Connection) -> tuple[Any, ...]:
     """Returns the last message. Whatever fails, the study goes on; the log has the traceback."""
     try:
         return _train_and_measure(order, connection)
@@ -117,7 +117,7 @@ def _result(order: Order, connection: Connection) -> tuple[Any, ...]:
 class _Recorder:
     """Sends everything to MLflow, and to the tuner the metric that it prunes by."""
 
-    def __init__(self, order: Order, run: tracking.Run, connection: Connection):
+    def __init__(self, order: TrialOrder, run: tracking.Run, connection: Connection):
         self._run = run
         self._connection = connection
         self._key = f"validation/{order.prune_by}"
@@ -135,7 +135,7 @@ class _Recorder:
         self._run.log_image(path, key, step)
 
 
-def _prepare(order: Order) -> Job:
+def _prepare(order: TrialOrder) -> Job:
     job = training.prepare(order.params, order.name, order.images, order.features)
     if not order.is_trial:
         return job
@@ -143,10 +143,10 @@ def _prepare(order: Order) -> Job:
     return replace(job, train_key=own)
 
 
-def _train_and_measure(order: Order, connection: Connection) -> tuple[Any, ...]:
+def _train_and_measure(order: TrialOrder, connection: Connection) -> tuple[Any, ...]:
     job = _prepare(order)
     connection.send(("begun", job.train_key))
-    shown = tracking.Training(
+    shown = tracking.TrainingRecord(
         train_key=job.train_key,
         training_id=order.training_id,
         name=order.name,
@@ -175,7 +175,7 @@ def _train_and_measure(order: Order, connection: Connection) -> tuple[Any, ...]:
     return "done", values
 
 
-def _objectives(order: Order, values: dict[str, float]) -> dict[str, float]:
+def _objectives(order: TrialOrder, values: dict[str, float]) -> dict[str, float]:
     """Returns `objective`, or `objective_1` and so on; nothing if a metric of one has no value."""
     is_one = len(order.objectives) == 1
     try:
@@ -187,7 +187,7 @@ def _objectives(order: Order, values: dict[str, float]) -> dict[str, float]:
         return {}
 
 
-def _measure(order: Order, job: Job, split: str, run: tracking.Run) -> dict[str, float]:
+def _measure(order: TrialOrder, job: Job, split: str, run: tracking.Run) -> dict[str, float]:
     """Returns the scores on one split, and writes pictures."""
     trained = trained_model.load(job.folder / "result")
     extractor = classifier.load(order.features)

@@ -18,7 +18,7 @@ from genlab.trained.model import TrainedModel
 
 
 @dataclass(frozen=True)
-class Order:
+class SampleOrder:
     """Which images to generate.
 
     Attributes:
@@ -35,7 +35,7 @@ class Order:
     labels: tuple[str, ...] = ()
 
 
-def generate(folder: Path, order: Order, out: Path) -> None:
+def generate(folder: Path, order: SampleOrder, out: Path) -> None:
     """Writes samples of a trained model to an .npz, or as PNGs into a folder.
 
     Raises:
@@ -70,7 +70,7 @@ def translate(folder: Path, inputs: Path, seed: int, out: Path) -> None:
         _write(building, out.suffix, arrays.to_uint8(images), {"inputs": pictures})
 
 
-def _labels(model: TrainedModel, order: Order) -> dict[str, np.ndarray]:
+def _labels(model: TrainedModel, order: SampleOrder) -> dict[str, np.ndarray]:
     if "labels" not in model.given:
         raise InputError(
             "--labels must be asked of a model that is given labels",

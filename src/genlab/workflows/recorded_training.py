@@ -124,9 +124,9 @@ def _train(job: Job) -> None:
     _record(job, summary, run.url)
 
 
-def _shown(job: Job) -> tracking.Training:
+def _shown(job: Job) -> tracking.TrainingRecord:
     model, loop = job.settings.model_dump(mode="json"), job.training.model_dump(mode="json")
-    return tracking.Training(
+    return tracking.TrainingRecord(
         train_key=job.train_key,
         training_id=_training_id(job),
         name=job.name,
