@@ -18,13 +18,13 @@ from fixtures_models import (
     SHAPE,
     assert_sums_have_two_terms,
     batch_of,
-    chapter_of,
     chapter_tests,
     fixture_chapters,
     fixture_kinds,
     floats_of,
     halves,
     one_update,
+    phases_of_model,
     random_fields,
     takes_of_model,
     tiny_engine,
@@ -43,7 +43,6 @@ from genlab.settings import plugins
 from genlab.settings.params import ModelSettings, build_section
 from genlab.trained import model as trained_model
 from genlab.training.engine import NO_STEP
-from genlab.training.job import phases_of
 
 KINDS = plugins.names("models")
 TESTED = [kind for kind in KINDS if (CHAPTER_TESTS / f"test_{kind}.py").is_file()]
@@ -89,10 +88,6 @@ def noise_and_given(model: Any, number: int, shape: tuple[int, int, int] = SHAPE
     fields = random_fields(number, shape)
     given = as_batch({name: fields[name] for name in model.given}, tiny_spec(shape))
     return tf.constant(noise), given
-
-
-def phases_of_model(model: Any) -> Any:
-    return phases_of(chapter_of(model), model.settings)
 
 
 # The chapter

@@ -98,31 +98,23 @@ def test_one_pass_gives_logits_and_penalty() -> None:
 # Who sees which images
 
 
-@pytest.fixture(scope="module")
-def batch_gan() -> gan.GAN:
+def test_discriminator_sees_real_and_fake_images_apart() -> None:
+    """Normalised by the statistics of a batch, an image's logit depends on its own batch alone."""
     changes = {"network": "convolutional", "discriminator_normalisation": "batch"}
-    return tiny_model("gan", r1_weight=0.0, **changes)
-
-
-def test_discriminator_sees_real_and_fake_images_apart(batch_gan: gan.GAN) -> None:
-    images, weights = tf.constant(to_float(random_images(4))), batch_gan.get_weights()
+    model = tiny_model("gan", r1_weight=0.0, **changes)
+    images, weights = tf.constant(to_float(random_images(4))), model.get_weights()
+    others = tf.concat([images[:1], tf.zeros((3, 8, 8, 1))], axis=0)
+    logits = [model.discriminator(batch, training=True)[0] for batch in (images, others)]
+    assert abs(float(logits[0] - logits[1])) > 1e-4
     losses = []
     for fakes in (tf.zeros((4, 8, 8, 1)), tf.ones((4, 8, 8, 1)), images):
-        batch_gan.set_weights(weights)
-        optimizer = batch_gan.make_optimizers()["discriminator"]
-        losses.append(batch_gan._update_discriminator(round_of(images), fakes, optimizer))
+        model.set_weights(weights)
+        optimizer = model.make_optimizers()["discriminator"]
+        losses.append(model._update_discriminator(round_of(images), fakes, optimizer))
     real, fake = ([float(row[name]) for row in losses] for name in ("real_logit", "fake_logit"))
     assert real == pytest.approx([real[0]] * 3, abs=1e-6)
     assert abs(fake[0] - fake[2]) > 1e-4
     assert fake[2] == pytest.approx(real[2], abs=1e-6)
-
-
-def test_real_logits_depend_on_their_own_batch(batch_gan: gan.GAN) -> None:
-    """The test above can fail: normalised with other images, an image has another logit."""
-    images = to_float(random_images(4))
-    others = np.concatenate([images[:1], np.zeros((3, 8, 8, 1), np.float32)])
-    logits = [batch_gan.discriminator(batch, training=True)[0] for batch in (images, others)]
-    assert abs(float(logits[0] - logits[1])) > 1e-4
 
 
 def test_every_discriminator_step_sees_images_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

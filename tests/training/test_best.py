@@ -33,32 +33,24 @@ def rows_of(*values: float | None) -> list[dict[str, float]]:
 
 
 @pytest.mark.parametrize(
-    ("values", "step"),
-    [((), None), ((None, None), None), ((3, None, 2, 2, 5), 3), ((1, 2), 1), ((None, 7.5), 2)],
-)
-def test_best_row_is_the_first_of_the_lowest(
-    values: tuple[float | None, ...], step: int | None
-) -> None:
-    row = best.row(rows_of(*values), tiny_settings("vae", monitor="loss"))
-    assert (row["step"] if row else None) == step
-
-
-@pytest.mark.parametrize(
-    ("patience", "values", "over"),
+    ("patience", "values", "step", "over"),
     [
-        (0, (1, 2, 3, 4), False),
-        (2, (), False),
-        (2, (3, 2, 2), False),
-        (2, (3, 2, 2, 4), True),
-        (2, (3, 2, None, 4, None), False),
-        (2, (3, 2, 4, 1, 2), False),
-        (1, (1, 2), True),
+        (0, (), None, False),
+        (0, (None, None), None, False),
+        (0, (3, None, 2, 2, 5), 3, False),
+        (2, (3, 2, 2), 2, False),
+        (2, (3, 2, 2, 4), 2, True),
+        (2, (3, 2, None, 4, None), 2, False),
+        (2, (3, 2, 4, 1, 2), 4, False),
+        (1, (1, 2), 1, True),
     ],
 )
-def test_patience_counts_validations_since_the_best(
-    patience: int, values: tuple[float | None, ...], over: bool
+def test_first_of_the_lowest_is_the_best_and_patience_counts_validations_since(
+    patience: int, values: tuple[float | None, ...], step: int | None, over: bool
 ) -> None:
     settings = tiny_settings("vae", monitor="loss", patience=patience)
+    row = best.row(rows_of(*values), settings)
+    assert (row["step"] if row else None) == step
     assert best.is_past(rows_of(*values), settings) is over
 
 
