@@ -50,18 +50,23 @@ def _rows(name: str, field: Field, num_images: int, values: Any) -> np.ndarray:
 
 
 def labels_of(field: Field, values: Any) -> np.ndarray:
-    """Returns numbers or class names, one or many, as labels, int64.
+    """Returns labels, int64, from numbers or texts, one or many.
+
+    A number is a label. A text is the name of a class, or else a number.
 
     Raises:
         InputError: There is no such class.
     """
-    names = list(field.class_names)
-    numbers = []
-    for value in np.ravel(values):
-        text = str(value)
-        if text not in names and not (text.isdigit() and int(text) < len(names)):
-            raise InputError(
-                f"labels must be among {', '.join(names)}{nearest(text, names)}", text, "See labels"
-            )
-        numbers.append(names.index(text) if text in names else int(text))
-    return np.reshape(np.array(numbers, np.int64), np.shape(values))
+    labels = [_label(value, list(field.class_names)) for value in np.ravel(values).tolist()]
+    return np.reshape(np.array(labels, np.int64), np.shape(values))
+
+
+def _label(value: Any, names: list[str]) -> int:
+    text = str(value)
+    if isinstance(value, str) and value in names:
+        return names.index(value)
+    if text.isdigit() and int(text) < len(names):
+        return int(text)
+    raise InputError(
+        f"labels must be among {', '.join(names)}{nearest(text, names)}", text, "See labels"
+    )
