@@ -13,9 +13,15 @@ from genlab.numerics import density
 SHAPE = (8, 6, 3)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _chapters() -> Iterator[None]:
+    with fixture_chapters():
+        yield
+
+
 @pytest.fixture(scope="session")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]:
-    """Yields the folder of a model of each kind; a density is fitted where one encodes."""
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Returns the folder of a model of each kind; a density is fitted where one encodes."""
     root = tmp_path_factory.mktemp("models")
     mixture = density.fit(np.random.default_rng(0).normal(size=(60, 3)), 2, seed=0)
     with fixture_chapters():
@@ -24,4 +30,4 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path
             folder = write_trained_model(root / kind, model, kind, SHAPE)
             if isinstance(model, Encodes):
                 mixture.write(folder / "density.npz")
-        yield {kind: root / kind for kind in all_kinds()}
+    return {kind: root / kind for kind in all_kinds()}
