@@ -203,8 +203,7 @@ def kill_until_it_ends(
     return finish(start(place), place)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("num_kills", [3, 25])
+@pytest.mark.parametrize("num_kills", [3, pytest.param(25, marks=pytest.mark.slow)])
 def test_killed_tuners_make_the_same_study(
     start: Start, whole: Place, alike: Place, num_kills: int
 ) -> None:
