@@ -106,7 +106,7 @@ PICTURES = np.arange(12, dtype=np.uint8).reshape(3, 2, 2, 1)
         ("labels", "dog", [1, 1, 1]),
         ("labels", ["dog", 0, "2"], [1, 0, 2]),
         ("labels", np.array([2, 0, 1], np.int32), [2, 0, 1]),
-        ("labels", 7, [2, 2, 2]),  # a class name goes before a number
+        ("labels", "7", [2, 2, 2]),  # a class name goes before a number
         ("inputs", PICTURES, PICTURES),
         ("inputs", PICTURES[1], [PICTURES[1]] * 3),
         ("factors", [0.5, 1], [[0.5, 1]] * 3),
