@@ -334,6 +334,7 @@ def test_killed_at_every_step_of_its_way_and_the_same(reference: Reference, tmp_
 # Two at once
 
 
+@pytest.mark.slow
 def test_second_names_the_first_and_takes_over_when_it_is_killed(
     reference: Reference, tmp_path: Path
 ) -> None:
