@@ -25,9 +25,6 @@ from genlab.workflows import export
 from genlab.workflows.export import Format
 
 SHAPE = (8, 8, 1)
-CASES = [(kind, {}) for kind in all_kinds()]
-CASES += [(kind, {"network": "convolutional"}) for kind in ("autoencoder", "vae")]
-CASES += [("gan", {"network": "dense"})]
 
 
 @pytest.fixture(autouse=True)
@@ -57,8 +54,11 @@ def run_savedmodel(folder: Path, name: str, function: dict[str, Any], inputs: An
 FORMATS: dict[str, Callable[..., Any]] = {"savedmodel": run_savedmodel, "onnx": run_onnx}
 
 
-@pytest.mark.parametrize("form", FORMATS)
-@pytest.mark.parametrize(("kind", "changes"), CASES, ids=str)
+CASES = [(kind, {}, form) for kind in all_kinds() for form in FORMATS]
+CASES += [("vae", {"network": "convolutional"}, "onnx")]
+
+
+@pytest.mark.parametrize(("kind", "changes", "form"), CASES, ids=str)
 def test_functions_give_what_the_model_gives(
     tmp_path: Path, kind: str, changes: dict[str, str], form: str
 ) -> None:
