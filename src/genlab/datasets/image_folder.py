@@ -5,21 +5,17 @@ with 8 bits. With `params.yaml: data.image_size` it is scaled to fill that size,
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from genlab.contract.fields import labelled_images
 from genlab.data.declaration import Profile, RawSplits
 from genlab.data.splitting import chosen
+from genlab.imaging import decoding
 from genlab.runtime import workspace
 from genlab.runtime.errors import InputError
 from genlab.settings.params import Data
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 FILES = None  # they are the user's
 LICENCE = "the user's own"
@@ -27,7 +23,6 @@ CITATION = "the user's own images"
 PROFILE = Profile()
 
 ENDINGS = (".png", ".jpg", ".jpeg")
-ORIENTATION = 0x0112  # the EXIF tag
 WHERE = "See params.yaml: data.directory"
 WHERE_SIZE = "See params.yaml: data.image_size"
 
@@ -43,7 +38,7 @@ def read(directory: Path, data: Data, seed: int) -> RawSplits:
     folder = workspace.root() / Path(data.directory).expanduser()
     paths = _sorted(folder, WHERE)
     class_names, labels = _classes(folder, paths)
-    shape = (*(data.image_size or _read_size(paths[0])), data.channels)
+    shape = (*(data.image_size or decoding.read_size(paths[0])), data.channels)
     images, order = np.empty((len(paths), *shape), np.uint8), np.empty(len(paths), int)
     start, stop = 0, len(paths)  # train fills from the front, test from the back: one copy
     for number, image in enumerate(_read(paths, data.channels, data.image_size, WHERE_SIZE)):
@@ -72,8 +67,8 @@ def read_all(folder: Path, channels: int | None, where: str) -> np.ndarray:
         InputError: There are no pictures, one is not readable, or sizes differ.
     """
     paths = _sorted(folder, where)
-    channels = channels or (1 if all(map(_is_grey, paths)) else 3)
-    images = np.empty((len(paths), *_read_size(paths[0]), channels), np.uint8)
+    channels = channels or (1 if all(map(decoding.is_grey, paths)) else 3)
+    images = np.empty((len(paths), *decoding.read_size(paths[0]), channels), np.uint8)
     for row, image in enumerate(_read(paths, channels, None, where)):
         images[row] = image
     return images
@@ -119,9 +114,9 @@ def _read(
     paths: list[Path], channels: int, size: tuple[int, int] | None, where: str
 ) -> Iterator[np.ndarray]:
     """Yields the pictures as uint8 (height, width, channels), scaled if there is a size."""
-    first = _read_size(paths[0])
+    first = decoding.read_size(paths[0])
     for path in paths:
-        image = _read_image(path, channels, size)
+        image = decoding.read_image(path, channels, size)
         if size is None and image.shape[:2] != first:
             unless = ", or data.image_size must be set" if where == WHERE_SIZE else ""
             raise InputError(
@@ -130,59 +125,3 @@ def _read(
                 where,
             )
         yield image
-
-
-def _read_size(path: Path) -> tuple[int, int]:
-    with _opened(path) as picture:
-        turned = picture.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8)
-        return (picture.width, picture.height) if turned else (picture.height, picture.width)
-
-
-def _is_grey(path: Path) -> bool:
-    with _opened(path) as picture:
-        return picture.mode in ("1", "L", "LA") or picture.mode.startswith(("I", "F"))
-
-
-def _read_image(path: Path, channels: int, size: tuple[int, int] | None) -> np.ndarray:
-    from PIL import Image, ImageOps
-
-    with _opened(path) as opened:
-        upright = ImageOps.exif_transpose(opened)
-        picture = _on_white(_to_8_bits(upright)).convert("L" if channels == 1 else "RGB")
-    if size and (picture.height, picture.width) != size:
-        picture = ImageOps.fit(picture, (size[1], size[0]), Image.Resampling.LANCZOS)
-    return np.asarray(picture, np.uint8).reshape(picture.height, picture.width, channels)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator["Image.Image"]:
-    """Opens a picture; a fault in the file, also one that decoding meets, is an InputError."""
-    from PIL import Image
-
-    try:
-        with Image.open(path, formats=("PNG", "JPEG")) as picture:
-            yield picture
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        reason = "not an image" if isinstance(error, Image.UnidentifiedImageError) else error
-        raise InputError(
-            f"{path} must be a readable PNG or JPEG file", str(reason), "Fix or remove it"
-        ) from None
-
-
-def _to_8_bits(picture: "Image.Image") -> "Image.Image":
-    """Returns 16-bit grey values as 8 bits; Pillow's own conversion cuts everything above 255."""
-    from PIL import Image
-
-    if not picture.mode.startswith("I"):
-        return picture
-    values = np.asarray(picture, np.float64)
-    return Image.fromarray(np.rint(np.clip(values, 0, 65535) / 257).astype(np.uint8))
-
-
-def _on_white(picture: "Image.Image") -> "Image.Image":
-    from PIL import Image
-
-    if not picture.has_transparency_data:
-        return picture
-    colour = picture.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", colour.size, "white"), colour)
