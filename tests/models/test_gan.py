@@ -52,6 +52,27 @@ def test_smoothing_is_refused_where_there_are_no_labels(loss: str) -> None:
     assert f"label_smoothing must be 0 with loss: {loss}" in caught.value.expected
 
 
+def test_penalty_of_single_images_is_refused_with_batch_normalisation() -> None:
+    with pytest.raises(InputError) as caught:
+        tiny_settings("gan", loss="wasserstein_gp", discriminator_normalisation="batch")
+    assert "none or spectral with loss: wasserstein_gp" in caught.value.expected
+
+
+@pytest.mark.parametrize("network", ["dense", "convolutional"])
+def test_spectral_normalisation_is_of_every_layer(network: str) -> None:
+    """Weights that are ten times as large give equal logits, whichever layer they are of."""
+    changes = {"network": network, "discriminator_normalisation": "spectral"}
+    model, images = tiny_model("gan", **changes), tf.constant(to_float(random_images(4)))
+    for _ in range(20):  # power iterations
+        logits = model.discriminator(images, training=True)
+    kernels = [v for v in model.discriminator.trainable_variables if v.path.endswith("kernel")]
+    assert len(kernels) == 3
+    for kernel in kernels:
+        kernel.assign(10 * kernel)
+        larger = model.discriminator(images, training=True)
+        np.testing.assert_allclose(larger, logits, rtol=1e-3, atol=1e-6)
+
+
 # Penalties, of a linear discriminator that never learns
 
 WASSERSTEIN = {"loss": "wasserstein_gp", "gradient_penalty_weight": 10.0}

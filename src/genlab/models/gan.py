@@ -10,11 +10,13 @@ Goodfellow et al., "Generative Adversarial Nets", NeurIPS 2014; convolutions: Ra
 
 The losses act on logits and are in `networks/adversarial.py`. Samples come from an exponential
 moving average of the generator. `augmentations` change all images at random before the
-discriminator, penalties included (as in StyleGAN2-ADA, Karras et al. 2020).
+discriminator.
 
 Departures from DCGAN: fully connected layers at the narrow end; sigmoid outputs, which the
 discriminator rescales to [-1, 1]; batch normalisation in the discriminator is a setting; the
-penalties. Spectral normalisation is Keras's layer: its gradient does not pass through the norm
+penalties. Both take the gradient at the augmented image (StyleGAN2-ADA, Karras et al. 2020, takes
+R1's at the image before), and with respect to images in [0, 1]: `r1_weight` w is gamma = 4 w for
+images in [-1, 1], and the norm 1 of `wasserstein_gp` is 0.5 there. Spectral normalisation is Keras's layer: its gradient does not pass through the norm
 (in Miyato et al. 2018 it does).
 """
 
@@ -65,6 +67,16 @@ class Settings(AdamSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _penalty_is_of_single_images(self) -> "Settings":
+        """Gulrajani et al. 2017, section 4: batch normalisation makes it one of the batch."""
+        if self.loss == "wasserstein_gp" and self.discriminator_normalisation == "batch":
+            raise ValueError(
+                "discriminator_normalisation must be none or spectral with loss: wasserstein_gp, "
+                "whose penalty is of single images"
+            )
+        return self
+
 
 # Networks
 
@@ -88,18 +100,27 @@ def build_discriminator(settings: Settings, image_shape: Shape) -> keras.Model:
     else:
         filters = settings.discriminator_filters
         stack = [Conv2D(count, 4, strides=2, padding="same") for count in filters]
+    normalisation = settings.discriminator_normalisation
     for index, layer in enumerate(stack):
-        normalisation = settings.discriminator_normalisation if index else "none"
-        hidden = layers.LeakyReLU(trunks.LEAK)(_normalised(layer, hidden, normalisation))
-    logits = layers.Dense(1)(layers.Flatten()(hidden))
-    return keras.Model(images, trunks.as_float32(layers.Reshape(())(logits)), name="discriminator")
+        hidden = _normalised(layer, hidden, normalisation, has_batch_norm=index > 0)
+        hidden = layers.LeakyReLU(trunks.LEAK)(hidden)
+    head = _normalised(layers.Dense(1), layers.Flatten()(hidden), normalisation)
+    return keras.Model(images, trunks.as_float32(layers.Reshape(())(head)), name="discriminator")
 
 
-def _normalised(layer: layers.Layer, hidden: tf.Tensor, normalisation: str) -> tf.Tensor:
+def _normalised(
+    layer: layers.Layer, hidden: tf.Tensor, normalisation: str, has_batch_norm: bool = False
+) -> tf.Tensor:
+    """Returns a layer's outputs, normalised.
+
+    Spectral normalisation is for every layer (Miyato et al. 2018), batch normalisation for all but
+    the first and the last (Radford et al. 2016).
+    """
     if normalisation == "spectral":
         return layers.SpectralNormalization(layer)(hidden)
     outputs = layer(hidden)
-    return trunks.batch_normalisation()(outputs) if normalisation == "batch" else outputs
+    is_batch = normalisation == "batch" and has_batch_norm
+    return trunks.batch_normalisation()(outputs) if is_batch else outputs
 
 
 MIXTURES, FAKES, REAL = 1, 2, 3
