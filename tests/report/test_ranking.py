@@ -34,6 +34,11 @@ def summary(*compared: ReportedModel) -> dict[str, str]:
 
 NEGLECT = {PRIOR: distance(4.0), "test/prior/smallest_class_share": score(0.42)}
 FAVOUR = {PRIOR: distance(4.0), "test/prior/largest_class_share": score(1.6)}
+HIGH, LESS_HIGH = (
+    score(value, "higher", floor={"floor": {"value": 0.9, "interval": None}})
+    for value in (0.95, 0.91)
+)
+RECALL = score(0.02, "higher", floor={"floor": {"value": 0.88, "interval": None}})
 FEW, TOO_FEW = {"protocol": {"num_real": 999}}, "999 real images are too few"
 
 
@@ -49,6 +54,9 @@ FEW, TOO_FEW = {"protocol": {"num_real": 999}}, "999 real images are too few"
         (PCA, [score(1.0), score(2.0)], "ab", "", ""),
         (PRIOR, [distance(4.0, **FEW), distance(9.0, **FEW)], "ab", "", TOO_FEW),
         (MSE, [score(4.0, **FEW), score(9.0, **FEW)], "ab", "a", ""),
+        (PRIOR, [distance(2.4), distance(1.0), distance(9.0)], "abc", "ab", ""),  # below the floor
+        ("test/prior/precision", [HIGH, LESS_HIGH], "ab", "ab", ""),  # above it
+        ("test/prior/density", [score(0.9, "none"), score(1.3, "none")], "ab", "", ""),
     ],
 )  # fmt: skip
 def test_ranking(metric: str, scores: Any, order: str, best: str, unranked: str) -> None:
@@ -70,8 +78,8 @@ def test_another_protocol_is_refused_with_the_difference() -> None:
     [
         (
             [distance(31.27), distance(4.5)],
-            "b has the smallest Fréchet distance, 4.50 (1.8 times the floor, near it). "
-            "Then a 31.3 (13 times the floor, weak). "
+            "This training of b has the smallest Fréchet distance, "
+            "4.50 (1.8 times the floor, near it). Then a 31.3 (13 times the floor, weak). "
             "The floor, real images against real images, is 2.50.",
         ),
         (
@@ -91,15 +99,15 @@ def test_summary_of_reconstructions() -> None:
     errors = {MSE: score(0.03126), PCA: score(0.0521), SUBSET: score(0.0311)}
     found = summary(model("a", errors), model("b", errors | {SUBSET: score(0.02)}))
     assert "0.0313 per pixel (40 % below PCA with 5 components)" in found["Reconstruction"]
-    assert "b has the smallest" in found["Reconstruction, common subset"]
+    assert "training of b has the smallest" in found["Reconstruction, common subset"]
 
 
 @pytest.mark.parametrize(
     ("values", "place"),
     [
-        ((4.0, 9.0), ", the best of 2 models."),
+        ((4.0, 9.0), ", the best of these 2 trainings."),
         ((9.0, 4.0), "; b is better."),
-        ((4.0, 4.1), ", not told apart from the best of 2 models."),
+        ((4.0, 4.1), ", not told apart from the best of these 2 trainings."),
         ((9.0, 4.0, 4.1), "; b and c are better."),
         ((4.0,), "floor, near it)."),
     ],
@@ -114,6 +122,18 @@ def test_place_of_one_model(values: tuple[float, ...], place: str) -> None:
     [
         ({PRIOR: distance(26.0)}, "Prior samples are far from the data (10 times the floor)."),
         (NEGLECT, "Prior samples neglect a class (the rarest has 0.42 of its share)."),
+        (
+            {PRIOR: distance(4.0), "test/prior/recall": RECALL},
+            "Prior samples miss much of the data (recall 0.02, real images 0.88).",
+        ),
+        (
+            {PRIOR: distance(4.0), "test/prior/copied_share": score(1.0, interval=(0.98, 1.0))},
+            "Prior samples are partly known images: a share of 1 (0.98 to 1) copies train images.",
+        ),
+        (
+            {PRIOR: distance(4.0), "test/prior/copied_share": score(0.03, interval=(0.01, 0.05))},
+            None,
+        ),
         (FAVOUR, "Prior samples favour a class (the commonest has 1.60 times its share)."),
         (
             {MSE: score(0.04), PCA: score(0.02), words.ACTIVE: score(2.0, "none")},

@@ -42,8 +42,14 @@ HIGH = {"direction": "higher"}
         (score(7.9), score(10.0), ""),
         (score(8.5, None), score(10.0), ""),
         (score(9.5, None), score(10.0, None), ""),
-        (score(10.0, **HIGH), score(5.0, **HIGH), ""),
-        (score(5.0, **HIGH), score(10.0, **HIGH), "it is worse by 5"),
+        (
+            score(1.9, **HIGH),
+            score(1.0, None, **HIGH),
+            "it is better by 0.9, which lies within the intervals",
+        ),
+        (score(10.0, **HIGH), score(5.0, **HIGH), "it is the same"),  # both above the floor
+        (score(1.0), score(1.9), "it is the same"),  # both below it
+        (score(0.5, **HIGH), score(1.5, **HIGH), "it is worse by 1"),
         (
             score(5.0, protocol=PROTOCOL | {"seed": 2}),
             score(10.0),
@@ -108,13 +114,16 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     path.write_text(json.dumps(content))
 
 
-def write(root: Path, key: str, value: float, dataset: str = "digits", **changes: Any) -> None:
+def write(
+    root: Path, key: str, value: float, dataset: str = "digits", copied: float = 0.0, **changes: Any
+) -> None:
     """Writes a trained model and its scores."""
     settings = {"name": "vae", "kind": "vae", "dataset": dataset, "train_key": key}
     write_json(root / "models" / "vae" / "settings.json", settings)
     written = score(value, **changes)
     facts = {"train_key": key, "protocol": json.dumps(written.protocol)[:32]}
-    scores = facts | {"metrics": {NAME: written.to_json()}}
+    numbers = {NAME: written, "test/prior/copied_share": score(copied, 0.01)}
+    scores = facts | {"metrics": {name: number.to_json() for name, number in numbers.items()}}
     write_json(root / "scores" / "vae" / "scores.json", scores)
 
 
@@ -135,7 +144,8 @@ def version() -> Any:
 
 def test_only_the_better_one_becomes_champion(root: Path) -> None:
     write(root, "a", 10.0)
-    assert promote(root) == (0, f"vae is the champion now: models:/vae/1, {NAME} 10 (9 to 11)")
+    told = f"{NAME} 10 (9 to 11) in this training"
+    assert promote(root) == (0, f"vae is the champion now: models:/vae/1, {told}")
     assert promote(root) == (0, "vae is the champion already: models:/vae/1")
     for value, changes, reason in (
         (12.0, {}, "worse by 2; it has 12 (11 to 13), the champion models:/vae/1 10 (9 to 11)"),
@@ -161,6 +171,13 @@ def test_only_the_better_one_becomes_champion(root: Path) -> None:
     assert version().tags == version().tags | tags
     assert "**5**" in version().description
     assert f"Better than version 1 by {NAME}: 10 (9 to 11) before." in version().description
+
+
+def test_copies_of_train_images_are_no_champion(root: Path) -> None:
+    write(root, "a", 3.0, copied=0.5)
+    told = "a share of 0.5 (0.49 to 0.51) copies train images"
+    assert promote(root) == (3, f"vae is not promoted: of its prior samples {told}")
+    assert promote(root, "--force", "asked for")[0] == 0
 
 
 def test_a_reason_overrules_the_scores_and_is_kept(root: Path) -> None:

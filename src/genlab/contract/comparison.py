@@ -1,5 +1,6 @@
 """Scores in a sentence, and whether one model's score is better than another's."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,9 @@ from genlab.settings.plugins import nearest
 DECIDING = "frechet_distance"
 SOURCES = ("prior/", "fitted/", "translation/", "reconstruction/")
 """The order in which a metric is looked for by its own name; a source's samples come first."""
+COPIED = "copied_share"
+MOST_COPIED = 0.02
+"""Of new real images 0.01 are as near to a train image as what counts as a copy."""
 
 
 def deciding(scores: Mapping[str, Score], by: str = DECIDING) -> str | None:
@@ -58,6 +62,7 @@ def objection(mine: Score, theirs: Score) -> str:
             "the metric that decides must be better low or high", "direction 'none'", "See --by"
         )
     differences = differing({"mine": mine.protocol, "theirs": theirs.protocol})
+    mine, theirs = judged(mine), judged(theirs)
     if differences:
         texts = [
             f"{key} {v['mine']}, the champion's {v['theirs']}" for key, v in differences.items()
@@ -90,6 +95,27 @@ def differing(protocols: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str,
     return {
         key: models for key, models in values.items() if len(set(map(repr, models.values()))) > 1
     }
+
+
+def copies(scores: Mapping[str, Score], source: str) -> str:
+    """Returns which share of a source's samples copies train images; empty where that is small."""
+    score = scores.get(f"test/{source}/{COPIED}")
+    if score is None or interval(score)[0] <= MOST_COPIED:
+        return ""
+    return f"a share of {told(score)} copies train images"
+
+
+def judged(score: Score) -> Score:
+    """Returns the score as it counts in a comparison: no better than real images' own.
+
+    Copies of train images have a distance below the floor, blurred images a precision above it.
+    """
+    floor = score.floor.get("floor")
+    if floor is None or score.direction == "none":
+        return score
+    worse = max if score.direction == "lower" else min
+    low, high = (worse(end, floor.value) for end in interval(score))
+    return dataclasses.replace(score, value=worse(score.value, floor.value), interval=(low, high))
 
 
 def interval(score: Score) -> Interval:

@@ -16,7 +16,7 @@ from genlab.settings.params import Section
 
 NEEDS = Samples
 MEASURES = {
-    "density": Measure("ratio to the real images' own", "higher", "Naeem et al. 2020"),
+    "density": Measure("ratio to the real images' own", "none", "Naeem et al. 2020"),
     "coverage": Measure("share of the real images", "higher", "Naeem et al. 2020"),
 }
 

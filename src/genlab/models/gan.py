@@ -14,10 +14,10 @@ discriminator.
 
 Departures from DCGAN: fully connected layers at the narrow end; sigmoid outputs, which the
 discriminator rescales to [-1, 1]; batch normalisation in the discriminator is a setting; the
-penalties. Both take the gradient at the augmented image (StyleGAN2-ADA, Karras et al. 2020, takes
-R1's at the image before), and with respect to images in [0, 1]: `r1_weight` w is gamma = 4 w for
-images in [-1, 1], and the norm 1 of `wasserstein_gp` is 0.5 there. Spectral normalisation is Keras's layer: its gradient does not pass through the norm
-(in Miyato et al. 2018 it does).
+penalties. These take the gradient at the augmented image (for R1 StyleGAN2-ADA, Karras et al. 2020,
+takes it at the image before), and with respect to images in [0, 1]: `r1_weight` w is gamma = 4 w
+for images in [-1, 1], and the norm 1 of `wasserstein_gp` is 0.5 there. Spectral normalisation is
+Keras's layer: its gradient does not pass through the norm (in Miyato et al. 2018 it does).
 """
 
 from typing import Literal, NamedTuple

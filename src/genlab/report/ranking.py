@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from genlab.contract.comparison import differing, interval, overlap
+from genlab.contract.comparison import differing, interval, judged, overlap
 from genlab.contract.score import Score
 from genlab.report.laboratory import ReportedModel
 
@@ -35,17 +35,20 @@ class Ranking:
 
 
 def rank(models: Iterable[ReportedModel], metric: str) -> Ranking:
-    """Returns the ranking of those of the models that have a metric."""
+    """Returns the ranking of those of the models that have a metric.
+
+    A value better than real images' own counts as theirs.
+    """
     measured = [model for model in models if metric in model.scores]
     refused = _refused({model.name: model.scores[metric].protocol for model in measured})
     models = [model for model in measured if model.name not in refused]
-    models.sort(key=lambda model: _loss(model.scores[metric]))
+    models.sort(key=lambda model: _loss(judged(model.scores[metric])))
     if not _has_order(metric, [model.scores[metric].direction for model in models]):
         return Ranking(models, refused)
     num_real = models[0].scores[metric].protocol.get("num_real", FEW_IMAGES)
     if "frechet_distance" in metric and num_real < FEW_IMAGES:
         return Ranking(models, refused, unranked=f"{num_real:,} real images are too few")
-    spans = {model.name: interval(model.scores[metric]) for model in models}
+    spans = {model.name: interval(judged(model.scores[metric])) for model in models}
     first = spans[models[0].name]
     return Ranking(models, refused, [name for name, span in spans.items() if overlap(span, first)])
 

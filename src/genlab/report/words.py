@@ -3,14 +3,19 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from genlab.contract import comparison
 from genlab.pages import significant
 from genlab.report import cells, table
 from genlab.report.cells import DISTANCE, MSE, SUBSET_MSE
 from genlab.report.laboratory import Laboratory, ReportedModel
 from genlab.report.ranking import FEW_IMAGES, Ranking, rank
 
-NEAR_FLOOR, FAR_FROM_FLOOR = 2.0, 10.0
+NEAR_FLOOR, FAR_FROM_FLOOR = 2.0, 5.0
 FEWEST, MOST = 0.5, 1.5
+ONE_TRAINING = (
+    "Each model was trained once. The intervals do not hold what another training of the same "
+    "settings would change: that can be more than the difference of two models."
+)
 ACTIVE = "test/reconstruction/active_units"
 
 
@@ -48,6 +53,7 @@ def summary(laboratory: Laboratory) -> list[Statement]:
     """Returns the findings: samples, reconstructions, weak results."""
     sources = table.sources_of_samples(laboratory.models)
     statements = [
+        Statement("Spread", ONE_TRAINING),
         *(_samples(laboratory, source) for source in sources),
         _reconstruction(laboratory),
         _subset(laboratory),
@@ -88,7 +94,7 @@ def _place(laboratory: Laboratory, model: ReportedModel, metric: str) -> str:
     is_one = len(ranking.best) == 1
     if model.name not in ranking.best:
         return f"; {join(ranking.best)} {'is' if is_one else 'are'} better"
-    best = f"the best of {len(ranking.models)} models"
+    best = f"the best of these {len(ranking.models)} trainings"
     return f", {best}" if is_one else f", not told apart from {best}"
 
 
@@ -102,7 +108,7 @@ def _lead(ranking: Ranking, what: str, describe: Callable[[ReportedModel], str])
     leaders = [values.pop(name) for name in ranking.best]
     text = f"{join(leaders)} are not told apart as to the {what}: their intervals overlap."
     if len(leaders) == 1:
-        text = f"{ranking.best[0]} has the {what}, {describe(ranking.models[0])}."
+        text = f"This training of {ranking.best[0]} has the {what}, {describe(ranking.models[0])}."
     return f"{text} Then {join(values.values())}." if values else text
 
 
@@ -180,6 +186,12 @@ def _weak_samples(model: ReportedModel, source: str) -> list[str]:
         texts.append(f"neglect a class (the rarest has {smallest:.2f} of its share)")
     if largest is not None and largest > MOST:
         texts.append(f"favour a class (the commonest has {largest:.2f} times its share)")
+    recall = model.scores.get(f"test/{source}/recall")
+    if recall and "floor" in recall.floor and recall.value < FEWEST * recall.floor["floor"].value:
+        real = recall.floor["floor"].value
+        texts.append(f"miss much of the data (recall {recall.value:.2f}, real images {real:.2f})")
+    if copies := comparison.copies(model.scores, source):
+        texts.append(f"are partly known images: {copies}")
     return [f"{samples} {text}" for text in texts]
 
 

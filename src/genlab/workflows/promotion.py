@@ -77,11 +77,11 @@ def promote(
         present = registry.champion(name)
         if present and present.tags.get("genlab.train_key") == key:
             return Promotion(True, f"{name} is the champion already: {present.address}")
-        objection = _objection(candidate, present) if present else ""
+        objection = _copies(candidate) or (_objection(candidate, present) if present else "")
         if objection and not reason:
             return Promotion(False, f"{name} is not promoted: {objection}")
         version = _register(candidate, reason if objection else "", present)
-    score = f"{candidate.metric} {comparison.told(candidate.score)}"
+    score = f"{candidate.metric} {comparison.told(candidate.score)} in this training"
     return Promotion(True, f"{name} is the champion now: {version.address}, {score}")
 
 
@@ -125,6 +125,13 @@ def _objection(candidate: Candidate, champion: Version) -> str:
         f"the champion {champion.address} {comparison.told(theirs)}"
     )
     return objection and f"by {candidate.metric} {objection}; {both}"
+
+
+def _copies(candidate: Candidate) -> str:
+    """Returns which samples of the candidate are copies of its train images; empty if few are."""
+    sources = {name.split("/")[1]: None for name in candidate.scores}
+    texts = ((source, comparison.copies(candidate.scores, source)) for source in sources)
+    return "; ".join(f"of its {source} samples {text}" for source, text in texts if text)
 
 
 def _register(candidate: Candidate, reason: str, champion: Version | None) -> Version:
