@@ -14,6 +14,7 @@ import pytest
 import tracking_workspace as lab
 import tuning_workspace as tw
 from optuna.trial import TrialState
+from scipy import stats
 from tuning_workspace import SECONDS_OF, Place, history, kill, wait_for
 
 from genlab.settings import params
@@ -80,17 +81,21 @@ def test_winner_is_measured_on_validation_and_judged_on_test(studies: Studies, m
     best = min(facts["finalists"], key=lambda each: each["values"][f"validation{address}"])
     assert facts["winner"] == best["contender"]
     sides = [facts["trainings"][side] for side in ("present", "winner")]
-    assert [[training["index"] for training in side] for side in sides] == [[0, 1]] * 2
+    assert [[training["index"] for training in side] for side in sides] == [
+        [1, 2]
+    ] * 2  # index 0 chose
     for difference in facts["differences"]:
         split, _ = difference["name"].split(" ")
         before, after = (
             [training["values"][split + address] for training in side] for side in sides
         )
-        spread = math.hypot(statistics.stdev(before), statistics.stdev(after))
+        squares = [statistics.variance(side) / len(side) for side in (before, after)]
         improvement = statistics.mean(before) - statistics.mean(after)
         assert difference["improvement"] == pytest.approx(improvement)
-        assert difference["spread"] == pytest.approx(spread)
-        assert difference["is_larger_than_spread"] == (improvement > spread)
+        freedom = sum(squares) ** 2 / sum(square**2 / (len(before) - 1) for square in squares)
+        tail = stats.t.sf(abs(improvement) / math.sqrt(sum(squares)), freedom)
+        assert difference["p_value"] == pytest.approx(2 * tail)
+        assert difference["is_significant"] == (2 * tail < 0.05)
 
 
 def test_winner_is_applied(studies: Studies) -> None:

@@ -19,7 +19,7 @@ from tuning_study import CHOICES, DISTANCE, PSNR, RANGES, SECONDS, WORST, Measur
 import genlab
 from genlab.runtime.errors import InputError
 from genlab.settings.params import Params
-from genlab.tune import findings, page, process, trial
+from genlab.tune import differences, findings, page, process, trial
 from genlab.tune.confirm import pictures
 
 SNAPSHOT = Path(__file__).parent / "snapshots" / "study.txt"
@@ -147,28 +147,28 @@ def test_pictures_of_both_sides_stay_for_a_later_call(params: Params, measured: 
         (
             (30.0, 31.0, 32.0),
             "Better",
-            ["31.00 ± 1.0 after", "26 % lower", "11.0, is larger", "2.2."],
+            ["31.00 ± 1.0 after", "26 % lower", "11.0, is more than chance (p 0.0037)"],
         ),
         (
             (39.0, 41.0, 43.0),
             "Weak",
-            ["41.00 ± 2.0 after", "2.4 % lower", "1.00, is not larger", "2.8."],
+            ["41.00 ± 2.0 after", "2.4 % lower", "1.00, may be chance (p 0.57)"],
         ),
         (
             (50.0, 51.0, 52.0),
             "Not confirmed",
-            ["51.00 ± 1.0 after", "21 % higher", "9.00, is larger", "2.2."],
+            ["51.00 ± 1.0 after", "21 % higher", "9.00, is more than chance (p 0.0065)"],
         ),
     ],
 )
-def test_verdict_compares_with_the_spread(
+def test_verdict_tests_the_difference(
     params: Params,
     measured: Measured,
     on_test: tuple[float, float, float],
     topic: str,
     numbers: list[str],
 ) -> None:
-    """Present: 42 ± 2, so √(2² + 1²) = 2.24 and √(2² + 2²) = 2.83."""
+    """Present: 42 ± 2. Welch's t is 11 / √(5/3) = 8.52, 1 / √(8/3) = 0.61, 9 / √(5/3) = 6.97."""
     measured.others_on_test = on_test
     listed = statements(usual(params))
     assert next(iter(listed)) == topic
@@ -178,6 +178,15 @@ def test_verdict_compares_with_the_spread(
     is_weak = [topic != "Better"] * 2
     assert [listed[name].tone == "weak" for name in (topic, "Test frechet_distance")] == is_weak
     assert "The price" not in listed
+
+
+def test_difference_is_tested_as_in_r() -> None:
+    """t.test(c(1, 2, 3), c(4, 5, 6)): p-value 0.02131."""
+    number = differences.difference("error", [1.0, 2.0, 3.0], [4.0, 5.0, 6.0], -1)
+    assert number.p_value == pytest.approx(0.02131, abs=5e-6)
+    assert (number.improvement, number.is_better) == (3.0, True)
+    equal = differences.difference("error", [1.0, 1.0], [1.0, 1.0], 1)
+    assert (equal.p_value, equal.is_significant) == (1.0, False)
 
 
 def test_nothing_better(params: Params, measured: Measured) -> None:

@@ -76,9 +76,10 @@ class Confirmation:
 
 
 def confirm(plan: Plan, study: Study, run: tracking.Run) -> Confirmation:
-    """Trains the finalists once, then the winner and the present settings with every seed.
+    """Trains the finalists once, then the winner and the present settings with fresh seeds.
 
-    What was trained before is not trained again.
+    The seed that chose the winner does not judge it: its luck would count. What was trained before
+    is not trained again.
 
     Raises:
         InputError: No trial is complete, or a training of the present settings or of the winner
@@ -94,7 +95,7 @@ def confirm(plan: Plan, study: Study, run: tracking.Run) -> Confirmation:
     winner = min(finalists, key=lambda training: goal.sign * goal.of(training.values)).contender
     sides = [present] if winner == present else [present, winner]
     splits = ("validation", "test")
-    indices = range(plan.params.search.num_seeds)
+    indices = range(1, 1 + plan.params.search.num_seeds)
     judged = _train(
         plan, [FullJob(side, index, splits) for index in indices for side in sides], run
     )

@@ -11,12 +11,15 @@ REFERENCE = "pca"
 """A source whose numbers are not the model's."""
 
 
+LEVEL = 0.05
+
+
 @dataclass(frozen=True)
 class Difference:
     """One number of both sides: means and standard deviations over seeds.
 
-    `improvement` is positive if the winner is better. `spread` is the standard deviation of a
-    difference between two trainings, one of each side.
+    `improvement` is positive if the winner is better. `p_value` is that of Welch's t-test (1947),
+    two-sided: how often trainings of equal settings differ as much.
     """
 
     name: str
@@ -25,12 +28,17 @@ class Difference:
     winner: float
     winner_deviation: float
     improvement: float
-    spread: float
+    p_value: float
 
     @property
-    def is_larger_than_spread(self) -> bool:
-        """Whether the winner is better by more than the spread."""
-        return self.improvement > self.spread
+    def is_significant(self) -> bool:
+        """Whether chance alone makes such a difference in less than 5 % of cases."""
+        return self.p_value < LEVEL
+
+    @property
+    def is_better(self) -> bool:
+        """Whether the winner is better, and not by chance."""
+        return self.improvement > 0 and self.is_significant
 
 
 def difference(
@@ -39,8 +47,14 @@ def difference(
     """Returns how one number differs; `sign` is 1 if lower is better, -1 if higher is."""
     before, after = statistics.mean(present), statistics.mean(winner)
     old, new = statistics.stdev(present), statistics.stdev(winner)
-    spread = (old**2 + new**2) ** 0.5
-    return Difference(name, before, old, after, new, sign * (before - after), spread)
+    p_value = _p_value(present, winner) if old or new else float(before == after)
+    return Difference(name, before, old, after, new, sign * (before - after), p_value)
+
+
+def _p_value(present: Sequence[float], winner: Sequence[float]) -> float:
+    from scipy import stats
+
+    return float(stats.ttest_ind(present, winner, equal_var=False).pvalue)
 
 
 def of_objectives(plan: Plan, confirmation: Confirmation) -> list[Difference]:
@@ -63,7 +77,7 @@ def of_objectives(plan: Plan, confirmation: Confirmation) -> list[Difference]:
 def of_all(plan: Plan, confirmation: Confirmation) -> list[tuple[Difference, str]]:
     """Returns every number that all trainings have, each with a judgement.
 
-    That is `better`, `worse`, `within the spread`, or nothing if neither direction is better.
+    That is `better`, `worse`, `may be chance`, or nothing if neither direction is better.
     """
     directions = plan.directions()
     numbers = []
@@ -75,8 +89,8 @@ def of_all(plan: Plan, confirmation: Confirmation) -> list[tuple[Difference, str
         )
         number = difference(name, before, after, -1 if direction == "higher" else 1)
         judgement = "better" if number.improvement > 0 else "worse"
-        if abs(number.improvement) <= number.spread:
-            judgement = "within the spread"
+        if not number.is_significant:
+            judgement = "may be chance"
         numbers.append((number, "" if direction == "none" else judgement))
     return numbers
 

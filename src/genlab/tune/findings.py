@@ -73,7 +73,7 @@ def _verdict(plan: Plan, numbers: Sequence[Difference], winner: str) -> StudySta
     """Judges by the first objective, on both splits."""
     num_seeds, goal = plan.params.search.num_seeds, plan.objectives[0]
     judged = numbers[: len(goal.splits)]
-    if all(number.is_larger_than_spread for number in judged):
+    if all(number.is_better for number in judged):
         where = (
             "on the validation images that they were chosen by, and on the test images that they "
             "were not, "
@@ -81,14 +81,15 @@ def _verdict(plan: Plan, numbers: Sequence[Difference], winner: str) -> StudySta
         return StudyStatement(
             "Better",
             f"Trained in full, the settings of {winner} beat the present ones by {goal.name}, "
-            f"{where if len(judged) > 1 else ''}by more than the spread over {num_seeds} seeds.",
+            f"{where if len(judged) > 1 else ''}by more than chance ({num_seeds} fresh seeds on "
+            "each side, Welch's t-test).",
         )
     if all(number.improvement > 0 for number in judged):
-        small = " and ".join(n.name for n in judged if not n.is_larger_than_spread)
+        small = " and ".join(n.name for n in judged if not n.is_better)
         return StudyStatement(
             "Weak",
             f"Trained in full, the settings of {winner} are better on average over {num_seeds} "
-            f"seeds, but their {small} by no more than the spread: that may be chance.",
+            f"fresh seeds, but as to {small} that may be chance.",
             "weak",
         )
     worse = " and ".join(number.name for number in judged if number.improvement <= 0)
@@ -105,12 +106,12 @@ def _of_objective(number: Difference) -> StudyStatement:
     after = plus_minus(number.winner, number.winner_deviation)
     text = f"{before} before, {after} after"
     if number.improvement:
-        larger = "larger" if abs(number.improvement) > number.spread else "not larger"
         change = "the improvement" if number.improvement > 0 else "the change, for the worse"
-        text += f"{_relative(number)}; {change}, {significant(abs(number.improvement))}, is "
-        text += f"{larger} than the spread, {significant(number.spread, 2)}"
+        verdict = "is more than chance" if number.is_significant else "may be chance"
+        text += f"{_relative(number)}; {change}, {significant(abs(number.improvement))}, {verdict} "
+        text += f"(p {significant(number.p_value, 2)})"
     topic = number.name[:1].upper() + number.name[1:]
-    return StudyStatement(topic, f"{text}.", "plain" if number.is_larger_than_spread else "weak")
+    return StudyStatement(topic, f"{text}.", "plain" if number.is_better else "weak")
 
 
 def plus_minus(mean: float, deviation: float) -> str:
@@ -135,7 +136,7 @@ def _price(plan: Plan, confirmation: Confirmation) -> str:
         for number, judgement in differences.of_all(plan, confirmation)
         if judgement == "worse" and number.name not in own
     ]
-    return f"Worse by more than the spread: {'; '.join(worse)}." if worse else ""
+    return f"Worse by more than chance: {'; '.join(worse)}." if worse else ""
 
 
 def _limits(plan: Plan, trials: Sequence[FrozenTrial], confirmation: Confirmation) -> Iterator[str]:

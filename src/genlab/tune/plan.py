@@ -56,8 +56,12 @@ class Plan:
 
     @property
     def seeds(self) -> list[int]:
-        """Of the trainings in full; the first is the pipeline's own."""
-        return [self.params.seed + index for index in range(self.params.search.num_seeds)]
+        """Of the trainings in full.
+
+        The first is the pipeline's own, which chooses among the finalists; the others, which chose
+        nothing, judge.
+        """
+        return [self.params.seed + index for index in range(1 + self.params.search.num_seeds)]
 
     @property
     def names(self) -> list[str]:

@@ -56,8 +56,7 @@ def _facts(plan: Plan, study: Study, confirmation: Confirmation) -> dict[str, An
         "winner": asdict(confirmation.winner),
         "trainings": {name: [asdict(each) for each in side] for name, side in sides.items()},
         "differences": [
-            asdict(number) | {"is_larger_than_spread": number.is_larger_than_spread}
-            for number in numbers
+            asdict(number) | {"is_significant": number.is_significant} for number in numbers
         ],
     }
 
