@@ -5,6 +5,7 @@ files are in `.genlab/api`; DVC's `data/images` and `models` stay as they are.
 """
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -86,13 +87,13 @@ def train(model: str, data: DataSet | str | None = None, **settings: Any) -> Tra
         InputError: The model or a setting is unknown, or a value is out of its range.
     """
     data = data if isinstance(data, DataSet) else fetch(data)
-    params = _params(data.name)
+    images, extractor = data.folder / "images", data.folder / "features"
+    params = _params(data.name, arrays.read_description(images)["image_shape"])
     entry = params.model(model)
     for name in settings.keys() - entry.keys():
         expected = f"settings must be among {', '.join(entry)}{plugins.nearest(name, entry)}"
         raise InputError(expected, f"{name!r}", "See the settings given")
     params = params.model_copy(update={"models": {model: entry | settings}})
-    images, extractor = data.folder / "images", data.folder / "features"
     if not extractor.is_dir():
         features.run(params, images, extractor)
     out = data.folder / "models" / _name(model, settings)
@@ -106,8 +107,9 @@ def _part(images: Path, split: str) -> Part:
     return Part(Pictures(part.images), np.asarray(part.labels))
 
 
-def _params(data_name: str | None) -> Params:
-    return parameters.load(workspace.root() / "params.yaml", data_name=data_name)
+def _params(data_name: str | None, image_shape: Sequence[int] | None = None) -> Params:
+    path = workspace.root() / "params.yaml"
+    return parameters.load(path, data_name=data_name, image_shape=image_shape)
 
 
 def _folder(params: Params) -> Path:

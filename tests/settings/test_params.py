@@ -67,6 +67,31 @@ def test_parameters_cannot_be_changed() -> None:
         loaded.training.precision = "mixed_bfloat16"
 
 
+SIZES = {24: {"features": {"feature_dim": 24}}, 48: {"features": {"feature_dim": 48}}}
+
+
+@pytest.mark.parametrize(
+    ("image_shape", "feature_dim"),
+    [(None, 7), ((8, 8, 1), 7), ((24, 30, 3), 24), ((64, 47, 3), 24), ((64, 64, 3), 48)],
+)
+def test_size_of_the_images_chooses_an_overlay(
+    tmp_path: Path, image_shape: tuple[int, ...] | None, feature_dim: int
+) -> None:
+    overlay = {"features": {"feature_dim": 7}, "sizes": SIZES}
+    path = write(tmp_path, {"data.name": "digits", "datasets": {"digits": overlay}})
+    assert params.load(path, image_shape=image_shape).features.feature_dim == feature_dim
+
+
+@pytest.mark.parametrize(
+    ("sizes", "received"), [({"big": {}}, "'big'"), ({48: {"feature": {}}}, "'feature'")]
+)
+def test_every_size_is_checked(tmp_path: Path, sizes: dict[Any, Any], received: str) -> None:
+    path = write(tmp_path, {"data.name": "digits", "datasets": {"digits": {"sizes": sizes}}})
+    with pytest.raises(InputError) as error:
+        params.load(path, image_shape=(8, 8, 1))
+    assert error.value.received == received
+
+
 # What is refused
 
 GRAPH = "evaluation.inception.graph"

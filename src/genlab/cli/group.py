@@ -157,8 +157,9 @@ def _verbosity(quiet: bool, verbose: bool, is_terminal: bool) -> dict[str, str]:
     return bars
 
 
-def load_params() -> Any:
-    """Returns the merged `params.yaml` of the working directory."""
+def load_params(images: Path | None = None) -> Any:
+    """Returns the merged `params.yaml` of the working directory, for a data set if one is given."""
+    from genlab.imaging.arrays import read_description
     from genlab.settings import params
 
-    return params.load()
+    return params.load(image_shape=read_description(images)["image_shape"] if images else None)

@@ -111,7 +111,8 @@ def rate_distortion(
     import_tensorflow()
     from genlab.workflows import rate_distortion as study
 
-    for point in study.run(load_params(), model, kl_weights, steps, study.Folders(**folders)):
+    params = load_params(folders["images"])
+    for point in study.run(params, model, kl_weights, steps, study.Folders(**folders)):
         click.echo("  ".join(f"{name} {value:.6g}" for name, value in point._asdict().items()))
     click.echo(f"table and protocol: {folders['out']}; make report draws the curve")
 

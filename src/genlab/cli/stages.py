@@ -41,7 +41,7 @@ def features(images: Path, out: Path) -> None:
     import_tensorflow()
     from genlab.stages import features as stage
 
-    stage.run(load_params(), images, out)
+    stage.run(load_params(images), images, out)
 
 
 @main.command()
@@ -53,7 +53,7 @@ def floor(images: Path, features: Path, out: Path) -> None:
     import_tensorflow()
     from genlab.stages import floor as stage
 
-    stage.run(load_params(), images, features, out)
+    stage.run(load_params(images), images, features, out)
 
 
 @main.command()
@@ -68,7 +68,7 @@ def train(model: str, no_wait: bool, **paths: Path) -> None:
     import_tensorflow()
     from genlab.stages import train as stage
 
-    stage.run(load_params(), model, stage.TrainPaths(**paths), wait=not no_wait)
+    stage.run(load_params(paths["images"]), model, stage.TrainPaths(**paths), wait=not no_wait)
 
 
 @main.command()
@@ -83,7 +83,7 @@ def evaluate(**paths: Path) -> None:
     import_tensorflow()
     from genlab.stages import evaluate as stage
 
-    stage.run(load_params(), stage.EvaluationPaths(**paths))
+    stage.run(load_params(paths["images"]), stage.EvaluationPaths(**paths))
 
 
 REPORT = {
@@ -129,7 +129,7 @@ def report(runs: str | None, out: Path, **paths: Path | None) -> None:
         if path is None:
             option = name.replace("_", "-")
             raise click.UsageError(f"Missing option '--{option}'; dvc repro report gives them all.")
-    stage.run(load_params(), **cast(dict[str, Path], paths), out=out)
+    stage.run(load_params(paths["images"]), **cast(dict[str, Path], paths), out=out)
 
 
 @main.command()

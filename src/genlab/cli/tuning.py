@@ -47,6 +47,7 @@ def tune(model: str, study: str | None, is_apply: bool, out: Path, **options: An
         return
     if options["trials"] is None:
         raise InputError("--trials must be given", "none", "Run: genlab tune MODEL --trials 30")
+    params = load_params(options["images"])
     if options["workers"]:
         search = params.search.model_copy(update={"workers": options["workers"]})
         params = params.model_copy(update={"search": search})

@@ -1,12 +1,12 @@
 """Typed parameters: `params.yaml` with the overlays of data set and profile, checked at the door.
 
-`load` merges three layers, later ones win: the file's own sections, `datasets.<data.name>` and
-`profiles.<profile>`. In an overlay, `models.<x>` applies to the model named `x` alone: a variant
-under another name is what its own entry says.
+`load` merges layers, later ones win: the file's own sections, `datasets.<data.name>`, of its
+`sizes` the one for the images' size, and `profiles.<profile>`. In an overlay, `models.<x>` applies
+to the model named `x` alone: a variant under another name is what its own entry says.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from genlab.runtime.errors import InputError
 from genlab.settings import faults
 from genlab.settings.overlays import lay_over, mapping, read_yaml
 from genlab.settings.plugins import check_among
@@ -268,14 +269,18 @@ def build_section(section: type[SectionType], values: Mapping[str, Any], where: 
 
 
 def load(
-    path: Path | str = "params.yaml", data_name: str | None = None, profile: str | None = None
+    path: Path | str = "params.yaml",
+    data_name: str | None = None,
+    profile: str | None = None,
+    image_shape: Sequence[int] | None = None,
 ) -> Params:
-    """Returns the parameters of this run: the file's sections with both overlays laid over them.
+    """Returns the parameters of this run: the file's sections with the overlays laid over them.
 
     Args:
         path: The file.
         data_name: In place of the file's `data.name`.
         profile: In place of the file's `profile`.
+        image_shape: Height, width and channels of the fetched images, where they are known.
 
     Raises:
         InputError: The file, an overlay's name, a key or a value is wrong; the message is one line.
@@ -288,6 +293,34 @@ def load(
     profile = values["profile"] = profile or str(values.get("profile"))
     check_among(profile, profiles, "profile", f"{path}: profile")
     name = str(values["data"].get("name")) if isinstance(values.get("data"), dict) else ""
-    values = lay_over(values, datasets.get(name), f"{path}: datasets.{name}")
+    values = _lay_dataset_over(values, datasets.get(name), f"{path}: datasets.{name}", image_shape)
     values = lay_over(values, profiles[profile], f"{path}: profiles.{profile}")
     return build_section(Params, values, f"{path}: ")
+
+
+def _lay_dataset_over(
+    values: dict[str, Any], overlay: Any, where: str, image_shape: Sequence[int] | None
+) -> dict[str, Any]:
+    """Returns the sections with a data set's overlay over them, and that of the images' size.
+
+    Of `sizes` it is the largest that the shorter side of the images reaches.
+    """
+    sections = dict(mapping(overlay, where))
+    where_sizes = f"{where}.sizes"
+    sizes = mapping(sections.pop("sizes", None), where_sizes)
+    values = lay_over(values, sections, where)
+    side = min(image_shape[:2]) if image_shape else 0
+    chosen = values
+    for size in sorted(sizes, key=_pixels(where_sizes)):
+        sized = lay_over(values, sizes[size], f"{where_sizes}.{size}")  # each is checked
+        chosen = sized if size <= side else chosen
+    return chosen
+
+
+def _pixels(where: str) -> Callable[[Any], int]:
+    def of(size: Any) -> int:
+        if not isinstance(size, int) or size < 1:
+            raise InputError(f"{where} must name numbers of pixels", repr(size), f"See {where}")
+        return size
+
+    return of
