@@ -72,6 +72,7 @@ def test_notebook_and_pipeline_are_drawn(site: Path) -> None:
     assert pipeline.count("<rect") == 7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("page", "text", "complaint"),
     [

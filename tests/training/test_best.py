@@ -90,7 +90,7 @@ def test_training_stops_when_it_gets_no_better(data: Path, monkeypatch: pytest.M
     assert kept(job) == what
 
 
-@pytest.mark.parametrize("stop_at", [3, 5])
+@pytest.mark.parametrize("stop_at", [3, pytest.param(5, marks=pytest.mark.slow)])
 def test_interrupted_training_keeps_the_best(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop_at: int
 ) -> None:

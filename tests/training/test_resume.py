@@ -73,6 +73,7 @@ def test_killed_training_goes_on_to_the_same_bytes(
     assert contents(job.folder / "result") == contents(finished(kind)[0])
 
 
+@pytest.mark.slow
 def test_growing_model_goes_on_from_every_step_to_the_same_bytes(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
