@@ -12,6 +12,7 @@ from PIL import Image
 from genlab.contract.fields import Field
 from genlab.data.declaration import RawSplits
 from genlab.datasets import image_folder
+from genlab.imaging import decoding
 from genlab.runtime.errors import InputError
 from genlab.settings.params import Params
 
@@ -66,7 +67,7 @@ def test_every_kind_of_png_is_understood(
 def test_jpeg_is_turned_upright(own: Path, read: Read) -> None:
     picture = Image.new("CMYK", (6, 4), (0, 0, 0, 255))
     exif = picture.getexif()
-    exif[image_folder.ORIENTATION] = 6
+    exif[decoding.ORIENTATION] = 6
     picture.save(own / "b.JPEG", exif=exif)
     image = read().train["images"][0]
     assert image.shape == (6, 4, 3)
