@@ -137,6 +137,10 @@ def _tar(root: Path, stack: ExitStack, where: str) -> Iterator[Entry]:
             read = functools.partial(_extracted, archive, member)
             read = functools.partial(bytes, read()) if is_packed else read
             yield Entry(parts, _content(root, parts, read))
+    if archive.fileobj is not None:  # a damaged header ends the members without an error
+        archive.fileobj.seek(archive.offset)
+        if archive.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+            raise tarfile.ReadError("members without an end")
 
 
 def _extracted(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:

@@ -13,10 +13,12 @@ from typing import NamedTuple
 from genlab.data import members
 from genlab.data.members import Content, Entry, Parts
 from genlab.imaging import decoding
+from genlab.runtime import workspace
 from genlab.runtime.errors import InputError
 
 TABLES = ("metadata.csv", "metadata.jsonl")
 NUM_EXAMPLES = 3  # of the names of what is left out
+WHERE = "See params.yaml: data.directory"
 
 
 class PictureFile(NamedTuple):
@@ -118,39 +120,43 @@ def _endings() -> frozenset[str]:
     return frozenset(ending for ending, kind in kinds.items() if kind in decoding.FORMATS)
 
 
-def check(folder: Path, where: str) -> None:
-    """Finds what DVC stumbles over, or overlooks, in a folder that it watches; hidden files too.
+def located(directory: str) -> Path:
+    """Returns the path that `data.directory` names; the repository's, in experiments too."""
+    return workspace.root() / Path(directory).expanduser()
+
+
+def check(directory: str) -> None:
+    """Finds in `data.directory` what DVC cannot hash, hidden files too, or passes over.
 
     Raises:
         InputError: There is a dead link, or a folder that is not readable.
     """
-    for _, path in _watched(folder, where):
+    for path in _watched(located(directory)):
         if not path.exists():
             raise members.dead(path)
 
 
-def check_links(folder: Path, where: str) -> None:
-    """Finds folders that DVC does not watch.
+def check_links(directory: str) -> None:
+    """Finds folders in `data.directory` that DVC does not watch.
 
     Raises:
-        InputError: A folder below is a link: changes behind it would make no stage stale.
+        InputError: A folder is a link: changes behind it would make no stage stale.
     """
-    for is_folder, path in _watched(folder, where):
-        if is_folder and path.is_symlink() and not members.is_ignored(path.name):
+    for path in _watched(located(directory)):
+        if path.is_symlink() and path.is_dir() and not members.is_ignored(path.name):
+            target = path.resolve()
             raise InputError(
                 f"{path} must be a folder, since DVC does not look behind links to folders",
                 f"a link to {path.readlink()}",
-                f"Copy the folder, or link its files: rm '{path}' && cp -rs '{path.resolve()}' "
-                f"'{path}'",
+                f"Copy the folder, or link its files: rm '{path}' && cp -rs '{target}' '{path}'",
             )
 
 
-def _watched(folder: Path, where: str) -> Iterator[tuple[bool, Path]]:
-    """Yields what DVC sees below a folder, and whether it is a folder."""
+def _watched(folder: Path) -> Iterator[Path]:
+    """Yields the files and folders that DVC sees below a folder."""
 
     def refuse(error: OSError) -> None:
-        raise members.unreadable(error, where)
+        raise members.unreadable(error, WHERE)
 
     for place, folders, names in os.walk(folder, onerror=refuse) if folder.is_dir() else ():
-        yield from ((True, Path(place, name)) for name in folders)
-        yield from ((False, Path(place, name)) for name in names)
+        yield from (Path(place, name) for name in (*folders, *names))

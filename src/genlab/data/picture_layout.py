@@ -11,7 +11,7 @@ import numpy as np
 
 from genlab.data import picture_table
 from genlab.data.members import Parts
-from genlab.data.picture_files import Files, PictureFile, first_of, words
+from genlab.data.picture_files import WHERE, Files, PictureFile, first_of, words
 from genlab.imaging.arrays import SPLITS
 from genlab.imaging.decoding import KINDS
 from genlab.runtime.errors import InputError
@@ -26,8 +26,6 @@ SPLIT_FOLDERS = {
     "test": "test",
     "testing": "test",
 }
-WHERE = "See params.yaml: data.directory"
-WHERE_SPLIT = "See params.yaml: data.split_folders"
 
 
 class Listing(NamedTuple):
@@ -90,15 +88,15 @@ def arrange(files: Files, data: Data) -> Listing:
     splits = [item.split for item in items if item.file]
     table = picture_table.read(files, pictures, data.label_column)
     if table and table.labels:
-        names, class_names, source = table.labels, picture_table.in_order(table.labels), "table"
+        names, class_names, by = table.labels, picture_table.in_order(table.labels), "table"
     else:
-        names, source = _class_folders(files, items), "folder"
+        names, by = _class_folders(files, items), "folder"
         class_names = sorted(set(names))
     if len(class_names) == 1:
         passed, class_names = [*passed, *class_names], []
-    labels = np.array([class_names.index(name) for name in names if class_names], np.int64)
+    numbers = {name: number for number, name in enumerate(class_names)}
     facts = (
-        _classes_in_words(class_names, source, passed),
+        _classes_in_words(class_names, by, passed),
         _splits_in_words(splits),
         _factors_in_words(table) if table else "",
         words(left_out) or "nothing left out",
@@ -107,25 +105,27 @@ def arrange(files: Files, data: Data) -> Listing:
         pictures,
         tuple(split or "train" for split in splits),
         tuple(class_names),
-        labels,
+        np.array([numbers[name] for name in names if numbers], np.int64),
         table.names if table else (),
         table.factors if table else np.empty((len(pictures), 0), np.float32),
         "; ".join(filter(None, facts)),
     )
 
 
-def _classes_in_words(class_names: list[str], source: str, passed: list[str]) -> str:
-    if class_names:
-        return f"{len(class_names)} classes by {source} ({first_of(class_names, 10)})"
-    return f"no classes (all are in {'/'.join(passed)})" if passed else "no classes"
+def _classes_in_words(class_names: list[str], by: str, passed: list[str]) -> str:
+    below = "/".join(passed)
+    if not class_names:
+        return f"no classes (all are in {below})" if passed else "no classes"
+    by += f" in {below}" if passed else ""
+    return f"{len(class_names)} classes by {by} ({first_of(class_names, 10)})"
 
 
 def _splits_in_words(splits: Sequence[str]) -> str:
     own = [split for split in SPLITS if split in splits]
     others = [split for split in SPLITS[1:] if split not in splits]
-    parts = [f"your own {', '.join(own)}"] if own else []
+    parts = [f"your own {' and '.join(own)}"] if own else []
     parts += [f"{' and '.join(others)} by a hash of each picture"] if others else []
-    return ", ".join(parts)
+    return f"split: {', '.join(parts)}"
 
 
 def _factors_in_words(table: picture_table.Attributes) -> str:
@@ -146,7 +146,7 @@ def _look_through(items: list[_Item]) -> tuple[list[_Item], list[str]]:
         if len(names) > 1 and not (one_each and all(map(_split_of, names))):
             break
         items = [item._replace(rest=item.rest[1:]) for item in items if len(item.rest) > 1]
-        passed += names
+        passed += names if len(names) == 1 else []
     return items, passed
 
 

@@ -97,7 +97,7 @@ def _read_one(file: PictureFile, label: str) -> tuple["pd.DataFrame", list[tuple
                 encoding="utf-8-sig",
             )
         else:
-            table = pd.read_json(file.open(), lines=True, dtype=False, convert_dates=False)
+            table = pd.read_json(file.open(), lines=True, dtype=False)
     except ValueError as error:
         raise _wrong(file.name, "be a table in UTF-8", " ".join(str(error).split())) from None
     if FILE not in table:

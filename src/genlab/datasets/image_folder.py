@@ -12,11 +12,11 @@ import numpy as np
 from genlab.contract.fields import Arrays, Field, labelled_images
 from genlab.data import picture_files, picture_layout
 from genlab.data.declaration import Profile, RawSplits
-from genlab.data.picture_files import PictureFile
-from genlab.data.picture_layout import WHERE, Listing
+from genlab.data.picture_files import WHERE, PictureFile
+from genlab.data.picture_layout import Listing
 from genlab.data.splitting import chosen
 from genlab.imaging import decoding
-from genlab.runtime import progress, workspace
+from genlab.runtime import progress
 from genlab.runtime.errors import InputError
 from genlab.settings.params import Data
 
@@ -36,9 +36,8 @@ def read(directory: Path, data: Data, seed: int) -> RawSplits:
             `data/picture_layout.py` says; a folder in it is a link, a picture is not readable, or
             pictures have several sizes and `data.image_size` is null.
     """
-    # A relative folder is in the repository, in temporary and queued experiments too.
-    folder = workspace.root() / Path(data.directory).expanduser()
-    picture_files.check_links(folder, WHERE)
+    folder = picture_files.located(data.directory)
+    picture_files.check_links(data.directory)
     with picture_files.opened(folder, WHERE) as files:
         listing = picture_layout.arrange(files, data)
         progress.note(f"fetch: {len(listing.pictures)} pictures in {folder}: {listing.words}")
