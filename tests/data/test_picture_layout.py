@@ -61,20 +61,20 @@ def each(*folders: str) -> list[str]:
             each("train/cats", "train/dogs", "test/cats"),
             "cats dogs",
             "test 2 train 4",
-            f"; split: your own train and test, validation {HASH}; nothing left out",
+            f"; split: your own (train, test), validation {HASH}; nothing left out",
         ),
         (
             each("own/Train/cats", "own/Train/dogs", "own/valid/cats", "own/TEST/cats"),
             "cats dogs",
             "test 2 train 4 validation 2",
-            "in own (cats, dogs); split: your own train and validation and test; nothing",
+            "in own (cats, dogs); split: your own (train, validation, test); nothing",
         ),
         (each("train/a", "train/b", "val/a"), "a b", "train 4 validation 2", f", test {HASH}"),
         (
             each("training", "testing"),
             "",
             "test 2 train 2",
-            "no classes; split: your own train and",
+            "no classes; split: your own (train, test)",
         ),
         (
             each("train/train/a", "train/train/b", "test/test/a"),
@@ -85,7 +85,7 @@ def each(*folders: str) -> list[str]:
         (each("train/img/a", "train/img/b", "val/img/a"), "a b", "train 4 validation 2", "in img"),
         (each("train/cats", "test/cats"), "", "test 2 train 2", "no classes (all are in cats)"),
         (each("train/a", "train/b"), "a b", "train 4", "in train (a, b); split: validation and"),
-        ([*each("train/a", "train/b"), "notes/x.xml"], "a b", "train 4", "your own train, valid"),
+        ([*each("train/a", "train/b"), "notes/x.xml"], "a b", "train 4", "your own (train), valid"),
         (each("train", "bus"), "bus train", "train 4", "(bus, train); split: validation and test"),
         (
             [*each("train/a", "train/b", "test/a", "more"), "loose.png"],
@@ -214,11 +214,19 @@ def test_tables_in_csv(
     assert words in listing.words
 
 
-def test_words_that_are_all_different_are_no_factor(arrange: Arrange) -> None:
-    names = [f"{number}.png" for number in range(101)]
-    table = "\n".join(["file_name,title", *(f"{name},about {name}" for name in names)])
-    listing = arrange(tree(names) | {"metadata.csv": table.encode()})
-    assert "columns left out: title (101 different words)" in listing.words
+@pytest.mark.parametrize(
+    ("number", "words", "is_factor"),
+    [(9, 5, False), (10, 5, True), (300, 101, False), (2, 2, True)],
+)
+def test_words_are_a_factor_if_they_are_few(
+    arrange: Arrange, number: int, words: int, is_factor: bool
+) -> None:
+    names = [f"{row}.png" for row in range(number)]
+    lines = [f"{name},about {row % words}" for row, name in enumerate(names)]
+    table = "\n".join(["file_name,title", *lines]).encode()
+    listing = arrange(tree(names) | {"metadata.csv": table})
+    assert listing.factor_names == (("title",) if is_factor else ())
+    assert (f"left out: title ({words} different words)" in listing.words) == (not is_factor)
 
 
 def test_each_split_may_have_its_table(arrange: Arrange) -> None:

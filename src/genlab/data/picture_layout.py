@@ -123,7 +123,7 @@ def _classes_in_words(class_names: list[str], by: str, passed: list[str]) -> str
 def _splits_in_words(splits: Sequence[str]) -> str:
     own = [split for split in SPLITS if split in splits]
     others = [split for split in SPLITS[1:] if split not in splits]
-    parts = [f"your own {' and '.join(own)}"] if own else []
+    parts = [f"your own ({', '.join(own)})"] if own else []
     parts += [f"{' and '.join(others)} by a hash of each picture"] if others else []
     return f"split: {', '.join(parts)}"
 

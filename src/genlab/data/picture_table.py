@@ -139,7 +139,7 @@ def _factor(column: "pd.Series") -> np.ndarray | str:
         values = column.to_numpy(np.float32)
         return values if np.isfinite(values).all() else "numbers that are not finite"
     words = set(column) if column.map(type).eq(str).all() else set()
-    if not 0 < len(words) <= MAX_WORDS:
+    if not 0 < len(words) <= min(MAX_WORDS, max(2, len(column) // 2)):  # captions are none
         return f"{len(words)} different words" if words else "neither numbers nor words"
     codes = {word: code for code, word in enumerate(sorted(words))}
     return column.map(codes).to_numpy(np.float32)
