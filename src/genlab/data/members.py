@@ -42,7 +42,7 @@ def is_archive(path: Path) -> bool:
         return False
     try:
         return zipfile.is_zipfile(path) or tarfile.is_tarfile(path)
-    except EOFError:  # a packed tar that is cut
+    except DAMAGED:  # a packed tar that is cut
         return True
 
 
