@@ -80,6 +80,19 @@ def test_exit_codes(place: Path, arguments: list[str], code: int) -> None:
     assert invoke(*arguments).exit_code == code
 
 
+def test_check_names_what_dvc_cannot_hash(place: Path) -> None:
+    link = place / "data" / "own_images" / "a.png"
+    link.parent.mkdir(parents=True)
+    assert invoke("check").exit_code == 0
+    link.symlink_to("nowhere")
+    result = invoke("check")
+    assert result.exit_code == 1
+    assert result.output == (
+        f"error: {link} must lead to a file or folder. Received: a link to nowhere. "
+        "Fix or remove the link.\n"
+    )
+
+
 def test_retracing_is_not_reported_and_other_warnings_are(caplog: pytest.LogCaptureFixture) -> None:
     import_tensorflow()
     for text in ("5 out of the last 5 calls triggered tf.function retracing", "something else"):

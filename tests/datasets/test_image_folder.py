@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 from file_server import write_pictures
+from picture_trees import WRITERS, tree
 from PIL import Image
 
 from genlab.contract.fields import Field
 from genlab.data.declaration import RawSplits
 from genlab.datasets import image_folder
+from genlab.imaging import decoding
 from genlab.runtime.errors import InputError
 from genlab.settings.params import Params
 
@@ -66,7 +68,7 @@ def test_every_kind_of_png_is_understood(
 def test_jpeg_is_turned_upright(own: Path, read: Read) -> None:
     picture = Image.new("CMYK", (6, 4), (0, 0, 0, 255))
     exif = picture.getexif()
-    exif[image_folder.ORIENTATION] = 6
+    exif[decoding.ORIENTATION] = 6
     picture.save(own / "b.JPEG", exif=exif)
     image = read().train["images"][0]
     assert image.shape == (6, 4, 3)
@@ -88,7 +90,6 @@ def test_hidden_and_other_files_are_ignored(own: Path, read: Read) -> None:
     (own / ".thumbnails" / "broken.png").write_bytes(b"no")
     (own / "cats" / ".hidden.png").write_bytes(b"no")
     (own / "cats" / "notes.txt").write_text("no")
-    (own / "empty").mkdir()
     raw = read(test_share=0.2)
     assert raw.fields["labels"].class_names == ("cats", "dogs")
     labels = {
@@ -122,6 +123,68 @@ def test_equal_pictures_are_on_one_side_and_more_move_no_other(own: Path, read: 
     assert test <= more_test
 
 
+@pytest.mark.parametrize("write", WRITERS)
+def test_own_splits_stay_as_they_are(
+    tmp_path: Path, change_data: Callable[..., Params], write: Any
+) -> None:
+    names = [
+        f"top/{split}/{name}/{number}.png"
+        for split, size in (("train", 30), ("test", 10), ("val", 6))
+        for name in ("cats", "dogs")
+        for number in range(size)
+    ]
+    directory = str(write(tree(names), tmp_path / "trees"))
+    raw = image_folder.read(tmp_path, change_data(directory=directory, channels=1).data, 0)
+    numbers = dict(zip(names, range(len(names)), strict=True))  # the grey value of each picture
+    for split, part in (("train", raw.train), ("test", raw.test), ("val", raw.validation)):
+        expected = [numbers[name] for name in sorted(names) if f"/{split}/" in name]
+        assert part is not None
+        assert part["images"][:, 0, 0, 0].tolist() == expected
+        assert part["labels"].tolist() == [0] * (len(expected) // 2) + [1] * (len(expected) // 2)
+    without = {name: content for name, content in tree(names).items() if "/test/" not in name}
+    directory = str(write(without, tmp_path / "less"))
+    raw = image_folder.read(tmp_path, change_data(directory=directory, channels=1).data, 0)
+    assert raw.validation is not None
+    assert len(raw.validation["images"]) == 12
+    assert len(raw.train["images"]) + len(raw.test["images"]) == 60
+    assert 3 < len(raw.test["images"]) < 25
+
+
+def test_a_table_gives_factors(own: Path, read: Read) -> None:
+    for name, content in tree(f"{number}.png" for number in range(20)).items():
+        (own / name).write_bytes(content)
+    lines = [f"{number}.png,{'ab'[number % 2]},{number / 2}" for number in range(20)]
+    (own / "metadata.csv").write_text("\n".join(["file_name,label,half", *lines]))
+    raw = read(channels=1, test_share=0.4)
+    assert raw.fields["factors"] == Field((1,), "factors", ("half",))
+    assert raw.fields["labels"].class_names == ("a", "b")
+    for part in (raw.train, raw.test):
+        numbers = part["images"][:, 0, 0, 0]
+        assert len(numbers) > 2
+        np.testing.assert_array_equal(part["factors"][:, 0], numbers / 2)
+        np.testing.assert_array_equal(part["labels"], numbers % 2)
+
+
+def test_what_is_read_is_said(own: Path, read: Read, capsys: pytest.CaptureFixture[str]) -> None:
+    write_pictures(own)
+    (own / "notes.txt").touch()
+    read()
+    expected = (
+        "(cats, dogs); split: validation and test by a hash of each picture; left out: 1 .txt"
+    )
+    assert f"fetch: 40 pictures in {own}: 2 classes by folder {expected}" in capsys.readouterr().err
+    assert len(image_folder.read_all(own, None, "See --real")) == 40
+    assert "40 pictures; left out: 1 .txt (notes.txt)" in capsys.readouterr().err
+
+
+def test_folders_behind_links_are_refused_but_scored(own: Path, read: Read, tmp_path: Path) -> None:
+    write_pictures(own)
+    (own / "cats").rename(tmp_path / "cats")
+    (own / "cats").symlink_to(tmp_path / "cats")
+    assert refusal(read).received == f"a link to {tmp_path}/cats"
+    assert len(image_folder.read_all(own, None, "See --real")) == 40
+
+
 def refusal(read: Read, **data: Any) -> InputError:
     with pytest.raises(InputError) as caught:
         read(**data)
@@ -131,12 +194,12 @@ def refusal(read: Read, **data: Any) -> InputError:
 
 def test_missing_and_empty_folders_are_refused(own: Path, read: Read) -> None:
     assert refusal(read).args == (
-        f"{own} must hold PNG or JPEG files",
+        f"{own} must hold pictures (PNG, JPEG, WebP, BMP, TIFF or GIF)",
         "none",
         "See params.yaml: data.directory",
     )
     own.rmdir()
-    assert refusal(read).received == "no such folder"
+    assert refusal(read).received == "no such file or folder"
 
 
 def test_unreadable_file_is_named(own: Path, read: Read) -> None:
@@ -146,7 +209,7 @@ def test_unreadable_file_is_named(own: Path, read: Read) -> None:
         path = own / "dogs" / name
         path.write_bytes(content)
         error = refusal(read)
-        assert error.expected == f"{path} must be a readable PNG or JPEG file"
+        assert error.expected.startswith(f"{path} must be a readable picture (PNG, JPEG, ")
         assert (error.received == "not an image") == (name == "bad.jpg")
         path.unlink()
 

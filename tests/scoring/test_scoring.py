@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from fixtures_models import ROOT, random_images
+from picture_trees import WRITERS
 from PIL import Image
 from sklearn.datasets import load_digits
 
@@ -336,7 +337,11 @@ def folder_of_sizes(path: Path) -> None:
         ("objects.npy", objects, "Received: pickled objects"),
         ("a.txt", text, "a.txt, another kind of file."),
         ("nowhere", lambda path: None, "nowhere, no such file or folder."),
-        ("empty", Path.mkdir, "empty must hold PNG or JPEG files. Received: none."),
+        (
+            "empty",
+            Path.mkdir,
+            "WebP, BMP, TIFF or GIF). Received: none.",
+        ),
         ("damaged", folder_with_text, "Received: not an image."),
         ("sizes", folder_of_sizes, "0000.png is 8x8"),
     ],
@@ -344,6 +349,18 @@ def folder_of_sizes(path: Path) -> None:
 def test_files_that_are_no_pictures(tmp_path: Path, name: str, write: Any, part: str) -> None:
     write(tmp_path / name)
     assert part in str(refusal(tmp_path, real=tmp_path / name))
+
+
+@pytest.mark.parametrize("write", WRITERS)
+def test_every_format_is_read_in_folders_and_archives(tmp_path: Path, write: Any) -> None:
+    files = {}
+    for number, kind in enumerate(("PNG", "WebP", "BMP", "TIFF", "GIF")):
+        content = io.BytesIO()
+        image = REAL[number, ..., 0]
+        Image.fromarray(image).save(content, kind, **{"WebP": {"lossless": True}}.get(kind, {}))
+        files[f"{number % 2}/{number}.{kind.lower()}"] = content.getvalue()
+    pictures = reading.read(write(files, tmp_path / "own"), 1, "--real")
+    np.testing.assert_array_equal(pictures.images, REAL[[0, 2, 4, 1, 3]])
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])

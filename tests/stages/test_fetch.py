@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from file_server import FileServer
+from file_server import FileServer, write_pictures
 from fixtures_models import contents
+from picture_trees import tree, write_zip
 from PIL import Image
 
-from genlab.contract.fields import read_spec
+from genlab.contract.fields import Field, read_arrays, read_spec
 from genlab.data import idx, splits
 from genlab.datasets import digits, mnist
 from genlab.imaging.arrays import (
@@ -120,6 +121,30 @@ def test_bad_held_out_classes_are_refused(
     assert "classes of digits (0, 1, 2, 3, 4, 5, 6, 7, 8, 9)" in error.expected
     assert error.where == "See params.yaml: data.held_out_classes"
     assert not Path("out").exists()
+
+
+def test_plain_class_folders_keep_their_data_hash(change_data: ChangeData) -> None:
+    write_pictures(Path("own"))
+    fetch.run(change_data(name="image_folder", directory="own"), Path("out"))
+    expected = "ad10c576eac4e13df408f1fee2d2374bacd686aaac1476a0661dea6a5b48191d"
+    assert read_description(Path("out"))["sha256"] == expected
+
+
+def test_own_splits_and_factors_are_written(change_data: ChangeData) -> None:
+    sizes = {"train": 20, "val": 6, "test": 8}
+    names = [f"{split}/{number}.png" for split, size in sizes.items() for number in range(size)]
+    lines = [f"{name},{'abc'[n % 3]},{n}" for n, name in enumerate(names)]
+    table = "\n".join(["file_name,label,number", *lines]).encode()
+    write_zip(tree(names) | {"metadata.csv": table}, Path("own"))
+    settings = {"name": "image_folder", "directory": "own.zip", "channels": 1}
+    fetch.run(change_data(**settings, held_out_classes=("b",)), Path("out"))
+    spec, description = read_spec(Path("out")), read_description(Path("out"))
+    assert spec["factors"] == Field((1,), "factors", ("number",))
+    assert description["num_images"] == {"train": 13, "validation": 4, "test": 8}
+    for split in SPLITS:
+        part = read_arrays(Path("out"), split, spec)
+        np.testing.assert_array_equal(part["factors"][:, 0], part["images"][:, 0, 0, 0])
+        assert (1 in part["labels"]) == (split == "test")
 
 
 def test_every_class_needs_images_in_train(change_data: ChangeData) -> None:

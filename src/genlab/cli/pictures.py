@@ -12,7 +12,7 @@ TOPIC = "Images of any project"
 
 
 @main.command()
-@path_option("--real", "Images that the generator was not trained on: a folder, .npz or .npy.")
+@path_option("--real", "Images it was not trained on: a folder, zip, tar, .npz or .npy.")
 @path_option("--generated", "The generator's images, of the same shape.")
 @click.option("--train", type=FOLDER, help="Images that it was trained on: has it memorised them?")
 @click.option(

@@ -136,12 +136,14 @@ def report(runs: str | None, out: Path, **paths: Path | None) -> None:
 @click.option("--data", help="As if `data.name` were this.")
 @click.option("--profile", help="As if `profile` were this.")
 def check(data: str | None, profile: str | None) -> None:
-    """Check names and sections of params.yaml; say what runs."""
+    """Check names and sections of params.yaml, and your pictures' folder; say what runs."""
+    from genlab.data import picture_files
     from genlab.settings import params, plugins
 
     values = params.load(data_name=data, profile=profile)
     plugins.check("datasets", values.data.name, "params.yaml: data.name")
     for name, entry in values.models.items():
         plugins.check("models", str(entry.get("kind")), f"params.yaml: models.{name}.kind")
+    picture_files.check(values.data.directory)
     seed, models = f"seed {values.seed}", ", ".join(values.models)
     click.echo(f"data set {values.data.name}, profile {values.profile}, {seed}, models {models}")

@@ -20,7 +20,7 @@ class Field(NamedTuple):
     Attributes:
         shape: Shape of one example: (28, 28, 1) an image, () a label, (6,) factors.
         kind: What the values mean: `image` (uint8 on disk), `label` (int64) or `factors` (float32).
-        class_names: Names of a label's values, in order.
+        class_names: Names of a label's values, or of the factors, in order.
         aligned: Whether row i belongs to row i of `images`. If not, it is shuffled on its own.
     """
 

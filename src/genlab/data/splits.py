@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.lib.format import dtype_to_descr, write_array_header_1_0
 
-from genlab.contract.fields import DTYPES, Field, Spec, read_arrays, spec_to_json
+from genlab.contract.fields import DTYPES, Arrays, Field, Spec, read_arrays, spec_to_json
 from genlab.data import inputs, splitting
 from genlab.data.declaration import RawSplits
 from genlab.imaging.arrays import SPLITS, digest
@@ -45,7 +45,7 @@ Parts = dict[str, dict[str, Rows]]
 
 
 def write(out: Path, raw: RawSplits, params: Params, facts: Mapping[str, Any]) -> None:
-    """Writes train, validation and test; validation is chosen from train by a hash of each image.
+    """Writes train, validation and test; without a validation split, a hash takes it from train.
 
     Equal images are on one side, and more images move no other. Held-out classes stay in test only.
 
@@ -98,24 +98,32 @@ def _check_held_out(held_out: tuple[str, ...], class_names: tuple[str, ...], nam
 
 def _split(raw: RawSplits, class_names: tuple[str, ...], params: Params) -> Parts:
     """Returns the rows of each split; a field that is not aligned has rows of its own."""
-    train, test = (
+    train, own, test = (
         {"labels": np.full(len(arrays["images"]), -1)} | dict(arrays)
-        for arrays in (raw.train, raw.test)
+        for arrays in (raw.train, raw.validation or raw.train, raw.test)
     )
+    sources = {"train": train, "validation": own if raw.validation else train}
     held_out = [class_names.index(label) for label in params.data.held_out_classes]
-    learned = ~np.isin(train["labels"], held_out)
-    moved = _choose(train["images"], params)
+    aligned = {
+        split: mask & ~np.isin(sources[split]["labels"], held_out)
+        for split, mask in _belonging(sources, "images", params).items()
+    }
     parts: Parts = {split: {} for split in SPLITS}
     for field in {"images": None, "labels": None, **raw.fields}:
-        if not raw.fields.get(field, UNKNOWN).aligned:
-            field_moved = _choose(train[field], params)
-            masks = {"train": ~field_moved, "validation": field_moved}
-        else:
-            masks = {"train": learned & ~moved, "validation": learned & moved}
+        is_aligned = raw.fields.get(field, UNKNOWN).aligned
+        masks = aligned if is_aligned else _belonging(sources, field, params)
         for split, mask in masks.items():
-            parts[split][field] = Rows(train[field], np.flatnonzero(mask))
+            parts[split][field] = Rows(sources[split][field], np.flatnonzero(mask))
         parts["test"][field] = Rows(test[field], np.arange(len(test[field])))
     return parts
+
+
+def _belonging(sources: Mapping[str, Arrays], field: str, params: Params) -> dict[str, np.ndarray]:
+    """Returns by split which rows of its source belong to it; both may have one source."""
+    if sources["train"] is not sources["validation"]:
+        return {split: np.ones(len(source[field]), bool) for split, source in sources.items()}
+    moved = _choose(sources["train"][field], params)
+    return {"train": ~moved, "validation": moved}
 
 
 def _choose(array: np.ndarray, params: Params) -> np.ndarray:

@@ -1,19 +1,22 @@
-"""Image folder: the user's own PNG and JPEG files, optionally in one subfolder per class.
+"""Image folder: the user's own pictures, in a folder, a zip or a tar.
 
-Every picture is turned upright (EXIF), laid on white if it is transparent, and made grey or colour
-with 8 bits. With `params.yaml: data.image_size` it is scaled to fill that size, and cropped.
+`data/picture_layout.py` says what subfolders and a table mean, `imaging/decoding.py` how a picture
+is read. With `params.yaml: data.image_size` it is scaled to fill that size, and cropped.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
-from genlab.contract.fields import labelled_images
+from genlab.contract.fields import Arrays, Field, labelled_images
+from genlab.data import picture_files, picture_layout
 from genlab.data.declaration import Profile, RawSplits
+from genlab.data.picture_files import WHERE, PictureFile
+from genlab.data.picture_layout import Listing
 from genlab.data.splitting import chosen
 from genlab.imaging import decoding
-from genlab.runtime import workspace
+from genlab.runtime import progress
 from genlab.runtime.errors import InputError
 from genlab.settings.params import Data
 
@@ -22,106 +25,111 @@ LICENCE = "the user's own"
 CITATION = "the user's own images"
 PROFILE = Profile()
 
-ENDINGS = (".png", ".jpg", ".jpeg")
-WHERE = "See params.yaml: data.directory"
 WHERE_SIZE = "See params.yaml: data.image_size"
 
 
 def read(directory: Path, data: Data, seed: int) -> RawSplits:
-    """Reads the pictures in `data.directory`; the test split is chosen by a hash of each image.
+    """Reads the pictures in `data.directory`; without a test split a hash takes it from train.
 
     Raises:
-        InputError: The folder is missing or empty, has pictures both in subfolders and beside them,
-            has a broken picture, or has pictures of several sizes and `data.image_size` is null.
+        InputError: The folder is missing, holds no pictures, or is laid out otherwise than
+            `data/picture_layout.py` says; a folder in it is a link, a picture is not readable, or
+            pictures have several sizes and `data.image_size` is null.
     """
-    # A relative folder is in the repository, in temporary and queued experiments too.
-    folder = workspace.root() / Path(data.directory).expanduser()
-    paths = _sorted(folder, WHERE)
-    class_names, labels = _classes(folder, paths)
-    shape = (*(data.image_size or decoding.read_size(paths[0])), data.channels)
-    images, order = np.empty((len(paths), *shape), np.uint8), np.empty(len(paths), int)
-    start, stop = 0, len(paths)  # train fills from the front, test from the back: one copy
-    for number, image in enumerate(_read(paths, data.channels, data.image_size, WHERE_SIZE)):
-        if chosen(image, data.test_share, seed):
-            stop -= 1
-            row = stop
-        else:
-            row = start
-            start += 1
-        images[row], order[row] = image, number
-    arrays = {"images": images} | ({"labels": labels[order]} if class_names else {})
-    train = {name: array[:start] for name, array in arrays.items()}
-    test = {name: array[stop:][::-1] for name, array in arrays.items()}
-    return RawSplits(labelled_images(shape, class_names), train, test)
+    folder = picture_files.located(data.directory)
+    picture_files.check_links(data.directory)
+    with picture_files.opened(folder, WHERE) as files:
+        listing = picture_layout.arrange(files, data)
+        progress.note(f"fetch: {len(listing.pictures)} pictures in {folder}: {listing.words}")
+        first, splits = listing.pictures[0], listing.splits
+        size = data.image_size or decoding.read_size(first.open(), first.name)
+        shape = (*size, data.channels)
+        shelves = {split: _Shelf((splits.count(split), *shape)) for split in set(splits)}
+        pictures = progress.bar(listing.pictures, "fetch: pictures", unit="picture")
+        images = _read(pictures, data.channels, data.image_size, WHERE_SIZE)
+        share = 0.0 if "test" in splits else data.test_share
+        for row, (split, image) in enumerate(zip(splits, images, strict=True)):
+            aside = split == "train" and chosen(image, share, seed)
+            shelves[split].add(image, row, aside)
+    parts = {split: shelf.front(listing) for split, shelf in shelves.items()}
+    parts = {"test": shelves["train"].back(listing)} | parts
+    return RawSplits(
+        _fields(listing, shape), parts["train"], parts["test"], parts.get("validation")
+    )
 
 
-def read_all(folder: Path, channels: int | None, where: str) -> np.ndarray:
-    """Returns the pictures of any folder and its subfolders, sorted by path, uint8 NHWC.
+def _fields(listing: Listing, shape: tuple[int, int, int]) -> dict[str, Field]:
+    fields, names = labelled_images(shape, listing.class_names), listing.factor_names
+    return fields | ({"factors": Field((len(names),), "factors", names)} if names else {})
+
+
+class _Shelf:
+    """Images with their rows in the list, filled from the front and from the back: one copy."""
+
+    def __init__(self, shape: tuple[int, ...]):
+        self.images, self.rows = np.empty(shape, np.uint8), np.empty(shape[0], int)
+        self.start, self.stop = 0, shape[0]
+
+    def add(self, image: np.ndarray, row: int, at_back: bool) -> None:
+        self.start, self.stop = self.start + (not at_back), self.stop - at_back
+        place = self.stop if at_back else self.start - 1
+        self.images[place], self.rows[place] = image, row
+
+    def front(self, listing: Listing) -> Arrays:
+        return self._arrays(listing, slice(self.start))
+
+    def back(self, listing: Listing) -> Arrays:
+        return self._arrays(listing, slice(None, self.stop - 1 if self.stop else None, -1))
+
+    def _arrays(self, listing: Listing, part: slice) -> Arrays:
+        arrays, rows = {"images": self.images[part]}, self.rows[part]
+        if listing.class_names:
+            arrays["labels"] = listing.labels[rows]
+        if listing.factor_names:
+            arrays["factors"] = listing.factors[rows]
+        return arrays
+
+
+def read_all(root: Path, channels: int | None, where: str) -> np.ndarray:
+    """Returns the pictures of any folder, zip or tar, sorted by path, uint8 NHWC.
 
     Args:
-        folder: Pictures of one size.
+        root: Pictures of one size, in subfolders or not; links are followed.
         channels: 1 (grey), 3 (colour), or None: grey if every picture is.
         where: What set the folder, for errors: `"See --real"`.
 
     Raises:
         InputError: There are no pictures, one is not readable, or sizes differ.
     """
-    paths = _sorted(folder, where)
-    channels = channels or (1 if all(map(decoding.is_grey, paths)) else 3)
-    images = np.empty((len(paths), *decoding.read_size(paths[0]), channels), np.uint8)
-    for row, image in enumerate(_read(paths, channels, None, where)):
-        images[row] = image
+    with picture_files.opened(root, where) as files:
+        if left_out := picture_files.words(files.left_out):
+            progress.note(f"{root}: {len(files.pictures)} pictures; {left_out}")
+        first = files.pictures[0]
+        if channels is None:
+            grey = all(decoding.is_grey(file.open(), file.name) for file in files.pictures)
+            channels = 1 if grey else 3
+        size = decoding.read_size(first.open(), first.name)
+        images = np.empty((len(files.pictures), *size, channels), np.uint8)
+        for row, image in enumerate(_read(files.pictures, channels, None, where)):
+            images[row] = image
     return images
 
 
-def _sorted(folder: Path, where: str) -> list[Path]:
-    if not folder.is_dir():
-        raise InputError(f"{folder} must be a folder of PNG or JPEG files", "no such folder", where)
-    paths = sorted(_pictures(folder), key=lambda path: path.relative_to(folder).parts)
-    if not paths:
-        raise InputError(f"{folder} must hold PNG or JPEG files", "none", where)
-    return paths
-
-
-def _pictures(folder: Path) -> Iterator[Path]:
-    for path in folder.rglob("*"):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.suffix.lower() in ENDINGS and not hidden and path.is_file():
-            yield path
-
-
-def _classes(folder: Path, paths: list[Path]) -> tuple[list[str], np.ndarray]:
-    """Returns the names of the subfolders, sorted, and of each picture the index of its own.
-
-    Both are empty if there are no subfolders.
-    """
-    loose = [path for path in paths if path.parent == folder]
-    if len(loose) == len(paths):
-        return [], np.empty(0)
-    if loose:
-        raise InputError(
-            f"{folder} must hold all pictures in subfolders, one per class, or none",
-            f"{loose[0].name} and {len(loose) - 1} more beside the subfolders",
-            WHERE,
-        )
-    names, labels = np.unique(
-        [path.relative_to(folder).parts[0] for path in paths], return_inverse=True
-    )
-    return names.tolist(), labels
-
-
 def _read(
-    paths: list[Path], channels: int, size: tuple[int, int] | None, where: str
+    pictures: Iterable[PictureFile], channels: int, size: tuple[int, int] | None, where: str
 ) -> Iterator[np.ndarray]:
     """Yields the pictures as uint8 (height, width, channels), scaled if there is a size."""
-    first = decoding.read_size(paths[0])
-    for path in paths:
-        image = decoding.read_image(path, channels, size)
-        if size is None and image.shape[:2] != first:
+    first = None
+    for file in pictures:
+        image = decoding.read_image(file.open(), channels, size, file.name)
+        first = first or (file.name, image.shape)
+        if image.shape != first[1]:
             unless = ", or data.image_size must be set" if where == WHERE_SIZE else ""
+            one, other = (
+                f"{name} is {height}x{width}"
+                for name, (height, width, _) in (first, (file.name, image.shape))
+            )
             raise InputError(
-                f"pictures must have one size (height x width){unless}",
-                f"{paths[0]} is {first[0]}x{first[1]}, {path} is {image.shape[0]}x{image.shape[1]}",
-                where,
+                f"pictures must have one size (height x width){unless}", f"{one}, {other}", where
             )
         yield image

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
@@ -12,36 +12,43 @@ from genlab.runtime.errors import InputError
 if TYPE_CHECKING:
     from PIL import Image
 
+Source = Path | BinaryIO
+"""A picture file, or its content; then the functions are given a name for errors, too."""
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
+KINDS = "PNG, JPEG, WebP, BMP, TIFF or GIF"
 ORIENTATION = 0x0112  # the EXIF tag
 
 
-def read_size(path: Path) -> tuple[int, int]:
+def read_size(source: Source, name: str = "") -> tuple[int, int]:
     """Returns the height and width of a picture that is turned upright, in pixels."""
-    with _opened(path) as picture:
+    with _opened(source, name) as picture:
         turned = picture.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8)
         return (picture.width, picture.height) if turned else (picture.height, picture.width)
 
 
-def is_grey(path: Path) -> bool:
+def is_grey(source: Source, name: str = "") -> bool:
     """Returns whether a picture has no colour channels."""
-    with _opened(path) as picture:
+    with _opened(source, name) as picture:
         return picture.mode in ("1", "L", "LA") or picture.mode.startswith(("I", "F"))
 
 
-def read_image(path: Path, channels: int, size: tuple[int, int] | None) -> np.ndarray:
+def read_image(
+    source: Source, channels: int, size: tuple[int, int] | None, name: str = ""
+) -> np.ndarray:
     """Returns a picture upright, on white, with 8 bits: uint8 (height, width, channels).
 
     Args:
-        path: A PNG or JPEG file.
+        source: A picture in one of `FORMATS`.
         channels: 1 (grey) or 3 (colour).
         size: Height and width to fill, the rest is cropped; or None: the picture's own.
+        name: Of the picture, for errors; the path if not given.
 
     Raises:
         InputError: The file is not a readable picture.
     """
     from PIL import Image, ImageOps
 
-    with _opened(path) as opened:
+    with _opened(source, name) as opened:
         upright = ImageOps.exif_transpose(opened)
         picture = _on_white(_to_8_bits(upright)).convert("L" if channels == 1 else "RGB")
     if size and (picture.height, picture.width) != size:
@@ -50,17 +57,19 @@ def read_image(path: Path, channels: int, size: tuple[int, int] | None) -> np.nd
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator["Image.Image"]:
+def _opened(source: Source, name: str) -> Iterator["Image.Image"]:
     """Opens a picture; a fault in the file, also one that decoding meets, is an InputError."""
     from PIL import Image
 
     try:
-        with Image.open(path, formats=("PNG", "JPEG")) as picture:
+        with Image.open(source, formats=FORMATS) as picture:
             yield picture
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         reason = "not an image" if isinstance(error, Image.UnidentifiedImageError) else error
         raise InputError(
-            f"{path} must be a readable PNG or JPEG file", str(reason), "Fix or remove it"
+            f"{name or source} must be a readable picture ({KINDS})",
+            str(reason),
+            "Fix or remove it",
         ) from None
 
 

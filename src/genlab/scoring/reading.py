@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from genlab.data import members
 from genlab.datasets import image_folder
 from genlab.imaging.arrays import to_uint8
 from genlab.runtime.errors import InputError
@@ -28,19 +29,19 @@ def read(path: Path, channels: int | None, option: str) -> PictureSet:
     """Returns the pictures in `path`.
 
     Args:
-        path: A folder, or a file that ends in .npz or .npy; floats are rounded to uint8.
+        path: A folder, a zip, a tar, or an .npz or .npy, whose floats are rounded to uint8.
         channels: That the pictures of a folder get, 1 or 3; None: grey where all are grey.
         option: That gave the path, for errors: `--real`.
 
     Raises:
         InputError: There are no pictures, or they cannot be read.
     """
-    if path.is_dir():
+    if path.is_dir() or members.is_archive(path):
         return PictureSet(image_folder.read_all(path, channels, f"See {option}"), "none")
     if path.suffix not in (".npz", ".npy") or not path.is_file():
         reason = "another kind of file" if path.exists() else "no such file or folder"
         raise InputError(
-            f"{option} must be a folder of PNG or JPEG files, an .npz or an .npy",
+            f"{option} must be a folder, a zip or a tar of pictures, an .npz or an .npy",
             f"{path}, {reason}",
             f"See {option}",
         )

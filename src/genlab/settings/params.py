@@ -41,6 +41,8 @@ class Data(Section):
     directory: str
     image_size: tuple[PositiveInt, PositiveInt] | None
     channels: Literal[1, 3]
+    split_folders: Literal["auto", "none"]
+    label_column: str | None
     validation_share: float = Field(gt=0, lt=1)
     test_share: float = Field(gt=0, lt=1)
     binarisation: Literal["none", "dynamic"]
