@@ -23,6 +23,7 @@ from genlab.networks import adversarial, augmentation, noise, optimization
 from genlab.runtime.errors import InputError
 
 TINY = {
+    "network": "dense",  # a quarter of the time to compile
     "latent_dim": 3,
     "widths": [5, 4],
     "generator_filters": [2, 3],

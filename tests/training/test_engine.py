@@ -109,7 +109,7 @@ def test_absurd_learning_rate_is_found_in_the_step_after_it() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "changes"),
-    [("vae", {"network": "dense"}), ("gan", {"network": "convolutional", "r1_every_steps": 4})],
+    [("vae", {"network": "dense"}), ("gan", {"r1_every_steps": 4})],
 )
 def test_steps_in_two_calls_equal_those_in_one(kind: str, changes: dict[str, Any]) -> None:
     weights = []
