@@ -94,7 +94,7 @@ def test_path_between_two_images_and_two_latents(models: dict[str, TrainedModel]
         np.testing.assert_allclose(path, expected, atol=1e-6)
 
 
-GIF = base64.b64encode(b"GIF89a").decode()
+CUT_GIF = base64.b64encode(b"GIF89a").decode()
 ENCODE, DECODE, INTERPOLATE = ({"verb": verb} for verb in ("encode", "decode", "interpolate"))
 
 
@@ -119,10 +119,15 @@ ENCODE, DECODE, INTERPOLATE = ({"verb": verb} for verb in ("encode", "decode", "
         ("gan", NOTHING, {"source": "fitted"}, "source must be one of prior for gan"),
         ("gan", rows(IMAGES), ENCODE, "encode must be asked of a model with an encoder"),
         ("vae", NOTHING, ENCODE, "must be rows in the column 'images'. Received: none"),
-        ("vae", rows(["a!"]), ENCODE, "must be a PNG in base64"),
-        ("vae", rows([GIF]), ENCODE, "must be a PNG in base64"),
+        ("vae", rows(["a!"]), ENCODE, "a text in 'images' must be a picture in base64. Received"),
+        ("vae", rows(["ä" * 50]), ENCODE, "must be a picture in base64. Received: 'ää"),
+        ("vae", rows(["data:image/png,%89PNG"]), ENCODE, "must be a picture in base64"),
+        ("vae", rows(["https://localhost/a.png"]), ENCODE, "must be a picture in base64"),
+        ("vae", rows([CUT_GIF]), ENCODE, "a picture in 'images' must be a readable picture (PNG"),
         ("vae", rows([to_png(np.zeros((3, 5), np.uint8))]), ENCODE, "6x8 pixels. Received: 5x3"),
-        ("vae", rows([PNGS[0][:-40]]), ENCODE, "must be a PNG in base64"),
+        ("vae", rows([PNGS[0][:-40]]), ENCODE, "must be a readable picture (PNG, JPEG"),
+        ("vae", rows([PNGS[0], 3]), ENCODE, "nested lists of numbers, or all pictures in base64"),
+        ("vae", rows([None]), ENCODE, "nested lists of numbers, or all pictures in base64"),
         ("vae", rows(IMAGES[:, :5]), ENCODE, "images must have the shape (n, 8, 6, 3)"),
         ("vae", rows(IMAGES * 1.0), ENCODE, "images must be uint8, or floats in [0, 1]"),
         ("vae", rows(IMAGES.astype(int) + 1), ENCODE, "grey values must be from 0 to 255"),
