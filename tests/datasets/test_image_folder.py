@@ -12,6 +12,7 @@ from PIL import Image
 from genlab.contract.fields import Field
 from genlab.data.declaration import RawSplits
 from genlab.datasets import image_folder
+from genlab.imaging import decoding
 from genlab.runtime.errors import InputError
 from genlab.settings.params import Params
 
@@ -66,7 +67,7 @@ def test_every_kind_of_png_is_understood(
 def test_jpeg_is_turned_upright(own: Path, read: Read) -> None:
     picture = Image.new("CMYK", (6, 4), (0, 0, 0, 255))
     exif = picture.getexif()
-    exif[image_folder.ORIENTATION] = 6
+    exif[decoding.ORIENTATION] = 6
     picture.save(own / "b.JPEG", exif=exif)
     image = read().train["images"][0]
     assert image.shape == (6, 4, 3)
@@ -146,7 +147,7 @@ def test_unreadable_file_is_named(own: Path, read: Read) -> None:
         path = own / "dogs" / name
         path.write_bytes(content)
         error = refusal(read)
-        assert error.expected == f"{path} must be a readable PNG or JPEG file"
+        assert error.expected == f"{path} must be a readable picture ({decoding.KINDS})"
         assert (error.received == "not an image") == (name == "bad.jpg")
         path.unlink()
 
@@ -161,6 +162,17 @@ def test_mixed_sizes_are_named(own: Path, read: Read) -> None:
     with pytest.raises(InputError) as caught:
         image_folder.read_all(own, None, "See --real")
     assert caught.value.where == "See --real"
+
+
+def test_images_that_do_not_fit_into_memory_are_refused_with_the_bytes(
+    own: Path, read: Read
+) -> None:
+    Image.new("RGB", (4, 4)).save(own / "a.png")
+    error = refusal(read, image_size=(10_000_000, 100_000))
+    assert error.expected == "images must fit into memory"
+    assert error.received.startswith("3,000,000,000,000 bytes for 1 of 10000000x100000x3, ")
+    assert error.received.endswith(" free")
+    assert error.where == "See params.yaml: data.image_size"
 
 
 def test_pictures_beside_subfolders_are_refused(own: Path, read: Read) -> None:

@@ -13,6 +13,7 @@ from genlab.contract.fields import labelled_images
 from genlab.data.declaration import Profile, RawSplits
 from genlab.data.splitting import chosen
 from genlab.imaging import decoding
+from genlab.imaging.arrays import empty
 from genlab.runtime import workspace
 from genlab.runtime.errors import InputError
 from genlab.settings.params import Data
@@ -39,7 +40,7 @@ def read(directory: Path, data: Data, seed: int) -> RawSplits:
     paths = _sorted(folder, WHERE)
     class_names, labels = _classes(folder, paths)
     shape = (*(data.image_size or decoding.read_size(paths[0])), data.channels)
-    images, order = np.empty((len(paths), *shape), np.uint8), np.empty(len(paths), int)
+    images, order = empty((len(paths), *shape), WHERE_SIZE), np.empty(len(paths), int)
     start, stop = 0, len(paths)  # train fills from the front, test from the back: one copy
     for number, image in enumerate(_read(paths, data.channels, data.image_size, WHERE_SIZE)):
         if chosen(image, data.test_share, seed):
@@ -68,7 +69,7 @@ def read_all(folder: Path, channels: int | None, where: str) -> np.ndarray:
     """
     paths = _sorted(folder, where)
     channels = channels or (1 if all(map(decoding.is_grey, paths)) else 3)
-    images = np.empty((len(paths), *decoding.read_size(paths[0]), channels), np.uint8)
+    images = empty((len(paths), *decoding.read_size(paths[0]), channels), where)
     for row, image in enumerate(_read(paths, channels, None, where)):
         images[row] = image
     return images
