@@ -1,6 +1,7 @@
 """What every file in `datasets/` offers, and what it reads: known bytes, counts, splits."""
 
 import gzip
+import hashlib
 import io
 import re
 import struct
@@ -15,7 +16,7 @@ from file_server import write_pictures
 from genlab.contract.fields import DTYPES
 from genlab.data import idx
 from genlab.data.declaration import Profile, RawSplits
-from genlab.datasets import cifar10, digits, mnist, photo_patches
+from genlab.datasets import cifar10, digits, fashion_mnist, mnist, photo_patches
 from genlab.runtime.errors import InputError
 from genlab.settings import plugins
 from genlab.settings.params import Params
@@ -147,6 +148,17 @@ def test_photo_patches_of_train_and_test_share_no_pixel(seed: int) -> None:
 
 
 # Broken files
+
+
+def test_sums_are_those_of_the_archives_and_of_what_they_hold(mnist_mirror: str) -> None:
+    """Archives of Fashion-MNIST are checked where they are at hand."""
+    for dataset in (mnist, fashion_mnist):
+        folder = Path(mnist_mirror) / dataset.__name__.rpartition(".")[2]
+        for file in dataset.FILES if folder.is_dir() else ():
+            packed = (folder / file.name).read_bytes()
+            assert file.checksum == f"sha256:{hashlib.sha256(packed).hexdigest()}"
+            content = hashlib.sha256(gzip.decompress(packed)).hexdigest()
+            assert file.content == f"sha256:{content}"
 
 
 def test_idx_reads_known_bytes(tmp_path: Path) -> None:
