@@ -57,6 +57,12 @@ def write_cifar(folder: Path, records: bytes, *names: str) -> Path:
     return folder / cifar10.ARCHIVE
 
 
+def write_arrays(folder: Path) -> Path:
+    images = np.random.default_rng(0).integers(0, 256, (60, 5, 4, 3), np.uint8)
+    np.savez(folder / "own.npz", images=images, labels=np.arange(60) % 3)
+    return folder / "own.npz"
+
+
 @pytest.fixture
 def read(tmp_path: Path, change_data: ChangeData) -> Read:
     """Returns a function that reads a data set, from small stand-ins for what is downloaded."""
@@ -67,7 +73,8 @@ def read(tmp_path: Path, change_data: ChangeData) -> Read:
         records = (cifar_record(label, label, 5, 6, 7) for label in range(10))
         write_cifar(tmp_path, b"".join(records))
         write_pictures(tmp_path / "own")
-        data = change_data(name=name, directory=str(tmp_path / "own")).data
+        directory = write_arrays(tmp_path) if name == "arrays" else tmp_path / "own"
+        data = change_data(name=name, directory=str(directory)).data
         return dataset.read(tmp_path, data, seed)
 
     return read
@@ -108,7 +115,7 @@ def test_reads_what_its_fields_say_by_the_seed_alone(name: str, read: Read) -> N
     assert same == bool(dataset.FILES)  # official splits stay
 
 
-@pytest.mark.parametrize("name", ["digits", "photo_patches", "image_folder", "mnist"])
+@pytest.mark.parametrize("name", ["digits", "photo_patches", "image_folder", "arrays", "mnist"])
 def test_no_test_image_in_train(name: str, read: Read) -> None:
     raw = read(name)
     test = {image.tobytes() for image in raw.test["images"]}

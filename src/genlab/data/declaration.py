@@ -8,12 +8,14 @@ from genlab.contract.fields import Arrays, Spec
 class RawSplits(NamedTuple):
     """A data set as it is read: its fields, and their arrays in the train and the test split.
 
-    A field of kind `label` may be missing; then the images have no classes.
+    A field of kind `label` may be missing; then the images have no classes. Without a validation
+    split of its own the data set gets one from train.
     """
 
     fields: Spec
     train: Arrays
     test: Arrays
+    validation: Arrays | None = None
 
 
 class Profile(NamedTuple):
