@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from file_server import write_pictures
+from picture_rows import write_rows
 
 from genlab.contract.fields import DTYPES
 from genlab.data import idx
@@ -63,6 +64,12 @@ def write_arrays(folder: Path) -> Path:
     return folder / "own.npz"
 
 
+def write_parquet(folder: Path) -> Path:
+    images = np.random.default_rng(0).integers(0, 256, (60, 5, 4, 3), np.uint8)
+    write_rows(folder / "rows" / "a.parquet", images, list(range(3)) * 20)
+    return folder / "rows"
+
+
 @pytest.fixture
 def read(tmp_path: Path, change_data: ChangeData) -> Read:
     """Returns a function that reads a data set, from small stand-ins for what is downloaded."""
@@ -73,7 +80,8 @@ def read(tmp_path: Path, change_data: ChangeData) -> Read:
         records = (cifar_record(label, label, 5, 6, 7) for label in range(10))
         write_cifar(tmp_path, b"".join(records))
         write_pictures(tmp_path / "own")
-        directory = write_arrays(tmp_path) if name == "arrays" else tmp_path / "own"
+        own = {"arrays": write_arrays, "hugging_face": write_parquet}
+        directory = own.get(name, lambda folder: folder / "own")(tmp_path)
         data = change_data(name=name, directory=str(directory)).data
         return dataset.read(tmp_path, data, seed)
 
@@ -115,7 +123,9 @@ def test_reads_what_its_fields_say_by_the_seed_alone(name: str, read: Read) -> N
     assert same == bool(dataset.FILES)  # official splits stay
 
 
-@pytest.mark.parametrize("name", ["digits", "photo_patches", "image_folder", "arrays", "mnist"])
+@pytest.mark.parametrize(
+    "name", ["digits", "photo_patches", "image_folder", "arrays", "hugging_face", "mnist"]
+)
 def test_no_test_image_in_train(name: str, read: Read) -> None:
     raw = read(name)
     test = {image.tobytes() for image in raw.test["images"]}

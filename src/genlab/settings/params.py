@@ -40,6 +40,7 @@ class Data(Section):
     directory: str
     image_size: tuple[PositiveInt, PositiveInt] | None
     channels: Literal[1, 3]
+    hub_name: str | None
     validation_share: float = Field(gt=0, lt=1)
     test_share: float = Field(gt=0, lt=1)
     binarisation: Literal["none", "dynamic"]
