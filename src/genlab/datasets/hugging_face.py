@@ -234,9 +234,10 @@ def _from_hub(name: str, directory: Path) -> Path:
     path, _, revision = name.partition("@")
     progress.note(f"fetch: {name} from the Hub of Hugging Face")
     try:
-        with replacing(folder) as building:
-            load_dataset(path, revision=revision or None).save_to_disk(building)
+        dataset = load_dataset(path, revision=revision or None)
     except Exception as error:  # errors of many kinds, of the Hub and of the network
         expected = f"{name} must be a data set of the Hub"
         raise InputError(expected, one_line(error), WHERE_HUB) from None
+    with replacing(folder) as building:
+        dataset.save_to_disk(building)
     return folder
