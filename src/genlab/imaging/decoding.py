@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
+from genlab.imaging import dicom
 from genlab.runtime.errors import InputError
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 Source = Path | BinaryIO
 """A picture file, or its content; then the functions are given a name for errors, too."""
+DICOM_ENDINGS = (".dcm", ".dicom")
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 KINDS = "PNG, JPEG, WebP, BMP, TIFF or GIF"
 MAX_PIXELS = 178_956_970
@@ -63,7 +65,7 @@ def read_image(
     """Returns a picture upright, on white, with 8 bits: uint8 (height, width, channels).
 
     Args:
-        source: A picture in one of `FORMATS`.
+        source: A picture in one of `FORMATS`, or DICOM.
         channels: 1 (grey) or 3 (colour).
         size: Height and width to fill, the rest is cropped; or None: the picture's own.
         name: Of the picture, for errors; the path if not given.
@@ -106,8 +108,10 @@ def _opened(source: Source, name: str) -> Iterator["Image.Image"]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of large pictures and of what else the file says
-            with Image.open(source, formats=FORMATS) as picture:
+            with _open(source) as picture:
                 yield picture
+    except InputError:
+        raise
     except Image.DecompressionBombError as error:
         received = str(error).partition(" exceeds")[0]
         expected = f"{name or source} must be a picture of at most {MAX_PIXELS:,} pixels"
@@ -117,6 +121,17 @@ def _opened(source: Source, name: str) -> Iterator["Image.Image"]:
     except Exception as error:  # Pillow raises errors of many kinds for damaged files
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(expected, reason, "Fix or remove it") from None
+
+
+def _open(source: Source) -> "Image.Image":
+    from PIL import Image
+
+    try:
+        return Image.open(source, formats=FORMATS)
+    except Image.UnidentifiedImageError:
+        if not dicom.is_dicom(source):
+            raise
+        return dicom.read(source)
 
 
 def _decoded(opened: "Image.Image") -> "Image.Image":
