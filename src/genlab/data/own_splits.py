@@ -41,10 +41,10 @@ def assemble(
     whole = {split: {"images": fields["images"]} for split, fields in parts.items()}
     for split, numbers in labels.items():
         whole[split]["labels"] = numbers
-    train, validation, test = (whole.get(split) for split in SPLITS)
-    if train is not None and test is None:
-        train, test = splitting.carve(train, test_share, seed)
-    return RawSplits(labelled_images(shape, names), train or {}, test or {}, validation)
+    fields, validation = labelled_images(shape, names), whole.get("validation")
+    if "test" in whole:
+        return RawSplits(fields, whole["train"], whole["test"], validation)
+    return RawSplits(fields, *splitting.carve(whole["train"], test_share, seed), validation)
 
 
 def _shape(parts: Mapping[str, Arrays], where: str) -> tuple[int, int, int]:

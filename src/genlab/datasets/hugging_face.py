@@ -55,7 +55,7 @@ class Columns(NamedTuple):
     class_names: tuple[str, ...]
 
 
-class Row(NamedTuple):
+class PictureRow(NamedTuple):
     """A picture: its name, for errors, its content, and its label as it is, or None."""
 
     name: str
@@ -167,7 +167,7 @@ def _columns(schema: "pa.Schema", folder: Path) -> Columns:
 # Pictures
 
 
-def _rows(shards: Iterable[Shard], columns: Columns) -> Iterator[Row]:
+def _rows(shards: Iterable[Shard], columns: Columns) -> Iterator[PictureRow]:
     wanted = [name for name in (columns.image, columns.label) if name]
     for shard in shards:
         number = 0
@@ -176,7 +176,7 @@ def _rows(shards: Iterable[Shard], columns: Columns) -> Iterator[Row]:
                 for row in batch.to_pylist():
                     name = f"{shard.path}, row {number}"
                     label = row[columns.label] if columns.label else None
-                    yield Row(name, _content(row[columns.image], name), label)
+                    yield PictureRow(name, _content(row[columns.image], name), label)
                     number += 1
 
 
@@ -188,7 +188,7 @@ def _content(cell: Any, name: str) -> bytes:
     return content
 
 
-def _size_of_first(rows: Iterator[Row]) -> tuple[int, int]:
+def _size_of_first(rows: Iterator[PictureRow]) -> tuple[int, int]:
     row = next(rows)
     return decoding.read_size(BytesIO(row.content), row.name)
 

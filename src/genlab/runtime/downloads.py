@@ -127,7 +127,7 @@ def _content_sum(path: Path) -> str:
     """Returns the sum of what a gzip archive holds, or nothing if it is none or damaged."""
     try:
         with gzip.open(path) as content:
-            return f"sha256:{hashlib.file_digest(content, 'sha256').hexdigest()}"  # type: ignore[arg-type]
+            return f"sha256:{hashlib.file_digest(content, 'sha256').hexdigest()}"
     except DAMAGED:
         return ""
 
