@@ -55,7 +55,7 @@ def generate(model: str, models: Path, out: Path, **order: Any) -> None:
 
 @main.command()
 @model_argument
-@path_option("--inputs", "A folder of PNG or JPEG files, of the shape that the model is given.")
+@path_option("--inputs", "A folder of pictures of the shape that the model is given.")
 @seed_option
 @models_option
 @path_option("--out", "An .npz (`images` and `inputs`, uint8 NHWC), or a new folder for PNGs.")
