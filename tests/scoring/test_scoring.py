@@ -364,6 +364,16 @@ def text(path: Path) -> None:
     path.write_text("text")
 
 
+def array_with_other_name(path: Path) -> None:
+    np.save(path.with_suffix(".npy"), np.zeros(4))
+    path.with_suffix(".npy").replace(path)
+
+
+def archive_with_other_name(path: Path) -> None:
+    no_arrays(path.with_suffix(".npz"))
+    path.with_suffix(".npz").replace(path)
+
+
 def cut_header(path: Path) -> None:
     path.write_bytes(b"\x93NUMPY\x01\x00")
 
@@ -386,6 +396,8 @@ def folder_of_sizes(path: Path) -> None:
         ("text.npy", text, "or another format."),
         ("cut.npy", cut_header, "must hold an array `images`"),
         ("objects.npy", objects, "Received: pickled objects"),
+        ("array.npz", array_with_other_name, "Received: the shape (4,)."),
+        ("archive.npy", archive_with_other_name, "Received: no arrays."),
         ("a.txt", text, "a.txt, another kind of file."),
         ("nowhere", lambda path: None, "nowhere, no such file or folder."),
         ("empty", Path.mkdir, "empty must hold PNG or JPEG files. Received: none."),

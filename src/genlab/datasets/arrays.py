@@ -44,20 +44,13 @@ def read(directory: Path, data: Data, seed: int) -> RawSplits:
         reason = "no .npz or .npy" if path.exists() else "no such file"
         raise InputError("data.directory must be an .npz or .npy", f"{path}, {reason}", WHERE)
     try:
-        arrays = _load(path)
+        with array_files.opened(path) as opened:
+            arrays = dict(opened)
         parts = _parts(arrays)
     except UnreadableError as fault:
         raise InputError(f"{path} must hold {HOLDS}", str(fault), WHERE) from None
     class_names = [str(name) for name in arrays.get(CLASS_NAMES, ())]
     return own_splits.assemble(parts, class_names, data.test_share, seed, WHERE)
-
-
-def _load(path: Path) -> dict[str, np.ndarray]:
-    if path.suffix == ".npy":
-        with array_files.refusing_damage():
-            return {"images": np.load(path, mmap_mode="r", allow_pickle=False)}
-    with array_files.opened(path) as arrays:
-        return dict(arrays)
 
 
 def _parts(arrays: dict[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:

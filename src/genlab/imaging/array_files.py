@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
+from numpy.lib.format import MAGIC_PREFIX
 
 from genlab.imaging.arrays import to_uint8
 from genlab.runtime.files import DAMAGED
 
 ENDINGS = (".npz", ".npy")
+ALONE = ""
+"""The name of the array of an .npy."""
 CHUNK_VALUES = 1 << 22
 CHANNELS = (1, 3)
 STATISTICS = {"mu", "sigma"}
@@ -62,31 +65,30 @@ def read(path: Path, form: Form) -> ArrayImages:
     Raises:
         UnreadableError: It is damaged, or holds no images of this form.
     """
-    if path.suffix == ".npy":
-        with refusing_damage():
-            array = np.load(path, mmap_mode="r", allow_pickle=False)
-            return to_images(array, form)
     with opened(path) as arrays:
         name = _key(arrays, form.key)
         images = to_images(arrays[name], form)
-    if form.key in (None, name):
+    if form.key in (None, name) or name == ALONE:
         return images
     doubt = f"there is no array {form.key!r}, so {name!r} was read"
     return images._replace(doubts=(*images.doubts, doubt))
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
-    """Yields the arrays of an .npz by name; damage met in the block is an UnreadableError."""
-    with refusing_damage(), path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-        yield arrays
+def opened(path: Path) -> Iterator[Mapping[str, np.ndarray]]:
+    """Yields the arrays of an .npz by name, or the only one of an .npy, which stays on the disk.
 
-
-@contextmanager
-def refusing_damage() -> Iterator[None]:
-    """Turns what a damaged file of arrays raises into UnreadableError."""
+    What counts is the content, not the name. Damage met in the block is an UnreadableError.
+    """
     try:
-        yield
+        with path.open("rb") as file:
+            is_array = file.read(len(MAGIC_PREFIX)) == MAGIC_PREFIX
+            file.seek(0)
+            if is_array:
+                yield {ALONE: np.load(path, mmap_mode="r", allow_pickle=False)}
+                return
+            with np.load(file, allow_pickle=False) as arrays:
+                yield arrays
     except UnreadableError:
         raise
     except DAMAGED as error:
