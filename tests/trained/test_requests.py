@@ -53,6 +53,8 @@ def test_samples_are_those_of_the_seed(models: dict[str, TrainedModel]) -> None:
     np.testing.assert_array_equal(samples, vae.sample(3, 5))
     pngs = answer(vae, NOTHING, {"num_images": 2, "seed": 1, "format": "png"})
     np.testing.assert_array_equal([from_png(text) for text in pngs], to_uint8(vae.sample(2, 1)))
+    default = answer(vae, NOTHING, {"num_images": None, "seed": None, "verb": None})
+    np.testing.assert_array_equal(default, vae.sample(64, 0))
     fitted = answer(vae, NOTHING, {"num_images": 2, "source": "fitted"})
     np.testing.assert_array_equal(fitted, vae.sample(2, 0, "fitted"))
 
@@ -135,6 +137,8 @@ ENCODE, DECODE, INTERPOLATE = ({"verb": verb} for verb in ("encode", "decode", "
         ("vae", rows([[[["a"]]]]), ENCODE, "images must be nested lists of numbers"),
         ("vae", rows([[1, 2]], "latents"), DECODE, "latents must have the shape (n, 3)"),
         ("vae", rows([[np.nan, 0, 0]], "latents"), DECODE, "latents must be finite numbers"),
+        ("vae", rows([[1e300, 0, 0]], "latents"), DECODE, "latents must be finite numbers"),
+        ("vae", rows(IMAGES * 1e300), ENCODE, "images must be uint8, or floats in [0, 1]"),
         ("vae", rows([[0, 0, 0]], "latents"), INTERPOLATE, "two rows, the first and the last"),
         ("vae", rows([[0] * 3] * (MAX_IMAGES + 1), "latents"), DECODE, f"from 1 to {MAX_IMAGES}"),
         ("conditional", NOTHING, {}, "must be rows in the column 'labels'. Received: none"),

@@ -44,12 +44,12 @@ def answer(model: "TrainedModel", table: "pd.DataFrame", params: Mapping[str, An
     Args:
         model: The trained model.
         table: The rows, see the module.
-        params: Values that replace those in `DEFAULTS`.
+        params: Values that replace those in `DEFAULTS`; null stands for the default.
 
     Raises:
         InputError: The request is wrong or too large, or the model does not support it.
     """
-    values = DEFAULTS | dict(params)
+    values = DEFAULTS | {name: value for name, value in params.items() if value is not None}
     for name, known in (("verb", tuple(VERBS)), ("format", FORMATS)):
         if values[name] not in known:
             raise _wrong(name, f"one of {', '.join(known)}", repr(values[name]))
@@ -128,17 +128,22 @@ def images_of(
         return np.stack([_from_picture(cell, image_shape, column) for cell in cells])
     images = _stacked(cells, column)
     if images.dtype.kind not in "iu":
-        return images.astype(np.float32)
+        return _to_float32(images)
     if images.min() < 0 or images.max() > 255:
         raise _wrong("grey values", "from 0 to 255", f"{images.min()} to {images.max()}")
     return images.astype(np.uint8)
 
 
 def _latents(table: "pd.DataFrame") -> np.ndarray:
-    latents = _stacked(_column(table, "latents"), "latents").astype(np.float32)
+    latents = _to_float32(_stacked(_column(table, "latents"), "latents"))
     if not np.isfinite(latents).all():
         raise _wrong("latents", "finite numbers", "others")
     return latents
+
+
+def _to_float32(values: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):  # infinities are refused as such
+        return values.astype(np.float32)
 
 
 def _column(table: "pd.DataFrame", name: str) -> list[Any]:
