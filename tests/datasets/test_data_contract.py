@@ -1,6 +1,7 @@
 """What every file in `datasets/` offers, and what it reads: known bytes, counts, splits."""
 
 import gzip
+import hashlib
 import io
 import re
 import struct
@@ -11,11 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from file_server import write_pictures
+from picture_rows import write_rows
 
 from genlab.contract.fields import DTYPES
 from genlab.data import idx
 from genlab.data.declaration import Profile, RawSplits
-from genlab.datasets import cifar10, digits, mnist, photo_patches
+from genlab.datasets import cifar10, digits, fashion_mnist, mnist, photo_patches
 from genlab.runtime.errors import InputError
 from genlab.settings import plugins
 from genlab.settings.params import Params
@@ -56,6 +58,18 @@ def write_cifar(folder: Path, records: bytes, *names: str) -> Path:
     return folder / cifar10.ARCHIVE
 
 
+def write_arrays(folder: Path) -> Path:
+    images = np.random.default_rng(0).integers(0, 256, (60, 5, 4, 3), np.uint8)
+    np.savez(folder / "own.npz", images=images, labels=np.arange(60) % 3)
+    return folder / "own.npz"
+
+
+def write_parquet(folder: Path) -> Path:
+    images = np.random.default_rng(0).integers(0, 256, (60, 5, 4, 3), np.uint8)
+    write_rows(folder / "rows" / "a.parquet", images, list(range(3)) * 20)
+    return folder / "rows"
+
+
 @pytest.fixture
 def read(tmp_path: Path, change_data: ChangeData) -> Read:
     """Returns a function that reads a data set, from small stand-ins for what is downloaded."""
@@ -66,7 +80,9 @@ def read(tmp_path: Path, change_data: ChangeData) -> Read:
         records = (cifar_record(label, label, 5, 6, 7) for label in range(10))
         write_cifar(tmp_path, b"".join(records))
         write_pictures(tmp_path / "own")
-        data = change_data(name=name, directory=str(tmp_path / "own")).data
+        own = {"arrays": write_arrays, "hugging_face": write_parquet}
+        directory = own.get(name, lambda folder: folder / "own")(tmp_path)
+        data = change_data(name=name, directory=str(directory)).data
         return dataset.read(tmp_path, data, seed)
 
     return read
@@ -107,7 +123,9 @@ def test_reads_what_its_fields_say_by_the_seed_alone(name: str, read: Read) -> N
     assert same == bool(dataset.FILES)  # official splits stay
 
 
-@pytest.mark.parametrize("name", ["digits", "photo_patches", "image_folder", "mnist"])
+@pytest.mark.parametrize(
+    "name", ["digits", "photo_patches", "image_folder", "arrays", "hugging_face", "mnist"]
+)
 def test_no_test_image_in_train(name: str, read: Read) -> None:
     raw = read(name)
     test = {image.tobytes() for image in raw.test["images"]}
@@ -147,6 +165,17 @@ def test_photo_patches_of_train_and_test_share_no_pixel(seed: int) -> None:
 
 
 # Broken files
+
+
+def test_sums_are_those_of_the_archives_and_of_what_they_hold(mnist_mirror: str) -> None:
+    """Archives of Fashion-MNIST are checked where they are at hand."""
+    for dataset in (mnist, fashion_mnist):
+        folder = Path(mnist_mirror) / dataset.__name__.rpartition(".")[2]
+        for file in dataset.FILES if folder.is_dir() else ():
+            packed = (folder / file.name).read_bytes()
+            assert file.checksum == f"sha256:{hashlib.sha256(packed).hexdigest()}"
+            content = hashlib.sha256(gzip.decompress(packed)).hexdigest()
+            assert file.content == f"sha256:{content}"
 
 
 def test_idx_reads_known_bytes(tmp_path: Path) -> None:

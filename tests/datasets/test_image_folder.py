@@ -209,7 +209,7 @@ def test_unreadable_file_is_named(own: Path, read: Read) -> None:
         path = own / "dogs" / name
         path.write_bytes(content)
         error = refusal(read)
-        assert error.expected.startswith(f"{path} must be a readable picture (PNG, JPEG, ")
+        assert error.expected == f"{path} must be a readable picture ({decoding.KINDS})"
         assert (error.received == "not an image") == (name == "bad.jpg")
         path.unlink()
 
@@ -224,6 +224,17 @@ def test_mixed_sizes_are_named(own: Path, read: Read) -> None:
     with pytest.raises(InputError) as caught:
         image_folder.read_all(own, None, "See --real")
     assert caught.value.where == "See --real"
+
+
+def test_images_that_do_not_fit_into_memory_are_refused_with_the_bytes(
+    own: Path, read: Read
+) -> None:
+    Image.new("RGB", (4, 4)).save(own / "a.png")
+    error = refusal(read, image_size=(10_000_000, 100_000))
+    assert error.expected == "images must fit into memory"
+    assert error.received.startswith("3,000,000,000,000 bytes for 1 of 10000000x100000x3, ")
+    assert error.received.endswith(" free")
+    assert error.where == "See params.yaml: data.image_size"
 
 
 def test_pictures_beside_subfolders_are_refused(own: Path, read: Read) -> None:

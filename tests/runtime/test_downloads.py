@@ -1,5 +1,6 @@
 """Downloads from a real local HTTP server: mirrors, sums, retries, and what a failure leaves."""
 
+import gzip
 import hashlib
 import os
 import socket
@@ -160,6 +161,32 @@ def test_damaged_file_is_fetched_again(server: FileServer) -> None:
     Path("kept/letters.gz").write_bytes(CONTENT[:1000])
     assert fetch(server, "a") == CONTENT
     assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("packed", "is_good"),
+    [
+        (gzip.compress(CONTENT, 1, mtime=1), True),
+        (gzip.compress(CONTENT, 9) + b"", True),
+        (gzip.compress(OTHER), False),
+        (gzip.compress(CONTENT)[:-9], False),
+        (CONTENT, False),
+    ],
+)
+def test_archive_that_was_packed_again_is_known_by_its_content(
+    server: FileServer, packed: bytes, is_good: bool
+) -> None:
+    server.files["/a/letters.gz"] = packed
+    wrong = f"sha256:{OTHER_SUM}"
+    file = RemoteFile("letters.gz", (f"{server.address}/a/letters.gz",), wrong, SUM)
+    if is_good:
+        downloads.fetch("letters", [file], Path("kept"))
+        assert Path("kept/letters.gz").read_bytes() == packed
+        downloads.fetch("letters", [file._replace(addresses=())], Path("kept"))
+        return
+    with pytest.raises(InputError) as caught:
+        downloads.fetch("letters", [file], Path("kept"))
+    assert f"sha256 must be {OTHER_SUM}, received" in caught.value.received
 
 
 def test_two_at_once_download_once(server: FileServer) -> None:

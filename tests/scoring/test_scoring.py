@@ -24,6 +24,7 @@ from genlab.contract.score import Floor, Score
 from genlab.evaluation import Panel, samples
 from genlab.features import pinned
 from genlab.features.extractor import Extracted
+from genlab.imaging.array_files import ArrayImages, Form
 from genlab.imaging.arrays import digest
 from genlab.numerics.gaussians import frechet_distance_of_features
 from genlab.runtime.errors import InputError
@@ -116,7 +117,7 @@ def test_every_measure_has_a_number_or_a_reason(scores: PictureScores) -> None:
 
 def test_json_and_protocol(scores: PictureScores) -> None:
     content = json.loads(json.dumps(scores.to_json(), allow_nan=False))
-    assert list(content) == ["metrics", "skipped", "protocol"]
+    assert list(content) == ["metrics", "skipped", "protocol", "warnings"]
     metric, score = content["metrics"][FRECHET], scores.metrics[FRECHET]
     assert metric == {
         "value": score.value,
@@ -279,23 +280,69 @@ def test_folders_are_grey_where_all_pictures_are(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("images", "received"),
+    ("images", "received", "option"),
     [
-        (np.full((4, 8, 8), np.nan), "values that are not a number (NaN)"),
-        (np.full((4, 8, 8), -0.5), "values from -0.5 to -0.5"),
-        (np.full((4, 8, 8), 255.0), "values from 255 to 255"),
-        (np.full((4, 8, 8), np.inf), "values from inf to inf"),
-        (np.zeros((4, 8, 8), np.int64), "the type int64"),
-        (np.zeros((4, 1, 8, 8), np.uint8), "the shape (4, 1, 8, 8)"),
-        (np.zeros((0, 8, 8), np.uint8), "the shape (0, 8, 8, 1)"),
-        (np.zeros(4, np.uint8), "the shape (4,)"),
-        (np.array([{"a": 1}], object), "pickled objects, or another format"),
+        (np.full((4, 8, 8), np.nan), "values that are not a number (NaN)", ""),
+        (np.array([-0.5, 1]).repeat(16).reshape(2, 4, 4), "values from -0.5 to 1", "--range=-1,1"),
+        (np.full((4, 8, 8), 255.0), "values from 255 to 255", "--range=0,255"),
+        (np.full((4, 8, 8), 256.0), "values from 256 to 256", ""),
+        (np.full((4, 8, 8), np.inf), "values from inf to inf", ""),
+        (np.full((4, 8, 8), 9), "the type int64", "--range=0,255"),
+        (np.ones((4, 8, 8), bool), "the type bool", "--range=0,1"),
+        (np.zeros((4, 1, 8, 8), np.uint8), "the shape (4, 1, 8, 8)", "--layout=nchw"),
+        (np.zeros((4, 2, 8, 8), np.uint8), "the shape (4, 2, 8, 8)", ""),
+        (np.zeros((0, 8, 8), np.uint8), "the shape (0, 8, 8, 1)", ""),
+        (np.zeros(4, np.uint8), "the shape (4,)", ""),
+        (np.zeros((4, 8, 8), complex), "the type complex128", ""),
+        (np.array([{"a": 1}], object), "pickled objects, or another format", ""),
     ],
 )
-def test_arrays_that_are_no_pictures(tmp_path: Path, images: np.ndarray, received: str) -> None:
+def test_arrays_that_are_no_pictures(
+    tmp_path: Path, images: np.ndarray, received: str, option: str
+) -> None:
+    """The line names the option that reads them, if one does."""
     error = refusal(tmp_path, real=images)
     assert error.expected == f"{tmp_path / 'real.npz'} must hold {reading.ARRAYS}"
-    assert (error.received, error.where) == (received, "See --real")
+    where = f"See --real, or add {option}" if option else "See --real"
+    assert (error.received, error.where) == (received, where)
+
+
+GREYS = np.array([0, 128, 255] * 24, np.uint8).reshape(3, 4, 6, 1).repeat(3, axis=-1)
+TANH = (GREYS / 127.5 - 1).astype(np.float32)
+NCHW = np.ascontiguousarray(TANH.transpose(0, 3, 1, 2))
+SAVED = {
+    "floats from 0 to 255": (GREYS * 1.0, Form(value_range=(0, 255))),
+    "integers": (GREYS.astype(np.int32), Form(value_range=(0, 255))),
+    "floats from -1 to 1": (TANH, Form(value_range=(-1, 1))),
+    "channels first": (NCHW, Form(layout="nchw", value_range=(-1, 1))),
+    "uint8, channels first": (GREYS.transpose(0, 3, 1, 2), Form(layout="nchw")),
+    "uint8 beside others": (GREYS, Form(None, "nchw", (-1, 1))),
+    "another name": (GREYS, Form(key="samples")),
+}
+
+
+@pytest.mark.parametrize("name", SAVED)
+def test_options_read_arrays_of_other_programs(tmp_path: Path, name: str) -> None:
+    array, form = SAVED[name]
+    path = tmp_path / "a.npz"
+    np.savez(path, **{form.key or "images": array, "labels": np.zeros(3)})
+    pictures = reading.read(path, None, "--real", form)
+    np.testing.assert_array_equal(pictures.images, GREYS)
+    assert pictures.doubts == ()
+
+
+def test_black_and_white_is_stretched_by_the_range_of_0_to_1(tmp_path: Path) -> None:
+    for number, dtype in enumerate((np.uint8, bool, np.int64, np.float32)):
+        path = tmp_path / f"{number}.npy"
+        np.save(path, (GREYS > 99).astype(dtype))
+        pictures = reading.read(path, None, "--real", Form(value_range=(0, 1)))
+        np.testing.assert_array_equal(pictures.images, (GREYS > 99) * np.uint8(255))
+
+
+def test_protocol_says_how_values_were_read(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", TANH)
+    pictures = reading.read(tmp_path / "a.npy", None, "--real", Form(value_range=(-1, 1)))
+    assert pictures.quantisation == "float32 from -1 to 1 scaled to uint8"
 
 
 def no_arrays(path: Path) -> None:
@@ -303,7 +350,11 @@ def no_arrays(path: Path) -> None:
 
 
 def two_arrays(path: Path) -> None:
-    np.savez(path, a=REAL, b=REAL)
+    np.savez(path, a=np.zeros(4), b=REAL)
+
+
+def statistics(path: Path) -> None:
+    np.savez(path, mu=np.zeros(4), sigma=np.eye(4))
 
 
 def objects(path: Path) -> None:
@@ -312,6 +363,16 @@ def objects(path: Path) -> None:
 
 def text(path: Path) -> None:
     path.write_text("text")
+
+
+def array_with_other_name(path: Path) -> None:
+    np.save(path.with_suffix(".npy"), np.zeros(4))
+    path.with_suffix(".npy").replace(path)
+
+
+def archive_with_other_name(path: Path) -> None:
+    no_arrays(path.with_suffix(".npz"))
+    path.with_suffix(".npz").replace(path)
 
 
 def cut_header(path: Path) -> None:
@@ -330,11 +391,14 @@ def folder_of_sizes(path: Path) -> None:
     ("name", "write", "part"),
     [
         ("empty.npz", no_arrays, "Received: no arrays."),
-        ("two.npz", two_arrays, "Received: the arrays a, b."),
+        ("two.npz", two_arrays, "Received: the arrays a, b. See --real, or add --key=b."),
+        ("fid.npz", statistics, "Received: statistics (mu, sigma) of features of their own"),
         ("text.npz", text, "must hold an array `images`"),
         ("text.npy", text, "or another format."),
         ("cut.npy", cut_header, "must hold an array `images`"),
         ("objects.npy", objects, "Received: pickled objects"),
+        ("array.npz", array_with_other_name, "Received: the shape (4,)."),
+        ("archive.npy", archive_with_other_name, "Received: no arrays."),
         ("a.txt", text, "a.txt, another kind of file."),
         ("nowhere", lambda path: None, "nowhere, no such file or folder."),
         (
@@ -423,6 +487,84 @@ def test_few_pictures_are_scored_if_they_are_allowed(tmp_path: Path) -> None:
     score = scores.metrics[FRECHET]
     assert (score.interval, score.interval_method) == (None, "none: too few images")
     assert score.value > 0
+
+
+# What is doubtful
+
+
+BLANK = np.full((1, 8, 8, 1), 7, np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("sets", "lines"),
+    [
+        ({"real": REAL[:99], "generated": GENERATED, "train": TRAIN}, []),
+        (
+            {"real": REAL[:9], "generated": REAL[:9][::-1]},
+            [
+                "the generated and the real pictures are the same 9: they are compared with "
+                "themselves"
+            ],
+        ),
+        (
+            {"real": REAL[:9], "generated": REAL[:20]},
+            [
+                "9 of 20 generated pictures are real ones, which are all 9 of them: they are "
+                "compared with themselves"
+            ],
+        ),
+        (
+            {"real": REAL[:20], "generated": REAL[18:30]},
+            ["2 of 12 generated pictures are real ones: they are compared with themselves"],
+        ),
+        (
+            {"real": REAL[:9], "generated": TRAIN, "train": TRAIN},
+            [
+                "the generated and the train pictures are the same 400: the generator has copied "
+                "them"
+            ],
+        ),
+        (
+            {"real": TRAIN[:9], "generated": GENERATED, "train": TRAIN},
+            ["9 of 9 real pictures are train ones: they are not held out"],
+        ),
+        (
+            {"real": REAL[:9], "generated": GENERATED[[0, 1, 1, 1]]},
+            ["2 of 4 generated pictures repeat another one of them"],
+        ),
+        (
+            {"real": REAL[:9], "generated": np.concatenate([BLANK, BLANK + 1, GENERATED])},
+            ["2 of 202 generated pictures are of a single colour"],
+        ),
+        (
+            {"real": REAL[:9], "generated": (GENERATED > 9).astype(np.uint8)[:9]},
+            [
+                "the generated pictures hold no values but 0 and 1, of 255: they are black; "
+                "--range=0,1 reads arrays of black and white"
+            ],
+        ),
+    ],
+)
+def test_doubts(sets: dict[str, np.ndarray], lines: list[str]) -> None:
+    pictures = {name: ArrayImages(images, "none") for name, images in sets.items()}
+    assert scoring.doubts(pictures) == lines
+
+
+def test_doubts_about_arrays(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", images=np.linspace(0, 1, 32).reshape(2, 4, 4))
+    form = Form("samples", "nhwc", (-1, 1))
+    pictures = reading.read(tmp_path / "a.npz", None, "--real", form)
+    assert scoring.doubts({"real": pictures}) == [
+        "real pictures: values from 0 to 1 were read as from -1 to 1",
+        "real pictures: there is no array 'samples', so 'images' was read",
+    ]
+
+
+def test_doubts_are_among_the_scores(tmp_path: Path) -> None:
+    scores = scoring.score(request(tmp_path, generated=REAL[:200], allow_few=True))
+    line = "200 of 200 generated pictures are real ones: they are compared with themselves"
+    assert scores.to_json()["warnings"] == (line,)
+    assert f"warning: {line}" in table.lines(scores)
 
 
 # What is printed and written

@@ -165,7 +165,10 @@ def test_every_class_needs_images_in_train(change_data: ChangeData) -> None:
 
 def test_unknown_data_set_is_refused_with_the_list(change_data: ChangeData) -> None:
     error = refusal(change_data(name="mnits"))
-    assert "cifar10, digits, fashion_mnist, image_folder, kmnist, mnist, photo" in error.expected
+    assert (
+        "cifar10, digits, fashion_mnist, hugging_face, image_folder, kmnist, mnist, photo"
+        in error.expected
+    )
     assert error.expected.endswith(" (nearest: 'mnist')")
     assert error.received == "'mnits'"
 

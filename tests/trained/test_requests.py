@@ -53,6 +53,8 @@ def test_samples_are_those_of_the_seed(models: dict[str, TrainedModel]) -> None:
     np.testing.assert_array_equal(samples, vae.sample(3, 5))
     pngs = answer(vae, NOTHING, {"num_images": 2, "seed": 1, "format": "png"})
     np.testing.assert_array_equal([from_png(text) for text in pngs], to_uint8(vae.sample(2, 1)))
+    default = answer(vae, NOTHING, {"num_images": None, "seed": None, "verb": None})
+    np.testing.assert_array_equal(default, vae.sample(64, 0))
     fitted = answer(vae, NOTHING, {"num_images": 2, "source": "fitted"})
     np.testing.assert_array_equal(fitted, vae.sample(2, 0, "fitted"))
 
@@ -94,7 +96,7 @@ def test_path_between_two_images_and_two_latents(models: dict[str, TrainedModel]
         np.testing.assert_allclose(path, expected, atol=1e-6)
 
 
-GIF = base64.b64encode(b"GIF89a").decode()
+CUT_GIF = base64.b64encode(b"GIF89a").decode()
 ENCODE, DECODE, INTERPOLATE = ({"verb": verb} for verb in ("encode", "decode", "interpolate"))
 
 
@@ -119,10 +121,15 @@ ENCODE, DECODE, INTERPOLATE = ({"verb": verb} for verb in ("encode", "decode", "
         ("gan", NOTHING, {"source": "fitted"}, "source must be one of prior for gan"),
         ("gan", rows(IMAGES), ENCODE, "encode must be asked of a model with an encoder"),
         ("vae", NOTHING, ENCODE, "must be rows in the column 'images'. Received: none"),
-        ("vae", rows(["a!"]), ENCODE, "must be a PNG in base64"),
-        ("vae", rows([GIF]), ENCODE, "must be a PNG in base64"),
+        ("vae", rows(["a!"]), ENCODE, "a text in 'images' must be a picture in base64. Received"),
+        ("vae", rows(["ä" * 50]), ENCODE, "must be a picture in base64. Received: 'ää"),
+        ("vae", rows(["data:image/png,%89PNG"]), ENCODE, "must be a picture in base64"),
+        ("vae", rows(["https://localhost/a.png"]), ENCODE, "must be a picture in base64"),
+        ("vae", rows([CUT_GIF]), ENCODE, "a picture in 'images' must be a readable picture (PNG"),
         ("vae", rows([to_png(np.zeros((3, 5), np.uint8))]), ENCODE, "6x8 pixels. Received: 5x3"),
-        ("vae", rows([PNGS[0][:-40]]), ENCODE, "must be a PNG in base64"),
+        ("vae", rows([PNGS[0][:-40]]), ENCODE, "must be a readable picture (PNG, JPEG"),
+        ("vae", rows([PNGS[0], 3]), ENCODE, "nested lists of numbers, or all pictures in base64"),
+        ("vae", rows([None]), ENCODE, "nested lists of numbers, or all pictures in base64"),
         ("vae", rows(IMAGES[:, :5]), ENCODE, "images must have the shape (n, 8, 6, 3)"),
         ("vae", rows(IMAGES * 1.0), ENCODE, "images must be uint8, or floats in [0, 1]"),
         ("vae", rows(IMAGES.astype(int) + 1), ENCODE, "grey values must be from 0 to 255"),
@@ -130,6 +137,8 @@ ENCODE, DECODE, INTERPOLATE = ({"verb": verb} for verb in ("encode", "decode", "
         ("vae", rows([[[["a"]]]]), ENCODE, "images must be nested lists of numbers"),
         ("vae", rows([[1, 2]], "latents"), DECODE, "latents must have the shape (n, 3)"),
         ("vae", rows([[np.nan, 0, 0]], "latents"), DECODE, "latents must be finite numbers"),
+        ("vae", rows([[1e300, 0, 0]], "latents"), DECODE, "latents must be finite numbers"),
+        ("vae", rows(IMAGES * 1e300), ENCODE, "images must be uint8, or floats in [0, 1]"),
         ("vae", rows([[0, 0, 0]], "latents"), INTERPOLATE, "two rows, the first and the last"),
         ("vae", rows([[0] * 3] * (MAX_IMAGES + 1), "latents"), DECODE, f"from 1 to {MAX_IMAGES}"),
         ("conditional", NOTHING, {}, "must be rows in the column 'labels'. Received: none"),

@@ -21,10 +21,13 @@ from typing import Any
 import numpy as np
 import pytest
 from fixtures_models import ROOT, fixture_chapters, random_images
+from picture_kinds import KINDS
 from PIL import Image
 
+from genlab.imaging import decoding
 from genlab.tracking import packaging, store
 from genlab.trained import model as trained_model
+from genlab.trained import requests
 
 IMAGES = random_images(2, (8, 6, 3))
 Answer = tuple[int, dict[str, Any]]
@@ -101,6 +104,31 @@ def test_server_answers_as_the_model_does(
         assert (status, reply["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
         assert reply["message"].startswith("verb must be one of sample, reconstruct, encode")
         assert "\n" not in reply["message"]
+
+
+def test_server_takes_pictures_and_says_in_one_line_what_it_cannot_take(
+    folders: dict[str, Path], packed: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jpeg = KINDS["JPEG, EXIF 6"].content
+    address = f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
+    pixels = decoding.read_image(io.BytesIO(jpeg), 3, None, "jpeg")
+    with served(packed("vae")) as server:
+
+        def encode(cell: str) -> Answer:
+            rows = {"dataframe_records": [{"images": cell}], "params": {"verb": "encode"}}
+            return post(server, json.dumps(rows))
+
+        status, reply = encode(address)
+        assert status == 200, reply
+        latents = trained_model.load(folders["vae"]).encode(pixels[np.newaxis])
+        np.testing.assert_allclose(reply["predictions"], latents, atol=1e-6)
+        status, reply = encode(address[:-400])
+        assert (status, reply["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
+        assert reply["message"].startswith("a picture in 'images' must be a readable picture")
+        monkeypatch.setattr(requests, "answer", lambda *_: {}["a"])
+        status, reply = encode(address)
+        assert (status, reply["error_code"]) == (500, "INTERNAL_ERROR")
+        assert reply["message"] == "The request could not be answered: KeyError: 'a'"
 
 
 def documented_requests() -> list[str]:

@@ -1,14 +1,31 @@
 """Scores of images from any project, and the features that they are measured on."""
 
+import math
 from pathlib import Path
 from typing import Any
 
 import click
 
 from genlab.cli.group import FOLDER, main, path_option
+from genlab.runtime.errors import InputError
 from genlab.runtime.native_output import import_tensorflow
 
 TOPIC = "Images of any project"
+
+
+def _range(
+    context: click.Context, option: click.Parameter, text: str | None
+) -> tuple[float, float] | None:
+    if text is None:
+        return None
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError:
+        low = high = 0.0
+    if not -math.inf < low < high < math.inf:
+        expected = "--range must be two numbers with a comma, black and white"
+        raise InputError(expected, repr(text), "See --range")
+    return low, high
 
 
 @main.command()
@@ -31,6 +48,22 @@ TOPIC = "Images of any project"
     type=FOLDER,
     help="The file with evaluation.metrics; by default this version's own.",
 )
+@click.option(
+    "--key", help="The array in an .npz, where it is neither `images` nor alone: samples."
+)
+@click.option(
+    "--layout",
+    type=click.Choice(["nhwc", "nchw"]),
+    default="nhwc",
+    show_default=True,
+    help="The axes of arrays; nchw is read where the second axis has 1 or 3 values.",
+)
+@click.option(
+    "--range",
+    "value_range",
+    callback=_range,
+    help="Black and white of arrays that are not uint8: 0,255 or -1,1. Floats have 0,1 without it.",
+)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option(
     "--allow-few",
@@ -43,13 +76,15 @@ def score(params: Path | None, no_cache: bool, out: Path | None, **asked: Any) -
     """Score generated images of any project against real ones."""
     import_tensorflow()
     from genlab import scoring
+    from genlab.imaging.array_files import Form
     from genlab.runtime import workspace
     from genlab.scoring import table
 
     if out:
         scoring.check_out(out)
     cache = None if no_cache else workspace.user_cache()
-    request = scoring.Request(params=params or scoring.PARAMS, cache=cache, **asked)
+    form = Form(*(asked.pop(name) for name in Form._fields))
+    request = scoring.Request(params=params or scoring.PARAMS, cache=cache, form=form, **asked)
     scores = scoring.score(request)
     if out:
         scoring.write(scores, out)

@@ -28,16 +28,24 @@ NAMES = (
 """The same for MNIST and its relatives."""
 
 
-def remote_files(checksums: Sequence[str], mirrors: Sequence[str]) -> tuple[RemoteFile, ...]:
+def remote_files(
+    checksums: Sequence[str], mirrors: Sequence[str], contents: Sequence[str] = ("",) * len(NAMES)
+) -> tuple[RemoteFile, ...]:
     """Returns the four files of a data set.
 
     Args:
         checksums: SHA-256 of each file in the order of `NAMES`.
         mirrors: Addresses of folders, each with a slash at its end.
+        contents: SHA-256 of what each archive holds, where they are known.
     """
     return tuple(
-        RemoteFile(name, tuple(mirror + name for mirror in mirrors), f"sha256:{checksum}")
-        for name, checksum in zip(NAMES, checksums, strict=True)
+        RemoteFile(
+            name,
+            tuple(mirror + name for mirror in mirrors),
+            f"sha256:{checksum}",
+            content and f"sha256:{content}",
+        )
+        for name, checksum, content in zip(NAMES, checksums, contents, strict=True)
     )
 
 

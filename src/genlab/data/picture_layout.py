@@ -1,7 +1,7 @@
 """What the folders of pictures mean: the user's own split, classes; and the table beside them.
 
 A folder that holds everything is looked through. Folders `train`, `val` and `test` (in the words of
-`SPLIT_FOLDERS`) are the user's own split. The folders below are classes, unless a table has labels.
+`own_splits.SPLIT_WORDS`) are the user's own split. The folders below are classes, unless a table has labels.
 """
 
 from collections.abc import Sequence
@@ -11,21 +11,12 @@ import numpy as np
 
 from genlab.data import picture_table
 from genlab.data.members import Parts
+from genlab.data.own_splits import SPLIT_WORDS
 from genlab.data.picture_files import WHERE, Files, PictureFile, first_of, words
 from genlab.imaging.arrays import SPLITS
 from genlab.imaging.decoding import KINDS
 from genlab.runtime.errors import InputError
 from genlab.settings.params import Data
-
-SPLIT_FOLDERS = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "test": "test",
-    "testing": "test",
-}
 
 
 class Listing(NamedTuple):
@@ -151,7 +142,7 @@ def _look_through(items: list[_Item]) -> tuple[list[_Item], list[str]]:
 
 
 def _split_of(folder: str) -> str:
-    return SPLIT_FOLDERS.get(folder.lower(), "")
+    return SPLIT_WORDS.get(folder.lower(), "")
 
 
 def _own_splits(files: Files, items: list[_Item]) -> tuple[list[_Item], list[Parts]]:

@@ -16,6 +16,7 @@ from genlab.data.picture_files import WHERE, PictureFile
 from genlab.data.picture_layout import Listing
 from genlab.data.splitting import chosen
 from genlab.imaging import decoding
+from genlab.imaging.arrays import empty
 from genlab.runtime import progress
 from genlab.runtime.errors import InputError
 from genlab.settings.params import Data
@@ -67,7 +68,7 @@ class _Shelf:
     """Images with their rows in the list, filled from the front and from the back: one copy."""
 
     def __init__(self, shape: tuple[int, ...]):
-        self.images, self.rows = np.empty(shape, np.uint8), np.empty(shape[0], int)
+        self.images, self.rows = empty(shape, WHERE_SIZE), np.empty(shape[0], int)
         self.start, self.stop = 0, shape[0]
 
     def add(self, image: np.ndarray, row: int, at_back: bool) -> None:
@@ -109,7 +110,7 @@ def read_all(root: Path, channels: int | None, where: str) -> np.ndarray:
             grey = all(decoding.is_grey(file.open(), file.name) for file in files.pictures)
             channels = 1 if grey else 3
         size = decoding.read_size(first.open(), first.name)
-        images = np.empty((len(files.pictures), *size, channels), np.uint8)
+        images = empty((len(files.pictures), *size, channels), where)
         for row, image in enumerate(_read(files.pictures, channels, None, where)):
             images[row] = image
     return images

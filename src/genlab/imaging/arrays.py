@@ -13,6 +13,7 @@ import numpy as np
 
 from genlab.contract.fields import read_arrays
 from genlab.contract.fields import read_description as read_description
+from genlab.runtime.errors import InputError
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -51,6 +52,26 @@ def part_outliers(split: Split, description: Mapping[str, Any]) -> tuple[Split, 
     held_out = np.isin(split.labels, held_out_labels(description))
     inliers = Split(split.images[~held_out], split.labels[~held_out])
     return inliers, Split(split.images[held_out], split.labels[held_out])
+
+
+def empty(shape: tuple[int, ...], where: str) -> np.ndarray:
+    """Returns an array for images, uint8, whose values are not set.
+
+    Args:
+        shape: (n, height, width, channels).
+        where: What set the shape, for errors: `"See params.yaml: data.image_size"`.
+
+    Raises:
+        InputError: It takes more memory than is free.
+    """
+    import psutil
+
+    asked, free = math.prod(shape), psutil.virtual_memory().available
+    if asked > free:
+        number, *size = shape
+        received = f"{asked:,} bytes for {number:,} of {'x'.join(map(str, size))}, {free:,} free"
+        raise InputError("images must fit into memory", received, where)
+    return np.empty(shape, np.uint8)
 
 
 def digest(*arrays: np.ndarray) -> str:

@@ -27,6 +27,7 @@ from genlab.evaluation import Panel, Scores, samples
 from genlab.features import cache, classifier, inception, pinned
 from genlab.features.extractor import Extracted, Extractor
 from genlab.imaging import arrays
+from genlab.imaging.array_files import AS_USUAL, ArrayImages, Form
 from genlab.imaging.arrays import Split
 from genlab.networks import devices
 from genlab.numerics import intervals
@@ -34,7 +35,7 @@ from genlab.runtime import progress
 from genlab.runtime.errors import InputError
 from genlab.runtime.files import replacing
 from genlab.scoring import reading
-from genlab.scoring.reading import PictureSet
+from genlab.scoring.doubts import doubts
 from genlab.settings import params, plugins, seeds
 from genlab.settings.params import Params
 
@@ -60,6 +61,7 @@ class Request(NamedTuple):
         seed: Of all that is drawn.
         allow_few: Whether no more images than features have dimensions are scored, too.
         cache: A folder for features and downloads; None: nothing is kept.
+        form: Of arrays.
     """
 
     real: Path
@@ -72,15 +74,17 @@ class Request(NamedTuple):
     seed: int
     allow_few: bool
     cache: Path | None
+    form: Form = AS_USUAL
 
 
 @dataclass(frozen=True)
 class PictureScores:
-    """The scores by metric, the reasons for missing ones, and how all came about."""
+    """The scores by metric, reasons for missing ones, how all came about, and what is doubtful."""
 
     metrics: dict[str, Score]
     skipped: dict[str, str]
     protocol: dict[str, Any]
+    warnings: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Returns the content of `--out`."""
@@ -122,7 +126,8 @@ def score(request: Request) -> PictureScores:
         for name, score in _of(GENERATED, scores.metrics)
     }
     protocol = _protocol(request, sets, extractor, features["real"].features.shape[1])
-    return PictureScores(metrics, dict(_of(GENERATED, scores.skipped)), protocol)
+    skipped = dict(_of(GENERATED, scores.skipped))
+    return PictureScores(metrics, skipped, protocol, tuple(doubts(sets)))
 
 
 def check_out(out: Path) -> None:
@@ -149,13 +154,17 @@ def write(scores: PictureScores, out: Path) -> None:
 # The pictures and their features
 
 
-def _read(request: Request) -> dict[str, PictureSet]:
+def _read(request: Request) -> dict[str, ArrayImages]:
     channels = None
     if request.features != TRAINED:
         is_inception = request.features == INCEPTION
         channels = 3 if is_inception else pinned.shape_of(request.features)[-1]
     paths = {"real": request.real, "generated": request.generated, "train": request.train}
-    sets = {name: reading.read(path, channels, f"--{name}") for name, path in paths.items() if path}
+    sets = {
+        name: reading.read(path, channels, f"--{name}", request.form)
+        for name, path in paths.items()
+        if path
+    }
     expected = sets["real"].images.shape[1:]
     for name, pictures in sets.items():
         if pictures.images.shape[1:] != expected:
@@ -167,7 +176,7 @@ def _read(request: Request) -> dict[str, PictureSet]:
     return sets
 
 
-def _check_numbers(sets: Mapping[str, PictureSet], extractor: Extractor, allow_few: bool) -> None:
+def _check_numbers(sets: Mapping[str, ArrayImages], extractor: Extractor, allow_few: bool) -> None:
     size = extractor.extract(sets["real"].images[:1]).features.shape[1]
     least, why, remedy = MIN_IMAGES, "", ""
     if not allow_few:
@@ -181,7 +190,7 @@ def _check_numbers(sets: Mapping[str, PictureSet], extractor: Extractor, allow_f
 
 
 def _extractor(
-    request: Request, settings: Params, sets: Mapping[str, PictureSet], folder: Path
+    request: Request, settings: Params, sets: Mapping[str, ArrayImages], folder: Path
 ) -> Extractor:
     if request.features == INCEPTION:
         directory = (request.cache or folder) / "downloads"
@@ -251,7 +260,7 @@ def _without_blocks(evidence: Samples) -> Iterable[Samples]:
 
 
 def _protocol(
-    request: Request, sets: Mapping[str, PictureSet], extractor: Extractor, feature_dim: int
+    request: Request, sets: Mapping[str, ArrayImages], extractor: Extractor, feature_dim: int
 ) -> dict[str, Any]:
     facts = samples.facts_of(extractor)
     features = facts["features"]

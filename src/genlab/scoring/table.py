@@ -14,10 +14,11 @@ NUMBERS = (1, 2, 3)
 
 
 def lines(scores: "PictureScores") -> list[str]:
-    """Returns the table, then what is missing and why, then the protocol."""
+    """Returns the table, then what is missing and why, what is doubtful, and the protocol."""
     rows = [HEADINGS, *(_row(name, score) for name, score in scores.metrics.items())]
     skipped = [f"not measured: {name}: {reason}" for name, reason in scores.skipped.items()]
-    return [*_aligned(rows), *skipped, "", *_notes(scores.protocol)]
+    warnings = [f"warning: {line}" for line in scores.warnings]
+    return [*_aligned(rows), *skipped, *warnings, "", *_notes(scores.protocol)]
 
 
 def _row(name: str, score: Score) -> Sequence[str]:

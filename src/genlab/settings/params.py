@@ -43,6 +43,7 @@ class Data(Section):
     channels: Literal[1, 3]
     split_folders: Literal["auto", "none"]
     label_column: str | None
+    hub_name: str | None
     validation_share: float = Field(gt=0, lt=1)
     test_share: float = Field(gt=0, lt=1)
     binarisation: Literal["none", "dynamic"]

@@ -7,20 +7,21 @@
 | decode | one per latent, column `latents` | |
 | interpolate | two, column `images` or `latents` | num_steps |
 
-An image is a PNG in base64, or nested lists (height, width, channels) of integers from 0 to 255 or
+An image is a picture file (PNG, JPEG or another that `imaging.decoding` reads) as bytes, in base64
+or as a `data:` address, or nested lists (height, width, channels) of integers from 0 to 255 or
 floats in [0, 1]. A label is a number or a class name. Answers hold images as float32 in [0, 1], or
 with `format: png` as PNGs in base64.
 """
 
 import base64
-import binascii
 from collections.abc import Callable, Mapping
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from genlab.imaging.arrays import to_uint8
+from genlab.imaging import decoding
+from genlab.imaging.arrays import as_picture, to_uint8
 from genlab.runtime.errors import InputError
 from genlab.trained import DEFAULTS
 from genlab.trained.givens import labels_of
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 MAX_IMAGES = 1000
 """Largest number of images in a request or an answer: they take seconds, and megabytes of JSON."""
 FORMATS = ("array", "png")
+WHERE = "See docs/serving.md"
 Answer = np.ndarray | list[str]
 
 
@@ -42,12 +44,12 @@ def answer(model: "TrainedModel", table: "pd.DataFrame", params: Mapping[str, An
     Args:
         model: The trained model.
         table: The rows, see the module.
-        params: Values that replace those in `DEFAULTS`.
+        params: Values that replace those in `DEFAULTS`; null stands for the default.
 
     Raises:
         InputError: The request is wrong or too large, or the model does not support it.
     """
-    values = DEFAULTS | dict(params)
+    values = DEFAULTS | {name: value for name, value in params.items() if value is not None}
     for name, known in (("verb", tuple(VERBS)), ("format", FORMATS)):
         if values[name] not in known:
             raise _wrong(name, f"one of {', '.join(known)}", repr(values[name]))
@@ -71,7 +73,7 @@ def _sample(model: "TrainedModel", table: "pd.DataFrame", values: Mapping[str, A
 def _given(model: "TrainedModel", table: "pd.DataFrame", name: str) -> np.ndarray:
     field = model.spec[name]
     if field.kind == "image":
-        return to_uint8_images(_images(table, field.shape, name))
+        return to_uint8_images(images_of(table, field.shape, name))
     cells = _column(table, name)
     return labels_of(field, cells) if field.kind == "label" else _stacked(cells, name)
 
@@ -84,11 +86,11 @@ def to_uint8_images(images: np.ndarray) -> np.ndarray:
 def _reconstruct(
     model: "TrainedModel", table: "pd.DataFrame", values: Mapping[str, Any]
 ) -> np.ndarray:
-    return model.reconstruct(_images(table, model.image_shape))
+    return model.reconstruct(images_of(table, model.image_shape))
 
 
 def _encode(model: "TrainedModel", table: "pd.DataFrame", values: Mapping[str, Any]) -> np.ndarray:
-    return model.encode(_images(table, model.image_shape))
+    return model.encode(images_of(table, model.image_shape))
 
 
 def _decode(model: "TrainedModel", table: "pd.DataFrame", values: Mapping[str, Any]) -> np.ndarray:
@@ -99,7 +101,7 @@ def _interpolate(
     model: "TrainedModel", table: "pd.DataFrame", values: Mapping[str, Any]
 ) -> np.ndarray:
     _check_number("num_steps", int(values["num_steps"]), 2)
-    ends = _latents(table) if "latents" in table else _images(table, model.image_shape)
+    ends = _latents(table) if "latents" in table else images_of(table, model.image_shape)
     if len(ends) != 2:
         raise _wrong(
             "interpolate", "asked with two rows, the first and the last", f"{len(ends)} rows"
@@ -117,26 +119,31 @@ VERBS: dict[str, Callable[..., np.ndarray]] = {
 }
 
 
-def _images(
+def images_of(
     table: "pd.DataFrame", image_shape: tuple[int, ...], column: str = "images"
 ) -> np.ndarray:
-    """Returns a column of images: uint8 if they are PNGs or integers, else float32."""
+    """Returns a column of images: uint8 if they are pictures or integers, else float32."""
     cells = _column(table, column)
-    if all(isinstance(cell, str) for cell in cells):
-        return np.stack([_from_png(cell, image_shape) for cell in cells])
+    if all(isinstance(cell, str | bytes) for cell in cells):
+        return np.stack([_from_picture(cell, image_shape, column) for cell in cells])
     images = _stacked(cells, column)
     if images.dtype.kind not in "iu":
-        return images.astype(np.float32)
+        return _to_float32(images)
     if images.min() < 0 or images.max() > 255:
         raise _wrong("grey values", "from 0 to 255", f"{images.min()} to {images.max()}")
     return images.astype(np.uint8)
 
 
 def _latents(table: "pd.DataFrame") -> np.ndarray:
-    latents = _stacked(_column(table, "latents"), "latents").astype(np.float32)
+    latents = _to_float32(_stacked(_column(table, "latents"), "latents"))
     if not np.isfinite(latents).all():
         raise _wrong("latents", "finite numbers", "others")
     return latents
+
+
+def _to_float32(values: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):  # infinities are refused as such
+        return values.astype(np.float32)
 
 
 def _column(table: "pd.DataFrame", name: str) -> list[Any]:
@@ -155,34 +162,34 @@ def _stacked(cells: list[Any], name: str) -> np.ndarray:
         raise _wrong(name, "nested lists of one shape", "several shapes") from None
     if values.dtype.kind not in "iuf" or not values.size:
         raise _wrong(
-            name, "nested lists of numbers, or all PNGs in base64", f"values of type {values.dtype}"
+            name,
+            "nested lists of numbers, or all pictures in base64",
+            f"values of type {values.dtype}",
         )
     return values
 
 
-def _from_png(text: str, image_shape: tuple[int, ...]) -> np.ndarray:
-    """Returns the image of a PNG in base64, uint8 (height, width, channels)."""
-    from PIL import Image, UnidentifiedImageError
+def _from_picture(cell: str | bytes, image_shape: tuple[int, ...], column: str) -> np.ndarray:
+    """Returns the image of a picture file, uint8 (height, width, channels)."""
+    content = cell if isinstance(cell, bytes) else _from_base64(cell, column)
+    name = f"a picture in {column!r}"
+    return decoding.read_exactly(BytesIO(content), image_shape, name, WHERE)
 
-    height, width, channels = image_shape
+
+def _from_base64(text: str, column: str) -> bytes:
+    """Returns the bytes of base64, also in lines, or of a `data:` address."""
+    head, is_address, code = text.partition(";base64,")
+    code = code if is_address and head.startswith("data:") else text
     try:
-        with Image.open(BytesIO(base64.b64decode(text, validate=True)), formats=["PNG"]) as picture:
-            if picture.size != (width, height):  # checked before it is unpacked
-                raise _wrong(
-                    "a PNG", f"{width}x{height} pixels", f"{picture.width}x{picture.height}"
-                )
-            pixels = np.asarray(picture.convert("L" if channels == 1 else "RGB"))
-    except (binascii.Error, UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise _wrong("a text in `images`", "a PNG in base64", type(error).__name__) from None
-    return pixels.reshape(image_shape)
+        return base64.b64decode("".join(code.split()), validate=True)
+    except ValueError:  # also a text with letters beyond ASCII
+        received = repr(text[:40]) + (" ..." if len(text) > 40 else "")
+        raise _wrong(f"a text in {column!r}", "a picture in base64", received) from None
 
 
 def _to_png(image: np.ndarray) -> str:
-    from PIL import Image
-
-    pixels = to_uint8(image)
     file = BytesIO()
-    Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(file, format="PNG")
+    as_picture(to_uint8(image)).save(file, format="PNG")
     return base64.b64encode(file.getvalue()).decode()
 
 
@@ -192,4 +199,4 @@ def _check_number(name: str, number: int, least: int) -> None:
 
 
 def _wrong(name: str, expected: str, received: str) -> InputError:
-    return InputError(f"{name} must be {expected}", received, "See docs/serving.md")
+    return InputError(f"{name} must be {expected}", received, WHERE)

@@ -4,25 +4,26 @@
 `predict(table, params={"verb": "sample", "num_images": 16})`; `requests` lists the requests.
 """
 
+import logging
 from pathlib import Path
 from typing import Any
 
 import mlflow
 import pandas as pd
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
+from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, INVALID_PARAMETER_VALUE
 from mlflow.pyfunc import PythonModel
 
-from genlab.runtime.errors import InputError
+from genlab.runtime.errors import InputError, one_line
 from genlab.trained import requests
 
 
 class Refused(MlflowException):
-    """A request that the caller can fix: HTTP 400 with one line."""
+    """A request that is not answered: one line, with HTTP 400 where the caller can fix it."""
 
-    def __init__(self, line: str):
+    def __init__(self, line: str, error_code: int = INVALID_PARAMETER_VALUE):
         self._line = line
-        super().__init__(line, error_code=INVALID_PARAMETER_VALUE)
+        super().__init__(line, error_code)
 
     @property
     def message(self) -> str:
@@ -49,12 +50,16 @@ class ServedModel(PythonModel):
         """Returns the result of `requests.answer`; `context` is not used.
 
         Raises:
-            Refused: The request is wrong or too large, or the model does not support it.
+            Refused: The request is wrong or too large, the model does not support it, or it failed.
         """
         try:
             return requests.answer(self._model, model_input, params or {})
         except InputError as error:
             raise Refused(str(error)) from None
+        except Exception as error:  # a defect, for which MLflow would give no reason: HTTP 500
+            logging.getLogger(__name__).exception("A request could not be answered")
+            line = f"The request could not be answered: {one_line(error)}"
+            raise Refused(line, INTERNAL_ERROR) from None
 
 
 mlflow.models.set_model(ServedModel())

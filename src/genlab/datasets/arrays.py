@@ -1,0 +1,82 @@
+"""Arrays: the user's own images in an .npz or .npy, as NumPy, Keras and MedMNIST write them.
+
+Arrays are known by the words in their names: `images` and `labels`, `x_train` and `y_test`,
+`val_images`. Without a test split a hash of each image chooses it. `class_names` may name the
+labels. Images are uint8 or floats in [0, 1], (n, height, width[, 1 or 3]), and stay as they are.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from genlab.data import own_splits
+from genlab.data.declaration import Profile, RawSplits
+from genlab.imaging import array_files
+from genlab.imaging.array_files import AS_USUAL, UnreadableError
+from genlab.runtime import progress, workspace
+from genlab.runtime.errors import InputError
+from genlab.settings.params import Data
+
+FILES = None  # they are the user's
+LICENCE = "the user's own"
+CITATION = "the user's own images"
+PROFILE = Profile()
+
+WHERE = "See params.yaml: data.directory"
+CLASS_NAMES = "class_names"
+KINDS = {"images": ("images", "image", "x"), "labels": ("labels", "label", "y")}
+"""Words in the name of an array, by what it holds."""
+HOLDS = (
+    "arrays `images` and perhaps `labels`, or x_train, y_train, x_test, y_test: images uint8 or "
+    "float in [0, 1], of the shape (n, height, width[, 1 or 3])"
+)
+
+
+def read(directory: Path, data: Data, seed: int) -> RawSplits:
+    """Reads the file `data.directory`; a hash of each image chooses a test split if it has none.
+
+    Raises:
+        InputError: There is no such file, it is damaged, or its arrays are no images.
+    """
+    # A relative path is in the repository, in temporary and queued experiments too.
+    path = workspace.root() / Path(data.directory).expanduser()
+    if path.suffix not in array_files.ENDINGS or not path.is_file():
+        reason = "no .npz or .npy" if path.exists() else "no such file"
+        raise InputError("data.directory must be an .npz or .npy", f"{path}, {reason}", WHERE)
+    try:
+        with array_files.opened(path) as opened:
+            arrays = dict(opened)
+        parts = _parts(arrays)
+    except UnreadableError as fault:
+        raise InputError(f"{path} must hold {HOLDS}", str(fault), WHERE) from None
+    class_names = [str(name) for name in arrays.get(CLASS_NAMES, ())]
+    return own_splits.assemble(parts, class_names, data.test_share, seed, WHERE)
+
+
+def _parts(arrays: dict[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
+    """Returns by split its images and labels; says which arrays are neither."""
+    parts: dict[str, dict[str, np.ndarray]] = {}
+    left_out = []
+    for name, array in arrays.items():
+        kind, split = _meaning(name)
+        if kind:
+            parts.setdefault(split, {})[kind] = array
+        elif name != CLASS_NAMES:
+            left_out.append(name)
+    if not parts and len(left_out) == 1:
+        parts, left_out = {"train": {"images": arrays[left_out[0]]}}, []
+    if not parts or not all("images" in fields for fields in parts.values()):
+        raise UnreadableError(f"the arrays {', '.join(arrays)}" if arrays else "no arrays")
+    if left_out:
+        progress.note(f"fetch: arrays left out: {', '.join(left_out)}")
+    for fields in parts.values():
+        fields["images"] = array_files.to_images(fields["images"], AS_USUAL).images
+    return parts
+
+
+def _meaning(name: str) -> tuple[str, str]:
+    """Returns what an array holds, `images`, `labels` or nothing, and of which split."""
+    words = name.lower().split("_")
+    kinds = (kind for kind, known in KINDS.items() if set(words) & set(known))
+    splits = (own_splits.SPLIT_WORDS[word] for word in words if word in own_splits.SPLIT_WORDS)
+    return next(kinds, ""), next(splits, "train")
