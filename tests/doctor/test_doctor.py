@@ -160,11 +160,18 @@ def test_tracker(place: Path, silent_port: int, monkeypatch: pytest.MonkeyPatch)
     assert state(project.tracker()) == "ok"
     assert "mlflow.db" in project.tracker().says
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://me:secret@127.0.0.1:{silent_port}")
-    assert project.tracker().says == f"http://127.0.0.1:{silent_port} does not answer"
+    expected = f"MLflow must answer at http://127.0.0.1:{silent_port}; received Connection refused"
+    assert project.tracker().says == expected
     assert state(project.tracker()) == "warning"
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{server.getsockname()[1]}")
-        assert state(project.tracker()) == "ok"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "localhost:5000")
+    assert state(project.tracker()) == "warning"
+
+
+def test_tracker_that_answers(
+    place: Path, server: FileServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.address)
+    assert project.tracker().says == f"{server.address} answers"
 
 
 def test_remote(place: Path, silent_port: int) -> None:

@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 
 from genlab.doctor.finding import Finding, error, ok, warning
 from genlab.imaging.arrays import read_description
-from genlab.runtime import downloads, workspace
-from genlab.runtime.errors import InputError
+from genlab.runtime import addresses, downloads, workspace
+from genlab.runtime.errors import InputError, printable
 from genlab.settings import params as parameters
 from genlab.settings import plugins
-from genlab.tracking import store
+from genlab.tracking import looking, store
 
 CONNECT_SECONDS = 3.0
 PORTS = {"http": 80, "https": 443, "ssh": 22, "sftp": 22, "webdav": 80, "webdavs": 443}
@@ -72,21 +72,21 @@ def _source(name: str, file: str, addresses: tuple[str, ...]) -> str:
 
 
 def tracker() -> Finding:
-    """Whether MLflow's store answers, without importing MLflow."""
-    uri = store.present_uri()
-    shown = store.address(uri)
-    if store.is_server(uri):
-        if answers(uri):
-            return ok("tracker", f"{shown} answers")
-        remedy = "Nothing is lost: trainings go on, and genlab sync sends the rest later."
-        return warning("tracker", f"{shown} does not answer", remedy)
-    is_file = uri.startswith("sqlite:///")
-    path = Path(uri.removeprefix("sqlite:///")) if is_file else workspace.root()
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
-        says = f"{shown} is not writable"
-        return error("tracker", says, "See MLFLOW_TRACKING_URI and the file's permissions.")
-    when = "exists" if path.exists() else "the first run creates it"
-    return ok("tracker", f"{shown} ({when})")
+    """Whether MLflow's store can be used; opens it, but without MLflow."""
+    try:
+        uri = store.present_uri()
+        looking.look(uri)
+    except InputError as problem:
+        says = f"{problem.expected}; received {problem.received}"
+        remedy = f"{problem.where}. Trainings go on, and genlab sync sends the rest later."
+        return warning("tracker", addresses.scrubbed(printable(says)), remedy)
+    database = looking.database_of(uri)
+    if database is None:
+        return ok("tracker", f"{addresses.shown(uri)} answers")
+    if not os.access(database if database.exists() else database.parent, os.W_OK):
+        return error("tracker", f"{database} is not writable", looking.PERMISSIONS)
+    when = "can be read" if database.exists() else "the first run creates it"
+    return ok("tracker", f"{addresses.shown(uri)} ({when})")
 
 
 def remote() -> Finding:
@@ -97,7 +97,7 @@ def remote() -> Finding:
     if not name:
         return ok("remote", "none; DVC keeps its cache on this machine only")
     url = config.get(f"'remote \"{name}\"'", "url", fallback="")
-    shown, scheme = f"{name} ({store.address(url)})", urlsplit(url).scheme
+    shown, scheme = f"{name} ({addresses.shown(url)})", urlsplit(url).scheme
     if scheme in PORTS and not answers(url):
         return warning("remote", f"{shown} does not answer", "dvc push waits for it.")
     if not scheme and not (workspace.root() / ".dvc" / url).is_dir():

@@ -15,7 +15,17 @@ LIBRARIES = {"mlflow", "sqlalchemy", "requests", "sqlite3", "alembic"}
 def no_answer(uri: str, error: BaseException) -> InputError:
     """Returns the error of a store that does not answer, or breaks off."""
     expected = f"MLflow must answer at {shown(uri)}"
-    return InputError(expected, one_line(error, 160), WHERE)
+    return InputError(expected, _reason(error), WHERE)
+
+
+def _reason(error: BaseException) -> str:
+    """Returns what the system said, where a library has wrapped it; else the error."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno and cause.strerror:
+            return cause.strerror
+        cause = cause.__cause__ or cause.__context__
+    return one_line(error, 160)
 
 
 @contextmanager

@@ -42,14 +42,15 @@ def local_path(address: str | None) -> Path | None:
 
 
 def _is_former(place: Path, database: Path, connection: sqlite3.Connection) -> bool:
-    """Returns whether the project lay in `place`: a store with artifacts is there, or nothing."""
+    """Returns whether the project lay in `place`: its store is there, or its artifacts are not."""
     artifacts = (str(place / ARTIFACTS), (place / ARTIFACTS).as_uri())
     query = "SELECT count(*) FROM experiments WHERE artifact_location IN (?, ?)"
     if not connection.execute(query, artifacts).fetchone()[0]:
         return False
     if place.resolve() == database.parent.resolve():
         return False
-    return not place.exists() or (place / database.name).exists()
+    is_gone = not (place / ARTIFACTS).exists() and (database.parent / ARTIFACTS).exists()
+    return is_gone or not place.exists() or (place / database.name).exists()
 
 
 def _replace(connection: sqlite3.Connection, former: Path, place: Path) -> None:
