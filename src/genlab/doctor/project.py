@@ -4,6 +4,7 @@ import configparser
 import os
 import socket
 import subprocess
+import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,7 +17,7 @@ from genlab.settings import params as parameters
 from genlab.settings import plugins
 from genlab.tracking import looking, store
 
-CONNECT_SECONDS = 3.0
+CONNECT_SECONDS, CHECK_SECONDS = 3.0, 8.5
 PORTS = {"http": 80, "https": 443, "ssh": 22, "sftp": 22, "webdav": 80, "webdavs": 443}
 PLUGINS = ("s3", "gs", "azure", "ssh", "gdrive")
 """For an address of this form DVC needs the package `dvc-<form>`, which is not in the lock."""
@@ -24,15 +25,18 @@ FIX_PARAMS = "Fix params.yaml."
 
 
 def params() -> Finding:
-    """Names and values in params.yaml."""
+    """Names, keys and values in params.yaml, and the user's folder: what `genlab check` says."""
+    command = [sys.executable, "-m", "genlab", "check"]
+    limits = {"cwd": workspace.root(), "timeout": CHECK_SECONDS}
     try:
-        values = _load()
-        for name, entry in values.models.items():
-            plugins.check("models", str(entry.get("kind")), f"params.yaml: models.{name}.kind")
-    except InputError as problem:
-        return error("params", str(problem), FIX_PARAMS)
-    models = ", ".join(values.models)
-    return ok("params", f"data set {values.data.name}, profile {values.profile}, {models}")
+        process = subprocess.run(command, capture_output=True, text=True, check=False, **limits)
+    except subprocess.TimeoutExpired:
+        says = f"no answer within {CHECK_SECONDS:g} seconds"
+        return warning("params", says, "Run: genlab check. A second time it takes a second.")
+    if process.returncode:
+        lines = process.stderr.strip().splitlines() or ["genlab check fails"]
+        return error("params", lines[-1].removeprefix("error: "), FIX_PARAMS)
+    return ok("params", process.stdout.strip())
 
 
 def _load() -> parameters.Params:
@@ -121,12 +125,12 @@ def git() -> Finding:
     try:
         head, changes = _git("rev-parse", "--short", "HEAD"), _git("status", "--porcelain")
     except FileNotFoundError:
-        return error("git", "not installed", "Install git: DVC needs it.")
+        return warning("git", "not installed", "make run works; dvc exp needs git.")
     except subprocess.TimeoutExpired:
         return warning("git", "git status does not answer", "See the disk.")
     except subprocess.CalledProcessError as problem:
         says = " ".join((problem.stderr or "").split()) or "no repository"
-        return error("git", says, "Run it in a clone: dvc exp run starts from a commit.")
+        return warning("git", says, "make run works; DATA=, PROFILE= and dvc exp need a commit.")
     number = len(changes.splitlines())
     if not number:
         return ok("git", f"{head}, nothing changed since")

@@ -39,10 +39,12 @@ def user_cache() -> Path:
 def settle_home() -> None:
     """Gives a user without a home folder one in the workspace; libraries fail without it.
 
-    A container's user may have neither `HOME` nor an entry in the password file.
+    A container's user may have neither `HOME` nor an entry in the password file, or `HOME=/`.
     """
     try:
-        Path.home()
+        has_home = os.access(Path.home(), os.W_OK)
     except RuntimeError:
-        os.environ["HOME"] = str(state("home"))
+        has_home = False
+    if not has_home:
         state("home").mkdir(parents=True, exist_ok=True)
+        os.environ["HOME"] = str(state("home"))
