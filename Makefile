@@ -38,7 +38,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help experiments setup run tune test coverage test-all lint format bench report docs ui sync lock clean
+.PHONY: help experiments moved setup run tune test coverage test-all lint format bench report docs ui sync lock clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,12 +46,16 @@ help:  ## List the targets
 
 setup: $(STAMP)  ## Create .venv with all packages, hash-pinned (GPU=1: TensorFlow with CUDA)
 
-$(STAMP): $(LOCK)
+# The scripts of an environment name the place where it was made.
+$(STAMP): $(LOCK) $(if $(shell test -s $(STAMP) && test "$$(cat $(STAMP))" != "$$(cd -P .venv && pwd -P)" && echo yes),moved)
 	@$(PYTHON) -c 'import sys; v = "%d.%d" % sys.version_info[:2]; v in "$(SUPPORTED)".split() or sys.exit("error: Python must be one of $(SUPPORTED). Received: " + v + ". Run: make setup PYTHON=python3.12")'
 	$(PYTHON) -m venv --clear .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK)
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@touch $@
+	@(cd -P .venv && pwd -P) >$@
+
+moved:
+	@echo 'This project was moved or copied: .venv is made anew.'
 
 experiments:  # before anything is installed
 	@$(if $(OVERRIDES),$(if $(HAS_GIT),,echo "error: DATA and PROFILE must be used in a git repository: dvc exp needs one. Received: none. Run: git init, git add -A and git commit -m start; or change data.name and profile in params.yaml." >&2; exit 1))

@@ -19,6 +19,7 @@ from file_server import FileServer
 from genlab import cli, doctor
 from genlab.doctor import environment, machine, project
 from genlab.doctor.finding import Finding
+from genlab.workflows import checking
 
 ROOT = Path(__file__).parents[2]
 
@@ -131,6 +132,9 @@ def edit(place: Path, old: str, new: str) -> None:
 
 
 def test_params(place: Path) -> None:
+    assert "no such folder" in project.params().says
+    (place / "data" / "own_images").mkdir(parents=True)
+    checking.check(Path("params.yaml"))  # remembered: another process need not import TensorFlow
     assert state(project.params()) == "ok"
     assert project.params().says.startswith("data set digits, profile default, ")
     edit(place, "test_share:", "tets_share:")

@@ -22,7 +22,11 @@ from genlab.runtime.errors import InputError, one_line
         ("http://me:a?s3cret@host", "http://***", False),
         ("me:s3cret@host:5000", "host:5000", True),
         ("localhost:5000", "localhost:5000", True),
-        ("sqlite:////home/me@work/what%3F/mlflow.db", "sqlite:////home/me@work/what%3F/mlflow.db", True),
+        (
+            "sqlite:////home/me@work/what%3F/mlflow.db",
+            "sqlite:////home/me@work/what%3F/mlflow.db",
+            True,
+        ),
         ("file:///a@b", "file:///a@b", True),
         ("../store@2", "../store@2", True),
         ("s3://bucket/a", "s3://bucket/a", True),

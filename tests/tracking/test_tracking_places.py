@@ -1,7 +1,6 @@
 """A project in a folder of any name, moved, and copied: it finds and writes its own files alone."""
 
 import json
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -41,7 +40,7 @@ def test_folder_of_any_name_holds_all_its_files(
     lab.enter(monkeypatch, root)
     folder = train_and_crown(root)
     assert folder.is_relative_to(root / "mlartifacts")
-    assert os.listdir(tmp_path) == [name]
+    assert list(tmp_path.iterdir()) == [root]
     assert lab.journals(root) == []
     (found,) = lab.runs()
     assert len(lab.artifacts(found, "images")) == 2

@@ -1,7 +1,6 @@
 """`genlab check` says everything that can be known before a stage runs."""
 
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,6 @@ from genlab.settings import plugins
 from genlab.workflows import checking
 
 ROOT = Path(__file__).parents[2]
-GIT_CEILING = "GIT_CEILING_DIRECTORIES"
 
 
 @pytest.fixture
@@ -43,7 +41,7 @@ def fault() -> InputError:
         ("kl_weight: 1.0", "kl_weight: .nan", "kl_weight=nan", "models.vae.kl_weight"),
         ("kl_weight: 1.0", "kl_weight: .inf", "kl_weight=inf", "models.vae.kl_weight"),
         ("num_neighbours: 5", "num_nieghbours: 5", "'num_nieghbours'", "evaluation.metrics"),
-        ("outliers: {data: ", "outliers: {data: x_", "'x_", "outliers.data"),
+        ("data: photo_patches", "data: photos", "'photos'", "outliers.data"),
         ("\n  gan:", "\n  vae: {kind: vae}\n  gan:", "duplicate key", "params.yaml"),
         ("seed: 0", "seed: &a 0\nprofiles: &a {}", "duplicate anchor 'a'", "params.yaml"),
         ("directory: data/", "directory: ~/", "~/own_images", "data.directory"),
@@ -80,25 +78,3 @@ def test_what_was_right_is_checked_once(place: Path, monkeypatch: pytest.MonkeyP
         checking.check(Path("params.yaml"), "mnist", "default")
     edit(place, "kl_weight: 1.0", "kl_weight: -1.0")
     assert "kl_weight=-1.0" in fault().received
-
-
-def test_makefile_without_git_says_what_needs_it(place: Path) -> None:
-    (place / "Makefile").write_text((ROOT / "Makefile").read_text())
-    (place / "requirements.lock").touch()
-    environment = os.environ | {GIT_CEILING: str(place.parent)}
-    answers = [
-        subprocess.run(
-            ["make", "--dry-run", *words],
-            cwd=place,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        ).stdout
-        for words in (["run"], ["run", "DATA=mnist"])
-    ]
-    assert "dvc config --local core.no_scm true" in answers[0]
-    lines = answers[1].splitlines()
-    (told,) = (number for number, line in enumerate(lines) if "must be used in a git" in line)
-    assert told < min(number for number, line in enumerate(lines) if "pip install" in line)
-    assert "exit 1" in lines[told]

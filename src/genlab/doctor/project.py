@@ -27,9 +27,11 @@ FIX_PARAMS = "Fix params.yaml."
 def params() -> Finding:
     """Names, keys and values in params.yaml, and the user's folder: what `genlab check` says."""
     command = [sys.executable, "-m", "genlab", "check"]
-    limits = {"cwd": workspace.root(), "timeout": CHECK_SECONDS}
+    root, limit = workspace.root(), CHECK_SECONDS
     try:
-        process = subprocess.run(command, capture_output=True, text=True, check=False, **limits)
+        process = subprocess.run(
+            command, cwd=root, capture_output=True, text=True, timeout=limit, check=False
+        )
     except subprocess.TimeoutExpired:
         says = f"no answer within {CHECK_SECONDS:g} seconds"
         return warning("params", says, "Run: genlab check. A second time it takes a second.")

@@ -55,9 +55,11 @@ def _is_former(place: Path, database: Path, connection: sqlite3.Connection) -> b
 
 def _replace(connection: sqlite3.Connection, former: Path, place: Path) -> None:
     for table, column in ADDRESSES:
-        rows = connection.execute(f"SELECT rowid, {column} FROM {table}").fetchall()
+        select = f"SELECT rowid, {column} FROM {table}"  # noqa: S608 - constants
+        update = f"UPDATE {table} SET {column} = ? WHERE rowid = ?"  # noqa: S608
+        rows = connection.execute(select).fetchall()
         for row, address in rows:
             path = local_path(address)
             if path is not None and path.is_relative_to(former):
                 new = (place / path.relative_to(former)).as_uri()
-                connection.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", (new, row))
+                connection.execute(update, (new, row))

@@ -66,7 +66,9 @@ def _check_anchors(path: Path) -> None:
             YAML(typ="safe", pure=True).compose(path)
         except ReusedAnchorWarning as error:
             received = " ".join(str(error).split())
-            raise InputError(f"{path} must make each anchor once", received, f"See {path}") from None
+            raise InputError(
+                f"{path} must make each anchor once", received, f"See {path}"
+            ) from None
         except (OSError, ValueError, YAMLError):
             return  # `load` says what else is wrong
 
@@ -76,10 +78,14 @@ def _check_directory(params: Params) -> None:
     directory = params.data.directory
     if directory.startswith("~"):
         expected = "data.directory must be written without ~, which DVC does not expand"
-        raise InputError(expected, directory, f"Write {Path(directory).expanduser()}. {SEE_DIRECTORY}")
+        raise InputError(
+            expected, directory, f"Write {Path(directory).expanduser()}. {SEE_DIRECTORY}"
+        )
     folder = workspace.root() / directory
     if not folder.exists():
-        raise InputError(f"{directory} must be there", "no such folder", f"Make it. {SEE_DIRECTORY}")
+        raise InputError(
+            f"{directory} must be there", "no such folder", f"Make it. {SEE_DIRECTORY}"
+        )
     for name in _names(folder):
         if not name.isascii() and any("\ud800" <= letter <= "\udfff" for letter in name):
             expected = f"names of files in {directory} must be UTF-8, as DVC stores them"
