@@ -3,10 +3,12 @@
 import json
 import math
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -401,6 +403,22 @@ def test_ui_is_for_this_machine_only_and_shows_shared_columns(root, monkeypatch)
     with pytest.raises(InputError) as error:
         ui.ui_command()
     assert error.value.where == "Open http://host:1 in a browser"
+
+
+@pytest.mark.slow
+def test_ui_prints_its_address_when_it_answers(root):
+    port = lab.free_port()
+    process = lab.start_process(root, f"from genlab import tracking; tracking.serve_ui({port})")
+    try:
+        line = next(line for line in process.stdout if line.startswith("http"))  # after MLflow's
+        assert line.startswith(f"http://127.0.0.1:{port}/#/experiments/")
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
+            assert answer.status == 200
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    with socket.create_server(("127.0.0.1", port)):  # the server has ended, too
+        pass
 
 
 def test_port_in_use_is_one_line():

@@ -3,11 +3,9 @@
 import contextlib
 import json
 import logging
-import socket
 import sqlite3
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -171,34 +169,12 @@ def test_what_waits_can_be_sent_elsewhere(root: Path, monkeypatch: pytest.Monkey
         tracking.sync(to="localhost:5000")
 
 
-@contextlib.contextmanager
-def breaking_server() -> Iterator[int]:
-    """A server whose health is good and that breaks off every other request."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(0.1)
-        done = threading.Event()
-
-        def serve() -> None:
-            while not done.is_set():
-                with contextlib.suppress(OSError):
-                    connection, _ = listener.accept()
-                    with connection:
-                        if b"/health" in connection.recv(4096):
-                            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK")
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        yield listener.getsockname()[1]
-        done.set()
-        thread.join()
-
-
 @pytest.mark.parametrize("password", [SECRET, QUOTED, "s3cret"])
 def test_server_that_breaks_off_shows_no_password(
     root: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any, capfd: Any, password: str
 ) -> None:
     caplog.set_level(logging.INFO)
-    with breaking_server() as port:
+    with lab.breaking_server() as port:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://me:{password}@127.0.0.1:{port}")
         lines = []
         for road in ROADS.values():
