@@ -179,6 +179,12 @@ def test_tracker_that_answers(
     assert project.tracker().says == f"{server.address} answers"
 
 
+def test_place(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, expected in (("GAN #2", "ok"), ("100% done", "ok"), ("My%20Project", "warning")):
+        monkeypatch.setenv("DVC_ROOT", str(workplace / name))
+        assert state(project.place()) == expected
+
+
 def test_remote(place: Path, silent_port: int) -> None:
     assert state(project.remote()) == "ok"
     (place / ".dvc").mkdir()

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from genlab.doctor.finding import Finding, error, ok, warning
 from genlab.imaging.arrays import read_description
@@ -93,6 +93,15 @@ def tracker() -> Finding:
         return error("tracker", f"{database} is not writable", looking.PERMISSIONS)
     when = "can be read" if database.exists() else "the first run creates it"
     return ok("tracker", f"{addresses.shown(uri)} ({when})")
+
+
+def place() -> Finding:
+    """Whether the project's folder has a name that all programs read alike."""
+    root = workspace.root()
+    if unquote(str(root)) == str(root):
+        return ok("place", str(root))
+    says = f"{root}: MLflow reads the % in it, and cannot load or serve models there"
+    return warning("place", says, "Rename the folder; all else works.")
 
 
 def remote() -> Finding:
