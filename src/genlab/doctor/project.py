@@ -29,11 +29,14 @@ def params() -> Finding:
     command = [sys.executable, "-m", "genlab", "check"]
     root, limit = workspace.root(), CHECK_SECONDS
     try:
+        _load()
         process = subprocess.run(
             command, cwd=root, capture_output=True, text=True, timeout=limit, check=False
         )
+    except InputError as problem:
+        return error("params", str(problem), FIX_PARAMS)
     except subprocess.TimeoutExpired:
-        says = f"no answer within {CHECK_SECONDS:g} seconds"
+        says = f"sections are right; models were not checked within {CHECK_SECONDS:g} seconds"
         return warning("params", says, "Run: genlab check. A second time it takes a second.")
     if process.returncode:
         lines = process.stderr.strip().splitlines() or ["genlab check fails"]
