@@ -1,12 +1,12 @@
 """The MLflow user interface on this machine, opened at a table with the columns that matter."""
 
+import http.client
 import json
 import os
 import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from pathlib import Path
 
 from genlab.runtime.addresses import shown
@@ -74,11 +74,12 @@ def serve_ui(port: int = 5000) -> None:
     _check_free(port)
     command, environment = ui_command(port)
     with store.opened() as (client, uri):
-        address = f"http://127.0.0.1:{port}"
-        table = page(address, store.experiment_id(client, uri, store.experiment_name()))
+        table = page(
+            f"http://127.0.0.1:{port}", store.experiment_id(client, uri, store.experiment_name())
+        )
     with subprocess.Popen(command, env=environment, cwd=working_folder()) as server:
         try:
-            while server.poll() is None and not _answers(f"{address}/health"):
+            while server.poll() is None and not _answers(port):
                 time.sleep(POLL_SECONDS)
             if server.poll() is None:
                 print(table, flush=True)
@@ -88,12 +89,15 @@ def serve_ui(port: int = 5000) -> None:
     raise InputError("the MLflow UI must run", f"its end, with code {code}", "See its lines above")
 
 
-def _answers(address: str) -> bool:
+def _answers(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_SECONDS)
     try:
-        with urllib.request.urlopen(address, timeout=ANSWER_SECONDS):  # noqa: S310 - http
-            return True
-    except OSError:
+        connection.request("GET", "/health")
+        return connection.getresponse().status < 500
+    except (OSError, http.client.HTTPException):
         return False
+    finally:
+        connection.close()
 
 
 def page(base: str, experiment_id: str) -> str:
