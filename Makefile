@@ -21,12 +21,24 @@ OVERRIDES := $(if $(DATA)$(PROFILE),-S profile=$(or $(PROFILE),default) $(if $(D
 PARALLEL ?= --numprocesses 2 --dist loadfile --no-loadscope-reorder
 REPORT := dvc repro --force --single-item report
 
+# An archive of the project has no .git: DVC then works without, but makes no experiments.
+HAS_GIT := $(shell git rev-parse --git-dir 2>/dev/null)
+NO_SCM := grep -qs no_scm .dvc/config.local
+define SCM
+@$(if $(HAS_GIT),! $(NO_SCM) || dvc config --local --unset core.no_scm,$(NO_SCM) || { dvc config --local core.no_scm true && echo 'No git repository here: DVC works without, and makes no experiments.'; })
+endef
+
+# A container's user may have no home folder, which DVC and others ask for.
+ifneq ($(shell test -w "$$HOME" && echo yes),yes)
+export HOME := $(CURDIR)/.genlab/home
+endif
+
 # What is on PATH is what `python`, `dvc` and `mlflow` mean in every stage.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run tune test coverage test-all lint format bench report docs ui sync lock clean
+.PHONY: help experiments moved setup run tune test coverage test-all lint format bench report docs ui sync lock clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,15 +46,23 @@ help:  ## List the targets
 
 setup: $(STAMP)  ## Create .venv with all packages, hash-pinned (GPU=1: TensorFlow with CUDA)
 
-$(STAMP): $(LOCK)
+# The scripts of an environment name the place where it was made.
+$(STAMP): $(LOCK) $(if $(shell test -s $(STAMP) && test "$$(cat $(STAMP))" != "$$(cd -P .venv && pwd -P)" && echo yes),moved)
 	@$(PYTHON) -c 'import sys; v = "%d.%d" % sys.version_info[:2]; v in "$(SUPPORTED)".split() or sys.exit("error: Python must be one of $(SUPPORTED). Received: " + v + ". Run: make setup PYTHON=python3.12")'
 	$(PYTHON) -m venv --clear .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK)
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@touch $@
+	@(cd -P .venv && pwd -P) >$@
 
-run: $(STAMP)  ## Run the whole pipeline (DATA=mnist, PROFILE=smoke), then say where the report is
+moved:
+	@echo 'This project was moved or copied: .venv is made anew.'
+
+experiments:  # before anything is installed
+	@$(if $(OVERRIDES),$(if $(HAS_GIT),,echo "error: DATA and PROFILE must be used in a git repository: dvc exp needs one. Received: none. Run: git init, git add -A and git commit -m start; or change data.name and profile in params.yaml." >&2; exit 1))
+
+run: experiments $(STAMP)  ## Run the whole pipeline (DATA=mnist, PROFILE=smoke), then say where the report is
 	@genlab check $(if $(DATA),--data $(DATA)) $(if $(OVERRIDES),--profile $(or $(PROFILE),default)) >/dev/null
+	$(SCM)
 	$(if $(OVERRIDES),dvc exp run $(OVERRIDES),dvc repro)
 	@test -f reports/index.html || $(REPORT)
 	@echo
@@ -50,7 +70,8 @@ run: $(STAMP)  ## Run the whole pipeline (DATA=mnist, PROFILE=smoke), then say w
 	@echo 'The report:    reports/index.html (open it in a browser)'
 	@echo 'The MLflow UI: make ui, then http://127.0.0.1:$(PORT)'
 
-tune: $(STAMP)  ## Search better settings of one model (MODEL=vae TRIALS=50); the same command goes on where it was
+tune: experiments $(STAMP)  ## Search better settings of one model (MODEL=vae TRIALS=50); the same command goes on where it was
+	$(SCM)
 	$(if $(OVERRIDES),dvc exp run $(OVERRIDES) features,dvc repro features)
 	genlab tune $(MODEL) --trials $(TRIALS) $(if $(WORKERS),--workers $(WORKERS))
 

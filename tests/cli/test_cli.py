@@ -101,6 +101,7 @@ def test_retracing_is_not_reported_and_other_warnings_are(caplog: pytest.LogCapt
 
 
 def test_quiet_hides_notes_and_keeps_results(place: Path) -> None:
+    (place / "data" / "own_images").mkdir(parents=True)
     assert genlab(place, "--quiet", "fetch", "--out", "quiet") == (0, "", "")
     result = invoke("--quiet", "check")
     assert result.output.startswith("data set digits, profile default, seed 0, models autoencoder")

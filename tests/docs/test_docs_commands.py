@@ -41,6 +41,7 @@ RUN = (
     "genlab --quiet check",
     "genlab --verbose check",
     "genlab sync",
+    "genlab sync --to sqlite:///mlflow.db",
     "genlab reconstruct vae --split test --out r.npz",
     "genlab generate vae --num-images 10000 --seed 0 --out samples.npz",
     "genlab rate-distortion vae --kl-weights 0.25,0.5,1,2,4",

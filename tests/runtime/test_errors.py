@@ -17,3 +17,8 @@ def test_any_error_in_one_line() -> None:
     assert one_line(KeyError()) == "KeyError"
     assert one_line(OSError("no\nroom")) == "OSError: no"
     assert one_line(OSError("no room"), limit=10) == "OSError: n"
+
+
+def test_names_of_files_keep_the_error_in_one_line() -> None:
+    error = InputError("a\nb.png must be a picture", "caf\udce9\t", "See params.yaml")
+    assert str(error) == "a\\nb.png must be a picture. Received: caf\\udce9\\t. See params.yaml."

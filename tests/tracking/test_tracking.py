@@ -3,10 +3,12 @@
 import json
 import math
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -99,7 +101,7 @@ def test_run_holds_everything_that_was_logged(root, monkeypatch):
     assert lab.artifacts(found, "reports") == ["reports/a.json"]
     images = [path.split("+timestamp")[0] for path in lab.artifacts(found, "images")]
     assert images == ["images/samples~prior+step+1"] * 2
-    assert found.info.artifact_uri.startswith(str(root / "mlartifacts"))
+    assert found.info.artifact_uri.startswith((root / "mlartifacts").as_uri())
     assert lab.journals(root) == []  # finished and sent: nothing is kept
 
 
@@ -135,7 +137,7 @@ def test_names_are_obeyed(root, monkeypatch):
     with lab.training():
         pass
     (found,) = lab.runs("mine")
-    assert found.info.artifact_uri.startswith(str(root / "sub" / "mlartifacts"))
+    assert found.info.artifact_uri.startswith((root / "sub" / "mlartifacts").as_uri())
     assert not (root / "mlflow.db").exists()
 
 
@@ -389,7 +391,8 @@ def test_system_metrics_that_fail_stop_nothing(monkeypatch, caplog):
 def test_ui_is_for_this_machine_only_and_shows_shared_columns(root, monkeypatch):
     command, environment = ui.ui_command(port=5001)
     assert command[command.index("--host") + 1] == "127.0.0.1"
-    assert command[command.index("--backend-store-uri") + 1] == f"sqlite:///{root}/mlflow.db"
+    assert environment["MLFLOW_BACKEND_STORE_URI"] == "sqlite:///mlflow.db"
+    assert ui.working_folder() == root
     assert environment["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
     experiment = lab.client().get_experiment_by_name("genlab")
     columns = json.loads(experiment.tags["mlflow.sharedViewState.genlab"])["selectedColumns"]
@@ -400,6 +403,22 @@ def test_ui_is_for_this_machine_only_and_shows_shared_columns(root, monkeypatch)
     with pytest.raises(InputError) as error:
         ui.ui_command()
     assert error.value.where == "Open http://host:1 in a browser"
+
+
+@pytest.mark.slow
+def test_ui_prints_its_address_when_it_answers(root):
+    port = lab.free_port()
+    process = lab.start_process(root, f"from genlab import tracking; tracking.serve_ui({port})")
+    try:
+        line = next(line for line in process.stdout if line.startswith("http"))  # after MLflow's
+        assert line.startswith(f"http://127.0.0.1:{port}/#/experiments/")
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
+            assert answer.status == 200
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    with socket.create_server(("127.0.0.1", port)):  # the server has ended, too
+        pass
 
 
 def test_port_in_use_is_one_line():

@@ -10,7 +10,7 @@ import pytest
 import tracking_workspace as lab
 
 from genlab.runtime.errors import InputError
-from genlab.tracking import packaging
+from genlab.tracking import moving, packaging
 
 LOAD_AND_CALL = """
 import sys, mlflow, numpy as np, pandas as pd
@@ -54,7 +54,7 @@ def test_model_works_without_the_repository(root):
     assert output.step == 7
     logged = lab.client().get_logged_model(output.model_id)
     assert (logged.name, str(logged.status), logged.model_type) == ("model", "READY", "vae")
-    saved = Path(logged.artifact_location)
+    saved = moving.local_path(logged.artifact_location)
     names = {part for path in saved.rglob("*") for part in (path.suffix, path.name)}
     assert not names & {".pkl", ".pickle", "__pycache__"}
     assert str(root) not in (saved / "MLmodel").read_text().replace(str(saved), "")

@@ -8,7 +8,7 @@ import pytest
 import tracking_workspace as lab
 
 from genlab import tracking
-from genlab.tracking import store
+from genlab.tracking import looking, store
 from genlab.tracking.journal import Journal
 from genlab.tracking.sending import Sender
 from genlab.tracking.writer import Writer
@@ -85,7 +85,7 @@ def test_server_that_never_was_stops_nothing(root, monkeypatch, caplog):
 
 
 def test_server_that_hangs_delays_only_once(monkeypatch):
-    monkeypatch.setattr(store, "PROBE_SECONDS", 0.5)
+    monkeypatch.setattr(looking, "PROBE_SECONDS", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as listener:  # accepts, never answers
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{listener.getsockname()[1]}")
         started = time.monotonic()

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from genlab import __version__
-from genlab.runtime import stopping
+from genlab.runtime import stopping, workspace
 from genlab.runtime.errors import InputError
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -137,6 +137,7 @@ def main(context: click.Context, quiet: bool, verbose: bool) -> None:
     obeyed.
     """
     stopping.install()
+    workspace.settle_home()
     context.color = False if os.environ.get("NO_COLOR") else None  # None: colours in a terminal
     os.environ.update(_verbosity(quiet, verbose, sys.stderr.isatty()))
     if context.invoked_subcommand is None:

@@ -120,11 +120,12 @@ def rate_distortion(
 
 
 @main.command()
-def sync() -> None:
+@click.option("--to", metavar="ADDRESS", help="In place of MLFLOW_TRACKING_URI.")
+def sync(to: str | None) -> None:
     """Send to MLflow what it could not take before; exit with 1 if something still waits."""
     from genlab import tracking
 
-    summary = tracking.sync()
+    summary = tracking.sync(to)
     click.echo(summary)
     sys.exit(0 if summary.is_complete else 1)
 

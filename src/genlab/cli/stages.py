@@ -136,14 +136,9 @@ def report(runs: str | None, out: Path, **paths: Path | None) -> None:
 @click.option("--data", help="As if `data.name` were this.")
 @click.option("--profile", help="As if `profile` were this.")
 def check(data: str | None, profile: str | None) -> None:
-    """Check names and sections of params.yaml, and your pictures' folder; say what runs."""
-    from genlab.data import picture_files
-    from genlab.settings import params, plugins
+    """Check params.yaml and all else that can be known before a stage runs; say what runs."""
+    from genlab.workflows import checking
 
-    values = params.load(data_name=data, profile=profile)
-    plugins.check("datasets", values.data.name, "params.yaml: data.name")
-    for name, entry in values.models.items():
-        plugins.check("models", str(entry.get("kind")), f"params.yaml: models.{name}.kind")
-    picture_files.check(values.data.directory)
+    values = checking.check(Path("params.yaml"), data, profile)
     seed, models = f"seed {values.seed}", ", ".join(values.models)
     click.echo(f"data set {values.data.name}, profile {values.profile}, {seed}, models {models}")

@@ -1,7 +1,8 @@
 """What the folders of pictures mean: the user's own split, classes; and the table beside them.
 
 A folder that holds everything is looked through. Folders `train`, `val` and `test` (in the words of
-`own_splits.SPLIT_WORDS`) are the user's own split. The folders below are classes, unless a table has labels.
+`own_splits.SPLIT_WORDS`) are the user's own split. The folders below are classes, unless a table
+has labels.
 """
 
 from collections.abc import Sequence

@@ -2,7 +2,7 @@
 
 environment   Python, packages, PATH, TensorFlow and its devices
 machine       memory, disk
-project       params.yaml, data, tracker, DVC remote, git
+project       folder, params.yaml, data, tracker, DVC remote, git
 finding       the result of a check
 
 A check is a function that returns a Finding. Each runs in a thread of its own; one that does not
@@ -27,6 +27,7 @@ CHECKS: tuple[Check, ...] = (
     environment.tensorflow,
     machine.memory,
     machine.disk,
+    project.place,
     project.params,
     project.data,
     project.tracker,

@@ -4,19 +4,20 @@ import configparser
 import os
 import socket
 import subprocess
+import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from genlab.doctor.finding import Finding, error, ok, warning
 from genlab.imaging.arrays import read_description
-from genlab.runtime import downloads, workspace
-from genlab.runtime.errors import InputError
+from genlab.runtime import addresses, downloads, workspace
+from genlab.runtime.errors import InputError, printable
 from genlab.settings import params as parameters
 from genlab.settings import plugins
-from genlab.tracking import store
+from genlab.tracking import looking, store
 
-CONNECT_SECONDS = 3.0
+CONNECT_SECONDS, CHECK_SECONDS = 3.0, 8.5
 PORTS = {"http": 80, "https": 443, "ssh": 22, "sftp": 22, "webdav": 80, "webdavs": 443}
 PLUGINS = ("s3", "gs", "azure", "ssh", "gdrive")
 """For an address of this form DVC needs the package `dvc-<form>`, which is not in the lock."""
@@ -24,15 +25,23 @@ FIX_PARAMS = "Fix params.yaml."
 
 
 def params() -> Finding:
-    """Names and values in params.yaml."""
+    """Names, keys and values in params.yaml, and the user's folder: what `genlab check` says."""
+    command = [sys.executable, "-m", "genlab", "check"]
+    root, limit = workspace.root(), CHECK_SECONDS
     try:
-        values = _load()
-        for name, entry in values.models.items():
-            plugins.check("models", str(entry.get("kind")), f"params.yaml: models.{name}.kind")
+        _load()
+        process = subprocess.run(
+            command, cwd=root, capture_output=True, text=True, timeout=limit, check=False
+        )
     except InputError as problem:
         return error("params", str(problem), FIX_PARAMS)
-    models = ", ".join(values.models)
-    return ok("params", f"data set {values.data.name}, profile {values.profile}, {models}")
+    except subprocess.TimeoutExpired:
+        says = f"sections are right; models were not checked within {CHECK_SECONDS:g} seconds"
+        return warning("params", says, "Run: genlab check. A second time it takes a second.")
+    if process.returncode:
+        lines = process.stderr.strip().splitlines() or ["genlab check fails"]
+        return error("params", lines[-1].removeprefix("error: "), FIX_PARAMS)
+    return ok("params", process.stdout.strip())
 
 
 def _load() -> parameters.Params:
@@ -72,21 +81,30 @@ def _source(name: str, file: str, addresses: tuple[str, ...]) -> str:
 
 
 def tracker() -> Finding:
-    """Whether MLflow's store answers, without importing MLflow."""
-    uri = store.present_uri()
-    shown = store.address(uri)
-    if store.is_server(uri):
-        if answers(uri):
-            return ok("tracker", f"{shown} answers")
-        remedy = "Nothing is lost: trainings go on, and genlab sync sends the rest later."
-        return warning("tracker", f"{shown} does not answer", remedy)
-    is_file = uri.startswith("sqlite:///")
-    path = Path(uri.removeprefix("sqlite:///")) if is_file else workspace.root()
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
-        says = f"{shown} is not writable"
-        return error("tracker", says, "See MLFLOW_TRACKING_URI and the file's permissions.")
-    when = "exists" if path.exists() else "the first run creates it"
-    return ok("tracker", f"{shown} ({when})")
+    """Whether MLflow's store can be used; opens it, but without MLflow."""
+    try:
+        uri = store.present_uri()
+        looking.look(uri)
+    except InputError as problem:
+        says = f"{problem.expected}; received {problem.received}"
+        remedy = f"{problem.where}. Trainings go on, and genlab sync sends the rest later."
+        return warning("tracker", addresses.scrubbed(printable(says)), remedy)
+    database = looking.database_of(uri)
+    if database is None:
+        return ok("tracker", f"{addresses.shown(uri)} answers")
+    if not os.access(database if database.exists() else database.parent, os.W_OK):
+        return error("tracker", f"{database} is not writable", looking.PERMISSIONS)
+    when = "can be read" if database.exists() else "the first run creates it"
+    return ok("tracker", f"{addresses.shown(uri)} ({when})")
+
+
+def place() -> Finding:
+    """Whether the project's folder has a name that all programs read alike."""
+    root = workspace.root()
+    if unquote(str(root)) == str(root):
+        return ok("place", str(root))
+    says = f"{root}: MLflow reads the % in it, and cannot load or serve models there"
+    return warning("place", says, "Rename the folder; all else works.")
 
 
 def remote() -> Finding:
@@ -97,7 +115,7 @@ def remote() -> Finding:
     if not name:
         return ok("remote", "none; DVC keeps its cache on this machine only")
     url = config.get(f"'remote \"{name}\"'", "url", fallback="")
-    shown, scheme = f"{name} ({store.address(url)})", urlsplit(url).scheme
+    shown, scheme = f"{name} ({addresses.shown(url)})", urlsplit(url).scheme
     if scheme in PORTS and not answers(url):
         return warning("remote", f"{shown} does not answer", "dvc push waits for it.")
     if not scheme and not (workspace.root() / ".dvc" / url).is_dir():
@@ -121,12 +139,12 @@ def git() -> Finding:
     try:
         head, changes = _git("rev-parse", "--short", "HEAD"), _git("status", "--porcelain")
     except FileNotFoundError:
-        return error("git", "not installed", "Install git: DVC needs it.")
+        return warning("git", "not installed", "make run works; dvc exp needs git.")
     except subprocess.TimeoutExpired:
         return warning("git", "git status does not answer", "See the disk.")
     except subprocess.CalledProcessError as problem:
         says = " ".join((problem.stderr or "").split()) or "no repository"
-        return error("git", says, "Run it in a clone: dvc exp run starts from a commit.")
+        return warning("git", says, "make run works; DATA=, PROFILE= and dvc exp need a commit.")
     number = len(changes.splitlines())
     if not number:
         return ok("git", f"{head}, nothing changed since")

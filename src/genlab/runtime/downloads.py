@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from filelock import FileLock
 
 from genlab.runtime import progress
+from genlab.runtime.addresses import shown
 from genlab.runtime.errors import InputError
 from genlab.runtime.files import DAMAGED
 
@@ -106,7 +107,7 @@ def _fetch_file(file: RemoteFile, sources: list[str], path: Path, probe: "_Probe
             partial.replace(path)
             return []
         partial.unlink(missing_ok=True)
-        tried.append(f"{source} ({fault})")
+        tried.append(f"{shown(source)} ({fault})")
     return tried
 
 
@@ -147,7 +148,7 @@ def _copy(source: str, partial: Path, probe: "_Probe") -> str:
 
 def _download(address: str, partial: Path) -> str:
     """Downloads one file, again if that may help; returns why it failed, or nothing."""
-    progress.note(f"fetch: {address}")
+    progress.note(f"fetch: {shown(address)}")
     for attempt in range(ATTEMPTS):
         time.sleep(BACKOFF_SECONDS * 2 ** (attempt - 1) if attempt else 0)
         fault, may_pass = _attempt(address, partial)

@@ -28,5 +28,23 @@ def downloads(dataset: str) -> Path:
 
 
 def user_cache() -> Path:
-    """Returns the cache folder of commands that run outside any repository."""
+    """Returns the cache folder of commands that run outside any repository.
+
+    It is in the workspace if the user has no home folder.
+    """
+    settle_home()
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "genlab"
+
+
+def settle_home() -> None:
+    """Gives a user without a home folder one in the workspace; libraries fail without it.
+
+    A container's user may have neither `HOME` nor an entry in the password file, or `HOME=/`.
+    """
+    try:
+        has_home = os.access(Path.home(), os.W_OK)
+    except RuntimeError:
+        has_home = False
+    if not has_home:
+        state("home").mkdir(parents=True, exist_ok=True)
+        os.environ["HOME"] = str(state("home"))

@@ -11,6 +11,9 @@ sending         sends a journal's entries in order; `sync` sends those of all jo
 writer          what each type of entry means to MLflow; writing one again leaves nothing twice
 matching        which run in MLflow a journal continues
 store           where runs are stored, and a client for it
+looking         what is wrong with a store, without MLflow
+faults          every fault of the store as one line
+moving          addresses in a store that was moved or copied
 ui              the MLflow page on this machine
 reading         reads runs back, for pages that compare them
 registry        the model registry: addresses, versions, champions
@@ -19,6 +22,7 @@ provenance      tags and parameters of a run
 system_metrics  processor, memory and graphics cards during a training
 """
 
+from genlab.runtime.addresses import shown as address
 from genlab.runtime.errors import one_line
 from genlab.tracking.opening import (
     TrainingRecord,
@@ -32,7 +36,7 @@ from genlab.tracking.reading import Fetched, fetch
 from genlab.tracking.registry import trained_folder
 from genlab.tracking.run import Run
 from genlab.tracking.sending import sync
-from genlab.tracking.store import address, experiment_name, warm_up
+from genlab.tracking.store import experiment_name, warm_up
 from genlab.tracking.ui import serve_ui
 
 __all__ = [

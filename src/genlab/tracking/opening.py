@@ -10,7 +10,7 @@ from filelock import Timeout
 
 from genlab.runtime import stopping
 from genlab.runtime.errors import one_line
-from genlab.tracking import provenance, store
+from genlab.tracking import looking, provenance, store
 from genlab.tracking.journal import Entry, Journal
 from genlab.tracking.run import Run
 from genlab.tracking.system_metrics import SystemMetrics
@@ -130,8 +130,10 @@ def _tags(run: str, train_key: str, model: str, kind: str) -> dict[str, str]:
 def _start(
     tags: Mapping[str, str], params: Mapping[str, Any] | None = None, experiment: str | None = None
 ) -> Entry:
+    uri = store.present_uri()
+    looking.check_form(uri)
     return {
-        "uri": store.address(store.present_uri()),
+        "uri": store.portable(uri),
         "experiment": experiment or store.experiment_name(),
         "train_key": tags["genlab.train_key"],
         "tags": {**provenance.tags(), **{key: str(value) for key, value in tags.items()}},

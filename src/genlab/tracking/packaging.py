@@ -43,15 +43,16 @@ def save(folder: Path, target: Path, script: Path = SCRIPT) -> None:
         import mlflow.pyfunc
         from mlflow.models import Model
 
+        model = Model()
         mlflow.pyfunc.save_model(
             target,
+            mlflow_model=model,
             python_model=str(script),
-            artifacts={"model": str(folder.resolve())},
+            artifacts={"model": folder.resolve().as_uri()},
             code_paths=[str(PACKAGE)],
             pip_requirements=requirements(),
             signature=signature(json.loads(settings.read_text())),
         )
-    model = Model.load(str(target))
     flavor = model.flavors["python_function"]
     flavor["model_code_path"] = script.name  # no path of this machine
     for artifact in flavor["artifacts"].values():

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from genlab.runtime.addresses import shown
 from genlab.runtime.errors import InputError
 from genlab.tracking import registry, store
 
@@ -59,16 +60,11 @@ def fetch(names: Sequence[str]) -> list[Fetched]:
     Raises:
         InputError: MLflow does not answer, or has no such run.
     """
-    client, uri = registry.open_store()
-    try:
+    with store.opened() as (client, uri):
         experiment = client.get_experiment_by_name(store.experiment_name())
         runs = _all_runs(client, experiment.experiment_id) if experiment else []
         chosen = {run.info.run_id: run for run in (_choose(runs, name, uri) for name in names)}
         return [_read(client, run, uri) for run in chosen.values()]
-    except InputError:
-        raise
-    except Exception as error:  # many kinds, of MLflow and its HTTP client
-        raise registry.no_answer(uri, error) from None
 
 
 def _all_runs(client: "MlflowClient", experiment_id: str) -> "list[MlflowRun]":
@@ -93,7 +89,7 @@ def _choose(runs: "list[MlflowRun]", name: str, uri: str) -> "MlflowRun":
             return run
     known = list(dict.fromkeys(str(run.info.run_name) for run in runs))
     more = ", ..." if len(known) > MAX_NAMED else ""
-    place = f"the experiment {store.experiment_name()} in MLflow at {store.address(uri)}"
+    place = f"the experiment {store.experiment_name()} in MLflow at {shown(uri)}"
     raise InputError(
         f"--runs must name runs of {place}, by id, name or model",
         f"{name!r}",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genlab.runtime import workspace
+from genlab.runtime.addresses import shown
 from genlab.runtime.errors import InputError, one_line
 from genlab.runtime.files import replacing
 from genlab.tracking import store
@@ -51,25 +52,6 @@ class Version:
         return f"{SCHEME}{self.name}/{self.number}"
 
 
-def open_store() -> "tuple[MlflowClient, str]":
-    """Returns a client for the store of runs and models, and its address; creates a local store.
-
-    Raises:
-        InputError: The server does not answer.
-    """
-    uri = store.present_uri()
-    try:
-        return store.connect(uri), uri
-    except OSError as error:
-        raise no_answer(uri, error) from None
-
-
-def no_answer(uri: str, error: Exception) -> InputError:
-    """Returns the error of a store that does not answer."""
-    expected = f"MLflow must answer at {store.address(uri)}"
-    return InputError(expected, one_line(error, 120), "See MLFLOW_TRACKING_URI")
-
-
 def trained_folder(address: str, below: Path = Path()) -> Path:
     """Returns a trained model's folder, by an address for `model_folder` or a path in `below`."""
     return model_folder(address) if address.startswith(SCHEME) else below / address
@@ -93,10 +75,10 @@ def model_folder(address: str) -> Path:
         raise InputError(expected, f"{address!r}", "See genlab promote")
     uri = store.present_uri()
     if not store.is_there(uri):  # a read creates no store
-        expected = f"MLflow's store must be at {store.address(uri)}"
+        expected = f"MLflow's store must be at {shown(uri)}"
         raise InputError(expected, "no such file", "Run: dvc repro")
-    client, _ = open_store()
-    artifacts = _local_folder(_location(client, uri, match), uri)
+    with store.opened() as (client, uri):
+        artifacts = _local_folder(_location(client, uri, match), uri)
     for settings in sorted(artifacts.glob("*/settings.json")):
         return settings.parent
     received = f"no settings.json in {artifacts}"
@@ -115,7 +97,7 @@ def _location(client: "MlflowClient", uri: str, match: re.Match[str]) -> str:
     except MlflowException as error:
         if error.error_code not in MISSING:
             raise
-        expected = f"{match[0]} must be in MLflow at {store.address(uri)}"
+        expected = f"{match[0]} must be in MLflow at {shown(uri)}"
         where = f"Run: genlab promote {match['name'] or '<model>'}"
         raise InputError(expected, one_line(error, 120), where) from None
 
@@ -140,14 +122,14 @@ def champion(name: str) -> Version | None:
     """Returns the present champion of a name; None if there is none."""
     from mlflow.exceptions import MlflowException
 
-    client, uri = open_store()
-    try:
-        version = client.get_model_version_by_alias(name, CHAMPION)
-    except MlflowException as error:
-        if error.error_code in MISSING:
-            return None
-        raise
-    scores = _scores(version.run_id, uri) if version.run_id else {}
+    with store.opened() as (client, uri):
+        try:
+            version = client.get_model_version_by_alias(name, CHAMPION)
+        except MlflowException as error:
+            if error.error_code in MISSING:
+                return None
+            raise
+        scores = _scores(version.run_id, uri) if version.run_id else {}
     return Version(name, int(version.version), dict(version.tags), scores)
 
 
@@ -164,11 +146,11 @@ def _scores(run_id: str, uri: str) -> dict[str, Any]:
 
 def has_model(train_key: str) -> bool:
     """Returns whether the experiment has the logged model of a training."""
-    return _logged_model(train_key) is not None
+    with store.opened() as (client, uri):
+        return _logged_model(client, uri, train_key) is not None
 
 
-def _logged_model(train_key: str) -> "LoggedModel | None":
-    client, uri = open_store()
+def _logged_model(client: "MlflowClient", uri: str, train_key: str) -> "LoggedModel | None":
     experiment = store.experiment_id(client, uri, store.experiment_name())
     models = client.search_logged_models([experiment], f"tags.`genlab.train_key` = '{train_key}'")
     ready = [model for model in models if str(model.status) == "READY"]
@@ -190,21 +172,25 @@ def crown(
     Raises:
         InputError: The training has no logged model.
     """
+    with store.opened() as (client, uri), store.as_default(uri):
+        model = _logged_model(client, uri, train_key)
+        if model is None:
+            expected = f"the model of training {train_key} must be in MLflow at {shown(uri)}"
+            raise InputError(expected, "none", "Run: genlab sync")
+        _register(client, name)
+        identity, source = model.model_id, f"{SCHEME}{model.model_id}"
+        version = client.create_model_version(
+            name, source, run_id, dict(tags), description=description, model_id=identity
+        )
+        client.set_registered_model_alias(name, CHAMPION, version.version)
+    return Version(name, int(version.version), dict(tags), {})
+
+
+def _register(client: "MlflowClient", name: str) -> None:
     from mlflow.exceptions import MlflowException
 
-    client, uri = open_store()
-    model = _logged_model(train_key)
-    if model is None:
-        expected = f"the model of training {train_key} must be in MLflow at {store.address(uri)}"
-        raise InputError(expected, "none", "Run: genlab sync")
     try:
         client.create_registered_model(name)
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    identity, text = model.model_id, description
-    version = client.create_model_version(
-        name, f"{SCHEME}{identity}", run_id, dict(tags), description=text, model_id=identity
-    )
-    client.set_registered_model_alias(name, CHAMPION, version.version)
-    return Version(name, int(version.version), dict(tags), {})

@@ -9,6 +9,7 @@ from pathlib import Path
 from filelock import Timeout
 
 from genlab.runtime import stopping
+from genlab.runtime.addresses import shown
 from genlab.runtime.errors import InputError, one_line
 from genlab.runtime.files import check_room
 from genlab.tracking import packaging, store
@@ -167,10 +168,11 @@ class Run:
 
     def _warn_once(self, error: Exception) -> None:
         if not self._warned:
+            reason = error.received if isinstance(error, InputError) else one_line(error, limit=80)
             _log.warning(
                 "MLflow at %s does not answer (%s). The run goes on; its entries are kept.",
-                store.address(self._sender.uri),
-                one_line(error, limit=80),
+                shown(self._sender.uri),
+                reason,
             )
         self._warned = True
 

@@ -3,13 +3,14 @@
 import dataclasses
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any
 
 from filelock import Timeout
 
-from genlab.runtime.errors import one_line
-from genlab.tracking import matching, store
+from genlab.runtime.addresses import shown
+from genlab.runtime.errors import InputError, one_line
+from genlab.tracking import looking, matching, store
 from genlab.tracking.journal import Entry, Journal, now
 from genlab.tracking.writer import Writer
 
@@ -32,7 +33,7 @@ class Sender:
     @property
     def uri(self) -> str:
         """The journal's destination: `MLFLOW_TRACKING_URI` now, else that of the run's start."""
-        return store.explicit_uri() or self._start["uri"]
+        return store.explicit_uri() or store.resolved(self._start["uri"])
 
     @property
     def state(self) -> dict[str, Any]:
@@ -76,7 +77,7 @@ class Sender:
 
         Another process, `genlab sync`, may have sent entries in between.
         """
-        address, state = store.address(self.uri), self.journal.state()
+        address, state = store.portable(self.uri), self.journal.state()
         if self._writer is None or not self._writer.continues(state, address):
             client = store.connect(self.uri)
             has_moved = state.get("address", address) != address
@@ -89,13 +90,16 @@ class Sender:
         return self._writer
 
     def _send_training(self) -> None:
-        """Sends the finished training of these scores first, so that they find its run."""
+        """Sends the finished training of these scores first, so that they find its run.
+
+        A training that waits for another store does not hold up its scores.
+        """
         for journal in Journal.all():
             with suppress(FileNotFoundError):  # its own process sent and removed it
-                start = journal.start
-                is_same = start["train_key"] == self._start["train_key"]
+                start, sender = journal.start, Sender(journal)
+                is_same = start["train_key"] == self._start["train_key"] and sender.uri == self.uri
                 if is_same and "protocol" not in start and journal.status == "FINISHED":
-                    Sender(journal).send()
+                    sender.send()
 
     def _batches(self, offset: int) -> Iterator[tuple[list[Entry], int]]:
         """Yields entries with the offset behind them: metrics in a row together, others alone."""
@@ -123,7 +127,7 @@ class Sender:
             if not matching.is_active(writer.client, writer.state["run_id"]):
                 raise
             # Sent again, it would hold up all that follows.
-            self.rejected.append(f"{kind}: {str(error).splitlines()[0]}")
+            self.rejected.append(f"{kind}: {one_line(error)}")
 
 
 @dataclasses.dataclass
@@ -149,18 +153,27 @@ class SyncSummary:
         return "\n".join([*(lines or ["Nothing to send."]), *self.problems])
 
 
-def sync() -> SyncSummary:
+def sync(to: str | None = None) -> SyncSummary:
     """Sends the rest of all journals, oldest first; a run whose process was killed is KILLED.
 
     An address that fails is not tried again in this call. Journals that are finished and sent are
     removed.
+
+    Args:
+        to: Where to; by default `MLFLOW_TRACKING_URI`, or else where each run was to go.
+
+    Raises:
+        InputError: No store can have the address.
     """
     summary = SyncSummary()
-    for journal in Journal.all():
-        with suppress(FileNotFoundError):  # its own process sent and removed it
-            _end_if_killed(journal)
-            _send(journal, summary)
-            _remove_if_old(journal)
+    with store.as_default(to) if to else nullcontext():
+        if uri := store.explicit_uri():
+            looking.check_form(uri)
+        for journal in Journal.all():
+            with suppress(FileNotFoundError):  # its own process sent and removed it
+                _end_if_killed(journal)
+                _send(journal, summary)
+                _remove_if_old(journal)
     return summary
 
 
@@ -176,7 +189,7 @@ def _send(journal: Journal, summary: SyncSummary) -> None:
     if journal.is_sent():
         return
     sender = Sender(journal)
-    address = store.address(sender.uri)
+    address = shown(sender.uri)
     if address in summary.waiting:
         summary.waiting[address] += 1
         return
@@ -186,7 +199,8 @@ def _send(journal: Journal, summary: SyncSummary) -> None:
         return  # its own process is sending it
     except Exception as error:  # the tracker's: reported, and the next address is tried
         summary.waiting[address] += 1
-        summary.problems.append(f"{address}: {one_line(error)}")
+        told = str(error) if isinstance(error, InputError) else f"{address}: {one_line(error)}"
+        summary.problems.append(told)
         return
     summary.entries += count
     summary.runs[address] += 1

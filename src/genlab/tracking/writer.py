@@ -237,8 +237,9 @@ def _digest(text: str) -> str:
 def _sign(folder: Path, logged: "LoggedModel", run_id: str) -> None:
     """Writes into a saved model which run and which logged model it belongs to."""
     from mlflow.models import Model
+    from mlflow.utils.yaml_utils import read_yaml
 
-    model = Model.load(str(folder))
+    model = Model.from_dict(read_yaml(str(folder), "MLmodel"))  # `load` unquotes a path
     model.model_id = model.model_uuid = logged.model_id
     model.run_id, model.artifact_path = run_id, logged.artifact_location
     model.save(str(folder / "MLmodel"))

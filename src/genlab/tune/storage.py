@@ -20,6 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from genlab import tracking
 from genlab.runtime import workspace
+from genlab.runtime.addresses import scrubbed
 from genlab.runtime.errors import InputError
 from genlab.settings.params import Search
 
@@ -62,7 +63,7 @@ def open_storage(search: Search, name: str) -> BaseStorage:
     except (*STORAGE_ERRORS, ImportError, ValueError, OSError) as error:
         raise InputError(
             "the search's storage must be a database that answers",
-            f"{tracking.address(url)} ({_first_line(error)})",
+            f"{tracking.address(url)} ({scrubbed(_first_line(error), url)})",
             f"See {WHERE}",
         ) from None
 
@@ -91,7 +92,7 @@ def storage_errors() -> Iterator[None]:
     except STORAGE_ERRORS as error:
         raise InputError(
             "the search's storage must answer",
-            _first_line(error)[:200],
+            scrubbed(_first_line(error))[:200],
             f"When it does, run the same command again. See {WHERE}",
         ) from None
 
