@@ -16,6 +16,11 @@ from click.testing import CliRunner
 from repository import ROOT, commit, copy_repository, edit, environment, read_yaml, run
 
 from genlab import cli
+from genlab.data import expectations, splits
+from genlab.evaluation import results
+from genlab.report import plots, writing
+from genlab.stages import features
+from genlab.training import result
 
 MODELS = sorted(read_yaml(ROOT)["models"])
 
@@ -78,6 +83,24 @@ def test_second_repro_does_nothing(copy: Path) -> None:
     assert "Running stage" not in out
     assert "up to date" in out
     assert run(copy, "git", "status", "--porcelain") == ""
+
+
+KINDS = {
+    "data/images": splits.KIND,
+    "data/features": features.KIND,
+    "models/vae": result.KIND,
+    "reports/data_docs": expectations.KIND,
+    "reports/evaluation/vae": results.PICTURES,
+    "reports/models": writing.PAGES,
+    "reports/plots": plots.KIND,
+    "reports/scores/vae": results.SCORES,
+}
+
+
+def test_every_folder_is_known_as_what_it_is_and_as_nothing_else(copy: Path) -> None:
+    for name, own in KINDS.items():
+        known = [kind.name for kind in KINDS.values() if kind.stranger(copy / name) is None]
+        assert known == [own.name], name
 
 
 @pytest.mark.usefixtures("_clean")

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import shutil
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,11 +13,22 @@ import numpy as np
 from genlab.contract.fields import DTYPES, Field, Spec
 from genlab.data.declaration import Profile
 from genlab.imaging.arrays import SPLITS
+from genlab.runtime.files import Kind, replacing
 from genlab.settings.params import Validation
 
 if TYPE_CHECKING:
     import pandas as pd
 
+KIND = Kind(
+    "Data Docs",
+    (
+        "static/styles/data_docs_default_styles.css",
+        "index.html",
+        "static/**/*",
+        "expectations/**/*",
+        "validations/**/*",
+    ),
+)
 NUM_EXAMPLES = 5  # of the rows that fail a check
 CRITICAL, WARNING = "critical", "warning"
 IN_SET, WITHIN = "ColumnValuesToBeInSet", "ColumnValuesToBeBetween"
@@ -256,19 +266,19 @@ def _expectation(gx: Any, check: Check) -> Any:
 
 
 def _write_data_docs(context: Any, data_docs: Path) -> None:
-    shutil.rmtree(data_docs, ignore_errors=True)
-    store = {
-        "class_name": "TupleFilesystemStoreBackend",
-        "base_directory": str(data_docs.resolve()),
-    }
-    site = {
-        "class_name": "SiteBuilder",
-        "site_name": "images",
-        "store_backend": store,
-        "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
-    }
-    context.add_data_docs_site("images", site)
-    context.build_data_docs(site_names=["images"])
+    with replacing(data_docs, KIND) as building:
+        store = {
+            "class_name": "TupleFilesystemStoreBackend",
+            "base_directory": str(building),
+        }
+        site = {
+            "class_name": "SiteBuilder",
+            "site_name": "images",
+            "store_backend": store,
+            "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
+        }
+        context.add_data_docs_site("images", site)
+        context.build_data_docs(site_names=["images"])
 
 
 def _observe(result: Any, rows: str) -> str:

@@ -15,13 +15,14 @@ from genlab.data.declaration import RawSplits
 from genlab.imaging.arrays import SPLITS, digest
 from genlab.runtime import progress
 from genlab.runtime.errors import InputError
-from genlab.runtime.files import replacing
+from genlab.runtime.files import Kind, replacing
 from genlab.settings import plugins, seeds
 from genlab.settings.params import Data, Params
 
 CHUNK_BYTES = 1 << 24
 MIN_IMAGES = 2  # a covariance needs them
 ADD_IMAGES = "Add images, or see params.yaml: data.validation_share, data.test_share, seed"
+KIND = Kind("a data set", ("dataset.json", "names.json", *(f"{split}_*.npy" for split in SPLITS)))
 UNKNOWN = Field((), "label")
 """The labels of images without classes: -1 each, on disk but not among the fields."""
 
@@ -66,7 +67,7 @@ def write(out: Path, raw: RawSplits, params: Params, facts: Mapping[str, Any]) -
     _check_sizes(parts, spec, name)
     _check_classes(parts["train"]["labels"], class_names, params.data)
     _derive_inputs(parts, spec, params)
-    with replacing(out) as building:
+    with replacing(out, KIND) as building:
         building.mkdir()
         for split, fields in parts.items():
             for field, rows in fields.items():

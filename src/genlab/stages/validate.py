@@ -18,7 +18,7 @@ from genlab.data.table import field_table, image_table
 from genlab.imaging.arrays import SPLITS, Split, held_out_labels, read_description
 from genlab.runtime import progress
 from genlab.runtime.errors import InputError
-from genlab.runtime.files import replacing
+from genlab.runtime.files import check_free, replacing
 from genlab.settings import plugins
 from genlab.settings.params import Params
 
@@ -33,8 +33,11 @@ def run(params: Params, images: Path, out: Path, data_docs: Path) -> None:
         data_docs: Folder of the Data Docs; written whatever the outcome.
 
     Raises:
-        InputError: A critical check fails; one line for each that does.
+        InputError: A critical check fails, one line for each that does; or an output would replace
+            something else.
     """
+    check_free(out)
+    check_free(data_docs, expectations.KIND)
     out.unlink(missing_ok=True)
     description, spec = read_description(images), read_spec(images)
     name = description["name"]
