@@ -1,5 +1,6 @@
 """What the file of a data set declares: where its files lie, and what its images look like."""
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from genlab.contract.fields import Arrays, Spec
@@ -8,12 +9,14 @@ from genlab.contract.fields import Arrays, Spec
 class RawSplits(NamedTuple):
     """A data set as it is read: its fields, and their arrays in the train and the test split.
 
-    A field of kind `label` may be missing; then the images have no classes.
+    A field of kind `label` may be missing; then the images have no classes. `names` has the file of
+    each image of `train` and `test`, where each image is a file.
     """
 
     fields: Spec
     train: Arrays
     test: Arrays
+    names: Mapping[str, Sequence[str]] = {}
 
 
 class Profile(NamedTuple):

@@ -30,6 +30,7 @@ KIND = Kind(
     ),
 )
 NUM_EXAMPLES = 5  # of the rows that fail a check
+ROW = ("split", "index", "file")  # the columns that say which one a row is
 CRITICAL, WARNING = "critical", "warning"
 IN_SET, WITHIN = "ColumnValuesToBeInSet", "ColumnValuesToBeBetween"
 
@@ -238,7 +239,9 @@ def _validate(
                 result_format={
                     "result_format": "SUMMARY",
                     "partial_unexpected_count": NUM_EXAMPLES,
-                    "unexpected_index_column_names": ["split", "index"],
+                    "unexpected_index_column_names": [
+                        column for column in ROW if column in tables[name].columns
+                    ],
                 },
             )
             observed = {
@@ -294,7 +297,12 @@ def _observe(result: Any, rows: str) -> str:
     if not facts["unexpected_count"]:
         return "all"
     unexpected = facts["partial_unexpected_index_list"]
-    examples = ", ".join(f"{row['split']} {row['index']}" for row in unexpected)
+    examples = ", ".join(map(_row, unexpected))
     more = ", ..." if facts["unexpected_count"] > len(unexpected) else ""
     counts = f"{facts['unexpected_count']} of {facts['element_count']}"
     return f"others: {counts} {rows} ({examples}{more})"
+
+
+def _row(row: Mapping[str, Any]) -> str:
+    place = f"{row['split']} {row['index']}"
+    return f"{place}: {row['file']}" if "file" in row else place

@@ -52,7 +52,10 @@ def read(directory: Path, data: Data, seed: int) -> RawSplits:
     arrays = {"images": images} | ({"labels": labels[order]} if class_names else {})
     train = {name: array[:start] for name, array in arrays.items()}
     test = {name: array[stop:][::-1] for name, array in arrays.items()}
-    return RawSplits(labelled_images(shape, class_names), train, test)
+    files = [str(path.relative_to(folder)) for path in paths]
+    parts = {"train": order[:start], "test": order[stop:][::-1]}
+    names = {split: [files[number] for number in rows] for split, rows in parts.items()}
+    return RawSplits(labelled_images(shape, class_names), train, test, names)
 
 
 def read_all(folder: Path, channels: int | None, where: str) -> np.ndarray:
