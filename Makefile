@@ -16,7 +16,7 @@ PYTHON ?= $(firstword $(foreach v,$(SUPPORTED),$(shell python$(v) -c 'print("pyt
 BUILD := $(if $(filter 1,$(GPU)),gpu,cpu)
 LOCK := $(if $(filter 1,$(GPU)),requirements-gpu.lock,requirements.lock)
 STAMP := .venv/.installed-$(BUILD)
-OVERRIDES := $(if $(DATA)$(PROFILE),-S profile=$(or $(PROFILE),default) $(if $(DATA),-S data.name=$(DATA)))
+OVERRIDES := $(if $(DATA)$(PROFILE),--write --profile $(or $(PROFILE),default) $(if $(DATA),--data $(DATA)))
 # A file of tests stays in one process: what it has made once, it uses again.
 PARALLEL ?= --numprocesses 2 --dist loadfile --no-loadscope-reorder
 REPORT := dvc repro --force --single-item report
@@ -42,8 +42,8 @@ $(STAMP): $(LOCK)
 	@touch $@
 
 run: $(STAMP)  ## Run the whole pipeline (DATA=mnist, PROFILE=smoke), then say where the report is
-	@genlab check $(if $(DATA),--data $(DATA)) $(if $(OVERRIDES),--profile $(or $(PROFILE),default)) >/dev/null
-	$(if $(OVERRIDES),dvc exp run $(OVERRIDES),dvc repro)
+	@genlab check $(OVERRIDES) >/dev/null
+	dvc repro
 	@test -f reports/index.html || $(REPORT)
 	@echo
 	@echo "Ran on:        $$(genlab check)"
@@ -51,7 +51,8 @@ run: $(STAMP)  ## Run the whole pipeline (DATA=mnist, PROFILE=smoke), then say w
 	@echo 'The MLflow UI: make ui, then http://127.0.0.1:$(PORT)'
 
 tune: $(STAMP)  ## Search better settings of one model (MODEL=vae TRIALS=50); the same command goes on where it was
-	$(if $(OVERRIDES),dvc exp run $(OVERRIDES) features,dvc repro features)
+	@genlab check $(OVERRIDES) >/dev/null
+	dvc repro features
 	genlab tune $(MODEL) --trials $(TRIALS) $(if $(WORKERS),--workers $(WORKERS))
 
 test: $(STAMP) lint  ## Check the code, then run the tests that take under 10 minutes

@@ -175,7 +175,10 @@ def _verbosity(quiet: bool, verbose: bool, is_terminal: bool) -> dict[str, str]:
 
 
 def load_params() -> Any:
-    """Returns the merged `params.yaml` of the working directory."""
+    """Returns the merged `params.yaml` of the working directory; keeps a copy of it for a mend."""
     from genlab.settings import params
+    from genlab.workflows import mending
 
-    return params.load()
+    values = params.load()
+    mending.keep()
+    return values

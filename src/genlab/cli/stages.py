@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import click
 
@@ -138,13 +138,33 @@ def report(runs: str | None, out: Path, **paths: Path | None) -> None:
 @main.command()
 @click.option("--data", help="As if `data.name` were this.")
 @click.option("--profile", help="As if `profile` were this.")
-def check(data: str | None, profile: str | None) -> None:
-    """Check names and sections of params.yaml; say what runs."""
+@click.option("--write", "is_written", is_flag=True, help="Write both into params.yaml.")
+def check(data: str | None, profile: str | None, is_written: bool) -> None:
+    """Check params.yaml and say what runs; mend what a killed DVC left half-written."""
     from genlab.settings import params, plugins
+    from genlab.workflows import mending
 
+    for line in mending.mend():
+        click.echo(f"mended: {line}", err=True)
     values = params.load(data_name=data, profile=profile)
     plugins.check("datasets", values.data.name, "params.yaml: data.name")
     for name, entry in values.models.items():
         plugins.check("models", str(entry.get("kind")), f"params.yaml: models.{name}.kind")
+    if is_written:
+        _write(values.data.name, values.profile)
+    mending.keep()
     seed, models = f"seed {values.seed}", ", ".join(values.models)
     click.echo(f"data set {values.data.name}, profile {values.profile}, {seed}, models {models}")
+
+
+def _write(data: str, profile: str) -> None:
+    """Writes data set and profile into params.yaml, unless a running DVC reads it."""
+    from genlab.runtime import yaml_editing
+    from genlab.workflows import mending
+
+    def change(values: Any) -> None:
+        values["profile"], values["data"]["name"] = profile, data
+
+    if command := mending.running():
+        raise InputError("no other dvc may run here", command, "Wait for its end")
+    yaml_editing.edit(Path("params.yaml"), change)
