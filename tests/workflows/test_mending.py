@@ -88,7 +88,7 @@ def is_whole(text: str) -> bool:
 def test_dvc_lock_that_was_cut_anywhere_is_whole_again(place: Path) -> None:
     ends = {number for number, sign in enumerate(WHOLE) if sign == "\n"}
     last = WHOLE.index("train@vae") + 20
-    for end in sorted({*range(0, len(WHOLE) - 1, 13), *ends, *(end + 1 for end in ends)}):
+    for end in sorted({*range(0, len(WHOLE) - 1, 41), *ends, *(end + 1 for end in ends)}):
         LOCK.write_text(WHOLE[:end])
         lines = mending.mend()
         assert is_whole(LOCK.read_text()), end
@@ -140,7 +140,7 @@ def test_dvcs_list_of_readers_and_writers_is_no_obstacle(place: Path, name: str)
     whole = (TMP / name).read_text()
     assert mending.mend() == []
     assert not (TMP / name).exists()
-    for end in range(0, len(whole), 9):
+    for end in range(0, len(whole), 23):
         (TMP / name).write_text(whole[:end])
         assert mending.mend() == [f".dvc/tmp/{name} was half-written by a killed dvc: removed"]
         assert not (TMP / name).exists()
