@@ -11,8 +11,8 @@ from genlab.runtime import files
 from genlab.runtime.errors import InputError
 from genlab.tracking.journal import Journal
 
-WORDS = files.Kind("words", ("words", "first", "second"))
-MARKED = files.Kind("pages", ("page", "other"), mark=b"by genlab")
+WORDS = files.FolderKind("words", ("words", "first", "second"))
+MARKED = files.FolderKind("pages", ("page", "other"), mark=b"by genlab")
 
 
 def test_what_replaces_another_is_whole(tmp_path: Path) -> None:
@@ -32,7 +32,7 @@ def test_what_replaces_another_is_whole(tmp_path: Path) -> None:
 
 
 # By path a text (a folder ends in /, a link in @), and why `out` stays; None: it is replaced.
-PLACES: list[tuple[files.Kind | None, dict[str, str], str | None]] = [
+PLACES: list[tuple[files.FolderKind | None, dict[str, str], str | None]] = [
     (WORDS, {}, None),
     (WORDS, {"out/": ""}, None),
     (WORDS, {"out/words": "", "out/second": "", "out/.DS_Store": ""}, None),
@@ -57,7 +57,7 @@ PLACES: list[tuple[files.Kind | None, dict[str, str], str | None]] = [
 
 @pytest.mark.parametrize(("kind", "places", "obstacle"), PLACES)
 def test_only_what_genlab_wrote_is_replaced(
-    tmp_path: Path, kind: files.Kind | None, places: dict[str, str], obstacle: str | None
+    tmp_path: Path, kind: files.FolderKind | None, places: dict[str, str], obstacle: str | None
 ) -> None:
     for name, text in places.items():
         path = tmp_path / name.rstrip("/@")

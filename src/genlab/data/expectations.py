@@ -13,13 +13,13 @@ import numpy as np
 from genlab.contract.fields import DTYPES, Field, Spec
 from genlab.data.declaration import Profile
 from genlab.imaging.arrays import SPLITS
-from genlab.runtime.files import Kind, replacing
+from genlab.runtime.files import FolderKind, replacing
 from genlab.settings.params import Validation
 
 if TYPE_CHECKING:
     import pandas as pd
 
-KIND = Kind(
+KIND = FolderKind(
     "Data Docs",
     (
         "static/styles/data_docs_default_styles.css",

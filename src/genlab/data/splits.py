@@ -15,7 +15,7 @@ from genlab.data.declaration import RawSplits
 from genlab.imaging.arrays import SPLITS, digest
 from genlab.runtime import progress
 from genlab.runtime.errors import InputError
-from genlab.runtime.files import Kind, replacing
+from genlab.runtime.files import FolderKind, replacing
 from genlab.settings import plugins, seeds
 from genlab.settings.params import Data, Params
 
@@ -23,7 +23,7 @@ CHUNK_BYTES = 1 << 24
 MIN_IMAGES = 2  # a covariance needs them
 ADD_IMAGES = "Add images, or see params.yaml: data.validation_share, data.test_share, seed"
 NAMES = "names.json"
-KIND = Kind("a data set", ("dataset.json", NAMES, *(f"{split}_*.npy" for split in SPLITS)))
+KIND = FolderKind("a data set", ("dataset.json", NAMES, *(f"{split}_*.npy" for split in SPLITS)))
 UNKNOWN = Field((), "label")
 """The labels of images without classes: -1 each, on disk but not among the fields."""
 

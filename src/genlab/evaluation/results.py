@@ -13,15 +13,15 @@ from genlab.evaluation import samples
 from genlab.evaluation.scores import Scores
 from genlab.imaging.arrays import grid, write_npz, write_png
 from genlab.imaging.pictures import read_png
-from genlab.runtime.files import Kind, replacing
+from genlab.runtime.files import FolderKind, replacing
 from genlab.trained.model import TrainedModel
 
 SAME = ("num_real", "num_generated", "features", "quantisation", "resize", "metric")
 """What the protocols of a score and its floor must agree on."""
 KINDS = ("floor", "floor_halves")
 """Real images against real ones: train against test, and halves of test against each other."""
-SCORES = Kind("scores", ("metrics.json", "scores.json"))
-PICTURES = Kind("an evaluation's pictures", ("pictures.npz", "*.png", "*.npz"))
+SCORES = FolderKind("scores", ("metrics.json", "scores.json"))
+PICTURES = FolderKind("an evaluation's pictures", ("pictures.npz", "*.png", "*.npz"))
 SHOWN_PIXELS = 400
 """Width of an enlarged picture, at least half of it."""
 

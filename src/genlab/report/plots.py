@@ -6,10 +6,10 @@ from pathlib import Path
 
 from genlab.report.curves import columns
 from genlab.report.laboratory import Laboratory
-from genlab.runtime.files import Kind, replacing
+from genlab.runtime.files import FolderKind, replacing
 
 COLUMNS = ("model", "quantity", "split", "step", "value")
-KIND = Kind("plots", ("curves.csv", "pictures/*/*.png"))
+KIND = FolderKind("plots", ("curves.csv", "pictures/*/*.png"))
 
 
 def write(laboratory: Laboratory, folder: Path) -> None:

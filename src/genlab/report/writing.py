@@ -6,10 +6,10 @@ from pathlib import Path
 from genlab.report import card, collect, page, plots
 from genlab.report.collect import ReportPaths
 from genlab.report.laboratory import Laboratory
-from genlab.runtime.files import Kind, check_free, replacing
+from genlab.runtime.files import FolderKind, check_free, replacing
 from genlab.settings.params import Params
 
-PAGES = Kind("pages of models", ("*.html", "*.md"), mark=b"Model card")
+PAGES = FolderKind("pages of models", ("*.html", "*.md"), mark=b"Model card")
 
 
 def write_pages(params: Params, paths: ReportPaths) -> Laboratory:

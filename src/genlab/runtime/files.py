@@ -31,7 +31,7 @@ BY_THE_SYSTEM = (".DS_Store", "Thumbs.db")
 """What file managers leave in a folder that they show."""
 
 
-class Kind(NamedTuple):
+class FolderKind(NamedTuple):
     """A kind of folder that genlab writes, and replaces where it finds one.
 
     Attributes:
@@ -60,7 +60,7 @@ class Kind(NamedTuple):
 
 
 @contextmanager
-def replacing(out: Path, kind: Kind | None = None) -> Iterator[Path]:
+def replacing(out: Path, kind: FolderKind | None = None) -> Iterator[Path]:
     """Yields a free path beside `out`; what the block builds there replaces `out` if it succeeds.
 
     If it fails, `out` is as it was and nothing is left beside it. A file is replaced in one step, a
@@ -91,7 +91,7 @@ def replacing(out: Path, kind: Kind | None = None) -> Iterator[Path]:
             remove(leftover)
 
 
-def check_free(out: Path, kind: Kind | None = None) -> None:
+def check_free(out: Path, kind: FolderKind | None = None) -> None:
     """Raises an InputError if writing `out` is not possible, or would remove what is not genlab's.
 
     Args:
@@ -109,7 +109,7 @@ def check_free(out: Path, kind: Kind | None = None) -> None:
         raise InputError(expected, str(parent), "Choose another place, or see its permissions")
 
 
-def _obstacle(out: Path, kind: Kind | None) -> str | None:
+def _obstacle(out: Path, kind: FolderKind | None) -> str | None:
     """Returns in words what is at `out` and must stay; None if nothing is."""
     if kind and out.is_symlink():
         return "a symbolic link"

@@ -7,11 +7,11 @@ from genlab.features import classifier, pinned
 from genlab.imaging.arrays import part_outliers, read_description, read_split
 from genlab.networks import devices
 from genlab.runtime import progress
-from genlab.runtime.files import Kind, replacing
+from genlab.runtime.files import FolderKind, replacing
 from genlab.settings import seeds
 from genlab.settings.params import Params
 
-KIND = Kind("a feature extractor", (classifier.WEIGHTS, classifier.SETTINGS, "metrics.json"))
+KIND = FolderKind("a feature extractor", (classifier.WEIGHTS, classifier.SETTINGS, "metrics.json"))
 
 
 def run(params: Params, images: Path, out: Path) -> None:

@@ -16,12 +16,12 @@ from genlab.contract.steps import Model
 from genlab.imaging import arrays, binarisation
 from genlab.networks import devices
 from genlab.numerics import density
-from genlab.runtime.files import Kind, check_room, replacing, sync
+from genlab.runtime.files import FolderKind, check_room, replacing, sync
 from genlab.settings import seeds
 from genlab.training.job import RECORDED, Job, folder_of
 from genlab.training.state import State
 
-KIND = Kind(
+KIND = FolderKind(
     "a trained model",
     (
         "settings.json",

@@ -19,13 +19,13 @@ import tensorflow as tf
 from genlab.contract.batches import empty_batch
 from genlab.contract.capabilities import Encodes, Generates
 from genlab.runtime.errors import InputError
-from genlab.runtime.files import Kind, check_free, replacing
+from genlab.runtime.files import FolderKind, check_free, replacing
 from genlab.settings import seeds
 from genlab.trained import model as trained_model
 from genlab.trained.model import TrainedModel
 
 MANIFEST = "export.json"
-KIND = Kind(
+KIND = FolderKind(
     "an export",
     (MANIFEST, "*.onnx", "saved_model.pb", "fingerprint.pb", "variables/*", "assets/*"),
 )
