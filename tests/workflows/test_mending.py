@@ -201,6 +201,16 @@ def test_git_is_on_its_branch_again(place: Path) -> None:
     assert git("for-each-ref", "refs/exps") == ""
 
 
+def test_changes_in_gits_stash_are_named(place: Path) -> None:
+    commit_all()
+    PARAMS.write_text(PARAMS.read_text() + "# mine\n")
+    git("stash")
+    assert mending.mend() == []  # the user's own doing
+    held_by(DEAD, "dvc exp run -S seed=1", "exps/rwlock")
+    (line,) = mending.mend()
+    assert line == "changes of yours may be in git's stash, from a killed dvc: git stash list"
+
+
 def test_half_written_notes_of_dvc_are_removed(place: Path) -> None:
     whole = {Path(".dvc/cache/runs/ab/abc/def"): "cmd: a\n", TMP / "exps/run/a/a.run": "{}"}
     half = {Path(".dvc/cache/runs/ab/abc/.x.tmp"): "cmd: a", TMP / "exps/run/b/b.run": '{"a'}

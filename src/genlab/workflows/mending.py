@@ -57,6 +57,10 @@ def mend() -> list[str]:
     left = {name: _holders(folder / name) for name in RWLOCKS}
     if left[EXPERIMENTS] != [] or _git(root, "rev-parse", "-q", "--verify", TAKEN_FROM):
         lines += [*_mend_params(root), *_mend_branch(root)]
+        if left[EXPERIMENTS] != [] and _git(root, "stash", "list"):
+            lines.append(
+                "changes of yours may be in git's stash, from a killed dvc: git stash list"
+            )
         _git(root, "update-ref", "-d", TAKEN_FROM)
     for name, holders in left.items():
         if holders != []:
