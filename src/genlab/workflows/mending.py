@@ -7,6 +7,7 @@ they are whole; `mend` puts the copies back. What DVC finished meanwhile is in i
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -15,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from filelock import FileLock, Timeout
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -28,11 +28,11 @@ RWLOCKS = ("rwlock", EXPERIMENTS)
 """Below `.dvc/tmp`: which process reads or writes what."""
 ENTRY = re.compile(r"^ {0,2}([^\s#-][^\n]*?):(?=\s)", re.MULTILINE)
 """A key on the two outer levels of a file as DVC writes it."""
+CONFLICT = "\n<<<<<<< "
 TAKEN_FROM = "refs/exps/exec/EXEC_HEAD"
 """Where git was when `dvc exp run` began; it is gone when that has ended."""
 DETACHED = re.compile(r"checkout: moving from (\S+) to \S+\n\Z")
 """git's note of a checkout, the last of its log."""
-PATIENCE_SECONDS = 0.2
 
 
 def keep() -> None:
@@ -51,22 +51,17 @@ def mend() -> list[str]:
     """Puts right what a killed DVC left, unless one is running; returns a line on each thing."""
     root = workspace.root()
     folder = root / ".dvc" / "tmp"
-    if not folder.is_dir() or running():
+    if not (root / ".dvc").is_dir() or running():
         return []
     lines = list(_mend_lock(root))
-    left = {name: _holders(folder / name) for name in RWLOCKS}
-    if left[EXPERIMENTS] != [] or _git(root, "rev-parse", "-q", "--verify", TAKEN_FROM):
+    left = [name for name in RWLOCKS if not _is_free(folder / name)]
+    if EXPERIMENTS in left or _git(root, "rev-parse", "-q", "--verify", TAKEN_FROM):
         lines += [*_mend_params(root), *_mend_branch(root)]
-        if left[EXPERIMENTS] != [] and _git(root, "stash", "list"):
-            lines.append(
-                "changes of yours may be in git's stash, from a killed dvc: git stash list"
-            )
         _git(root, "update-ref", "-d", TAKEN_FROM)
-    for name, holders in left.items():
-        if holders != []:
-            (folder / name).unlink()
-        if holders is None:
-            lines.append(f".dvc/tmp/{name} was half-written by a killed dvc: removed")
+    if EXPERIMENTS in left and _git(root, "stash", "list"):
+        lines.append("a killed dvc may have left your changes in git's stash: git stash list")
+    for name in left:
+        (folder / name).unlink()
     for path in _half_written(root / ".dvc"):
         path.unlink()
     return lines
@@ -74,33 +69,24 @@ def mend() -> list[str]:
 
 def running() -> str | None:
     """Returns the command of a DVC that works in this project; None if there is none."""
-    folder = workspace.root() / ".dvc" / "tmp"
-    if not folder.is_dir():
-        return None
-    for name in RWLOCKS:
-        for holder in _holders(folder / name) or []:
-            with suppress(psutil.Error):
-                words = psutil.Process(holder["pid"]).cmdline()
-                if any("dvc" in Path(word).name for word in words):
-                    return f"{holder['cmd']} (process {holder['pid']})"
-    try:
-        with FileLock(folder / "lock", timeout=PATIENCE_SECONDS):
-            return None
-    except Timeout:
-        return "another dvc command"
+    root = workspace.root()
+    for process in psutil.process_iter(["pid", "cmdline", "cwd"]):
+        words, place = process.info["cmdline"] or [], Path(process.info["cwd"] or "/")
+        is_dvc = any(Path(word).name == "dvc" for word in words)
+        if is_dvc and root in (place, *place.parents):
+            return f"{shlex.join(words)} (process {process.info['pid']})"
+    return None
 
 
-def _holders(path: Path) -> list[dict[str, Any]] | None:
-    """Returns the processes that DVC's list of readers and writers names; None if it is damaged."""
+def _is_free(path: Path) -> bool:
+    """Returns whether DVC's list of readers and writers is whole and names no process."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        readers = [holder for holders in content.get("read", {}).values() for holder in holders]
-        holders = [*readers, *content.get("write", {}).values()]
-        return [{"pid": int(holder["pid"]), "cmd": holder["cmd"]} for holder in holders]
     except FileNotFoundError:
-        return []
-    except (ValueError, AttributeError, KeyError, TypeError):
-        return None
+        return True
+    except ValueError:
+        return False
+    return isinstance(content, dict) and not any(content.values())
 
 
 def _mend_lock(root: Path) -> Iterator[str]:
@@ -108,6 +94,8 @@ def _mend_lock(root: Path) -> Iterator[str]:
     path, kept = root / LOCK, _read(workspace.state("kept", LOCK))
     text = _read(path)
     if not path.is_file() or (kept and text == kept) or not _is_damaged(text, kept, root):
+        return
+    if CONFLICT in text:  # git's, for the user to settle
         return
     _put_aside(path)
     for source, whole in (("the last whole one", kept), ("git's", _committed(root, LOCK))):
@@ -190,26 +178,25 @@ def _mend_branch(root: Path) -> Iterator[str]:
 def _half_written(folder: Path) -> Iterator[Path]:
     """Yields what DVC wrote beside its run cache, or has left of the notes on its experiments."""
     yield from folder.glob("cache/runs/*/*/*.tmp")
-    for path in folder.glob("tmp/exps/run/*/*"):
-        if path.suffix in (".run", ".json"):
-            try:
-                json.loads(_read(path))
-            except ValueError:
-                yield path
+    for path in folder.glob("tmp/exps/run/workspace/*"):
+        try:
+            json.loads(_read(path))
+        except ValueError:
+            yield path
 
 
 def _committed(root: Path, name: str) -> str:
-    return _git(root, "show", f"HEAD:./{name}", is_text=True)
+    return _git(root, "show", f"HEAD:./{name}")
 
 
-def _git(root: Path, *words: str, is_text: bool = False) -> str:
+def _git(root: Path, *words: str) -> str:
     """Returns what git says; empty without git."""
     try:
         command = ["git", "-C", str(root), *words]
         process = subprocess.run(command, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return ""
-    return process.stdout if is_text else process.stdout.strip()
+    return process.stdout
 
 
 def _read(path: Path) -> str:
@@ -218,7 +205,7 @@ def _read(path: Path) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    with replacing(path) as building:
+    with replacing(path.resolve()) as building:
         building.write_text(text, encoding="utf-8", newline="")
 
 
