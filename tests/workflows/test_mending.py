@@ -199,7 +199,8 @@ def test_git_is_on_its_branch_again(place: Path) -> None:
     git("checkout", "-q", "--detach")
     assert mending.mend() == []  # the user's own doing
     assert git("branch", "--show-current") == ""
-    git("update-ref", "refs/exps/exec/EXEC_HEAD", "HEAD")
+    git("update-ref", "refs/exps/exec/EXEC_BASELINE", "HEAD")
+    (place / ".git" / "index.lock").touch()
     (line,) = mending.mend()
     assert line == "git was left without a branch by a killed dvc: it is on main again"
     assert git("branch", "--show-current") == "main"
@@ -217,13 +218,21 @@ def test_changes_in_gits_stash_are_named(place: Path) -> None:
 
 
 def test_half_written_notes_of_dvc_are_removed(place: Path) -> None:
+    (place / ".H9G5M8TQsaiBtL6PzvdT0Q.tmp").touch()  # dvc tries links
+    (place / ".my.tmp").touch()
+    Path(".dvc/cache/runs/ab/empty").mkdir()
     whole = {Path(".dvc/cache/runs/ab/abc/def"): "cmd: a\n", TMP / "exps/run/workspace/a": "{}"}
-    half = {Path(".dvc/cache/runs/ab/abc/.x.tmp"): "cmd: a", TMP / "exps/run/workspace/b": '{"a'}
+    half = {
+        Path(".dvc/cache/runs/ab/abc/.7XyZSxf7AYC9sFgv_bpPrA.tmp"): "cmd: a",
+        TMP / "exps/run/workspace/b": '{"a',
+    }
     for path, text in (whole | half).items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     assert mending.mend() == []
     assert [path.exists() for path in (*whole, *half)] == [True, True, False, False]
+    assert [path.name for path in place.glob(".*.tmp")] == [".my.tmp"]
+    assert [path.name for path in Path(".dvc/cache/runs").glob("*/*")] == ["abc"]
 
 
 def test_check_and_doctor_mend_and_say_so(place: Path) -> None:

@@ -29,10 +29,12 @@ RWLOCKS = ("rwlock", EXPERIMENTS)
 ENTRY = re.compile(r"^ {0,2}([^\s#-][^\n]*?):(?=\s)", re.MULTILINE)
 """A key on the two outer levels of a file as DVC writes it."""
 CONFLICT = "\n<<<<<<< "
-TAKEN_FROM = "refs/exps/exec/EXEC_HEAD"
-"""Where git was when `dvc exp run` began; it is gone when that has ended."""
-DETACHED = re.compile(r"checkout: moving from (\S+) to \S+\n\Z")
-"""git's note of a checkout, the last of its log."""
+BEGUN, BEGUN_AT = "refs/exps/exec/EXEC_BASELINE", "refs/exps/exec/EXEC_HEAD"
+"""git's commit of an experiment that runs, and of the last one that began."""
+DETACHED = re.compile(r"checkout: moving from (\S+) to \S+\n(.*\tcommit: dvc: .*\n)*\Z")
+"""The end of git's log while an experiment runs."""
+LEFT = re.compile(r"\.[\w-]{22}\.tmp")
+"""Names of what DVC moves to its place when it is whole, or tries links with."""
 
 
 def keep() -> None:
@@ -55,15 +57,15 @@ def mend() -> list[str]:
         return []
     lines = list(_mend_lock(root))
     left = [name for name in RWLOCKS if not _is_free(folder / name)]
-    if EXPERIMENTS in left or _git(root, "rev-parse", "-q", "--verify", TAKEN_FROM):
-        lines += [*_mend_params(root), *_mend_branch(root)]
-        _git(root, "update-ref", "-d", TAKEN_FROM)
+    if EXPERIMENTS in left or _git(root, "rev-parse", "-q", "--verify", BEGUN):
+        lines += _mend_experiment(root)
     if EXPERIMENTS in left and _git(root, "stash", "list"):
         lines.append("a killed dvc may have left your changes in git's stash: git stash list")
-    for name in left:
-        (folder / name).unlink()
-    for path in _half_written(root / ".dvc"):
+    for path in (*(folder / name for name in left), *_half_written(root)):
         path.unlink()
+    for path in (root / ".dvc" / "cache" / "runs").glob("*/*"):
+        if not any(path.iterdir()):  # dvc fails at an empty one
+            path.rmdir()
     return lines
 
 
@@ -163,22 +165,30 @@ def _paths(content: Any, above: tuple[str, ...] = ()) -> set[tuple[str, ...]]:
     return {(*above, str(key)) for key in content}.union(*below)
 
 
-def _mend_branch(root: Path) -> Iterator[str]:
-    """Puts git back on the branch from which `dvc exp run` took it."""
-    head, git = _git(root, "symbolic-ref", "-q", "HEAD"), root / ".git"
-    match = DETACHED.search(_read(git / "logs" / "HEAD"))
-    if head or not match or not (git / "HEAD").is_file():
-        return
-    branch = f"refs/heads/{match[1]}"
-    if len({_git(root, "rev-parse", "-q", "--verify", name) for name in ("HEAD", branch)}) == 1:
-        _git(root, "symbolic-ref", "-m", "genlab: back from a killed dvc exp run", "HEAD", branch)
-        yield f"git was left without a branch by a killed dvc: it is on {match[1]} again"
+def _mend_experiment(root: Path) -> Iterator[str]:
+    """Puts back what `dvc exp run` changes while it runs: params.yaml, and git's branch."""
+    for pattern in ("*.lock", "refs/**/*.lock", "objects/*/*.lock"):
+        for path in (root / ".git").glob(pattern):
+            path.unlink()
+    yield from _mend_params(root)
+    match = DETACHED.search(_read(root / ".git" / "logs" / "HEAD"))
+    if match and not _git(root, "symbolic-ref", "-q", "HEAD"):
+        branch = f"refs/heads/{match[1]}"
+        at, *begun = (
+            _git(root, "rev-parse", "-q", "--verify", name) for name in (branch, "HEAD", BEGUN_AT)
+        )
+        if at and at in begun:
+            _git(root, "symbolic-ref", "-m", "genlab: back from a killed dvc", "HEAD", branch)
+            _git(root, "reset", "-q")  # the index alone, as dvc does
+            yield f"git was left without a branch by a killed dvc: it is on {match[1]} again"
+    _git(root, "update-ref", "-d", BEGUN)
 
 
-def _half_written(folder: Path) -> Iterator[Path]:
-    """Yields what DVC wrote beside its run cache, or has left of the notes on its experiments."""
-    yield from folder.glob("cache/runs/*/*/*.tmp")
-    for path in folder.glob("tmp/exps/run/workspace/*"):
+def _half_written(root: Path) -> Iterator[Path]:
+    """Yields what DVC has not moved to its place yet, and half-written notes on an experiment."""
+    for pattern in (".*.tmp", "*/.*.tmp", "*/*/.*.tmp", ".dvc/cache/**/.*.tmp"):
+        yield from (path for path in root.glob(pattern) if LEFT.fullmatch(path.name))
+    for path in (root / ".dvc").glob("tmp/exps/run/workspace/*"):
         try:
             json.loads(_read(path))
         except ValueError:
