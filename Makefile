@@ -16,7 +16,7 @@ PYTHON ?= $(firstword $(foreach v,$(SUPPORTED),$(shell python$(v) -c 'print("pyt
 BUILD := $(if $(filter 1,$(GPU)),gpu,cpu)
 LOCK := $(if $(filter 1,$(GPU)),requirements-gpu.lock,requirements.lock)
 STAMP := .venv/.installed-$(BUILD)
-OVERRIDES := $(if $(DATA)$(PROFILE),-S profile=$(or $(PROFILE),default) $(if $(DATA),-S data.name=$(DATA)))
+OVERRIDES := $(if $(DATA)$(PROFILE),--write --profile $(or $(PROFILE),default) $(if $(DATA),--data $(DATA)))
 # A file of tests stays in one process: what it has made once, it uses again.
 PARALLEL ?= --numprocesses 2 --dist loadfile --no-loadscope-reorder
 REPORT := dvc repro --force --single-item report
@@ -38,7 +38,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help experiments moved setup run tune test coverage test-all lint format bench report docs ui sync lock clean
+.PHONY: help moved setup run tune test coverage test-all lint format bench report docs ui sync lock clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,22 +57,20 @@ $(STAMP): $(LOCK) $(if $(shell test -s $(STAMP) && test "$$(cat $(STAMP))" != "$
 moved:
 	@echo 'This project was moved or copied: .venv is made anew.'
 
-experiments:  # before anything is installed
-	@$(if $(OVERRIDES),$(if $(HAS_GIT),,echo "error: DATA and PROFILE must be used in a git repository: dvc exp needs one. Received: none. Run: git init, git add -A and git commit -m start; or change data.name and profile in params.yaml." >&2; exit 1))
-
-run: experiments $(STAMP)  ## Run the whole pipeline (DATA=mnist, PROFILE=smoke), then say where the report is
-	@genlab check $(if $(DATA),--data $(DATA)) $(if $(OVERRIDES),--profile $(or $(PROFILE),default)) >/dev/null
+run: $(STAMP)  ## Run the whole pipeline (DATA=mnist, PROFILE=smoke), then say where the report is
+	@genlab check $(OVERRIDES) >/dev/null
 	$(SCM)
-	$(if $(OVERRIDES),dvc exp run $(OVERRIDES),dvc repro)
+	dvc repro
 	@test -f reports/index.html || $(REPORT)
 	@echo
 	@echo "Ran on:        $$(genlab check)"
 	@echo 'The report:    reports/index.html (open it in a browser)'
 	@echo 'The MLflow UI: make ui, then http://127.0.0.1:$(PORT)'
 
-tune: experiments $(STAMP)  ## Search better settings of one model (MODEL=vae TRIALS=50); the same command goes on where it was
+tune: $(STAMP)  ## Search better settings of one model (MODEL=vae TRIALS=50); the same command goes on where it was
+	@genlab check $(OVERRIDES) >/dev/null
 	$(SCM)
-	$(if $(OVERRIDES),dvc exp run $(OVERRIDES) features,dvc repro features)
+	dvc repro features
 	genlab tune $(MODEL) --trials $(TRIALS) $(if $(WORKERS),--workers $(WORKERS))
 
 test: $(STAMP) lint  ## Check the code, then run the tests that take under 10 minutes

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tracking_workspace as lab
 from click.testing import CliRunner
+from file_server import write_pictures
 from fixtures_models import tiny_model, write_trained_model
 
 import genlab
@@ -60,6 +61,16 @@ def test_data_set_is_split_as_the_pipeline_splits_it(place: Path) -> None:
     again = genlab.fetch()  # params.yaml: data.name
     assert again.folder == data.folder
     assert not (place / "data").exists()
+
+
+def test_pictures_that_were_added_are_seen(place: Path) -> None:
+    sizes = []
+    for folder in ("own_images", "own_images/more", None):
+        if folder:
+            write_pictures(place / "data" / folder)
+        data = genlab.fetch("image_folder")
+        sizes.append(sum(len(part.labels) for part in (data.train, data.validation, data.test)))
+    assert sizes == [40, 80, 80]
 
 
 @pytest.mark.slow

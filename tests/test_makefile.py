@@ -39,15 +39,6 @@ def test_without_git_dvc_works_without(place: Path) -> None:
     assert "--unset core.no_scm" in "\n".join(planned(place, "run"))
 
 
-@pytest.mark.parametrize("target", ["run", "tune"])
-def test_without_git_experiments_are_refused_before_the_setup(place: Path, target: str) -> None:
-    (place / ".venv" / ".installed-cpu").unlink()
-    commands = planned(place, target, "DATA=mnist")
-    (told,) = (n for n, line in enumerate(commands) if "must be used in a git repository" in line)
-    assert "exit 1" in commands[told]
-    assert told < min(n for n, line in enumerate(commands) if "pip install" in line)
-
-
 def test_environment_of_another_place_is_made_anew(place: Path) -> None:
     assert "venv --clear" not in "\n".join(planned(place, "setup"))
     moved = place.rename(place.with_name("moved here"))

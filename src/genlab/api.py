@@ -5,6 +5,7 @@ files are in `.genlab/api`; DVC's `data/images` and `models` stay as they are.
 """
 
 import hashlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -58,7 +59,7 @@ def load(address: Path | str) -> TrainedModel:
 
 
 def fetch(name: str | None = None) -> DataSet:
-    """Returns a data set with the pipeline's splits.
+    """Returns a data set with the pipeline's splits, fetched anew where the user's files changed.
 
     Args:
         name: A value of `params.yaml: data.name`; the present one if not given.
@@ -113,9 +114,20 @@ def _params(data_name: str | None, image_shape: Sequence[int] | None = None) -> 
 
 
 def _folder(params: Params) -> Path:
-    """Returns the folder of a data set; each choice of its parameters has its own."""
+    """Returns the folder of a data set; each choice of its parameters and files has its own."""
     chosen = f"{params.seed} {params.data.model_dump_json()} {params.features.model_dump_json()}"
+    chosen += _own_files(params)
     return workspace.state("api", f"{params.data.name}-{_digest(chosen)}")
+
+
+def _own_files(params: Params) -> str:
+    """Returns names, sizes and times of the user's own files; empty for other data sets."""
+    if plugins.find("datasets", params.data.name, "params.yaml: data.name").FILES is not None:
+        return ""
+    source = workspace.root() / Path(params.data.directory).expanduser()
+    paths = sorted(path for path in (source, *source.rglob("*")) if path.exists())
+    facts = ((path, path.stat()) for path in paths)
+    return "".join(f"\n{path} {stat.st_size} {stat.st_mtime_ns}" for path, stat in facts)
 
 
 def _name(model: str, settings: dict[str, Any]) -> str:
@@ -124,4 +136,4 @@ def _name(model: str, settings: dict[str, Any]) -> str:
 
 
 def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
+    return hashlib.sha256(os.fsencode(text)).hexdigest()[:8]

@@ -143,6 +143,18 @@ def test_params(place: Path) -> None:
     assert state(project.data()) == "warning"
 
 
+def test_own_pictures_are_there_or_not(place: Path) -> None:
+    edit(place, "name: digits", "name: image_folder")
+    assert project.data() == Finding(
+        "data",
+        "error",
+        f"image_folder: there is no {place / 'data' / 'own_images'}",
+        "Put pictures there, or see params.yaml: data.directory.",
+    )
+    (place / "data" / "own_images").mkdir(parents=True)
+    assert project.data().says == f"image_folder reads {place / 'data' / 'own_images'}"
+
+
 def test_data_is_here_or_at_a_source(
     place: Path, silent_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

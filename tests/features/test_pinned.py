@@ -201,9 +201,9 @@ def test_pin_writes_a_folder_that_can_be_shipped(
     monkeypatch.setattr(pinned, "FOLDER", tmp_path)
     assert pinned.choose("auto", "halves", test) == "halves-v1"
     assert pinned.load("halves-v1").num_classes == 2
-    with pytest.raises(InputError, match=r"--out must be new") as caught:
+    with pytest.raises(InputError, match="must be a file, or new") as caught:
         pinned.pin(recipe, 5, data, out)
-    assert caught.value.received == str(out)
+    assert caught.value.received == "a folder that is not empty"
 
 
 @pytest.mark.parametrize("name", ["halves", "halves-v", "halves-v0", "mnist-v1", "halves-v1.1"])

@@ -614,4 +614,4 @@ def test_command_works_in_any_folder(scores: PictureScores, tmp_path: Path) -> N
     assert len(list((tmp_path / "kept" / "genlab").rglob("*.npz"))) == 3
     again = run(tmp_path, *options, "--features=digits-v1", "--no-cache", "--out=.")
     assert (again.returncode, again.stdout) == (1, "")
-    assert again.stderr.startswith("error: --out must be a file")
+    assert again.stderr.startswith("error: . must be a file, or new")

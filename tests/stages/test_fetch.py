@@ -235,10 +235,10 @@ def test_what_cannot_be_fetched_leaves_the_old_output_as_it_was(
 
 def test_an_old_output_is_replaced_as_a_whole(params: Params, change_data: ChangeData) -> None:
     fetch.run(change_data(name="photo_patches"), Path("out"))
-    Path("out/leftover.txt").write_text("old")
+    Path("out/train_leftover.npy").write_text("old")
     fetch.run(params, Path("out"))
     assert read_description(Path("out"))["name"] == "digits"
-    assert not Path("out/leftover.txt").exists()
+    assert not Path("out/train_leftover.npy").exists()
 
 
 def test_a_write_that_fails_leaves_nothing(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:

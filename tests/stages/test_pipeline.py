@@ -1,12 +1,15 @@
 """`dvc repro` on a copy of the repository: few steps, again, a variant, a fresh clone."""
 
 import json
+import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +20,14 @@ from repository import ROOT, commit, copy_repository, edit, environment, read_ya
 from ruamel.yaml import YAML
 
 from genlab import cli
+from genlab.data import expectations, splits
+from genlab.evaluation import results
+from genlab.report import plots, writing
+from genlab.stages import features
+from genlab.training import result
 
 MODELS = read_yaml(ROOT)["models"]
+NUM_KILLS, KILL_SEED = 20, 5
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +112,24 @@ def test_second_repro_does_nothing(copy: Path) -> None:
     assert run(copy, "git", "status", "--porcelain") == ""
 
 
+KINDS = {
+    "data/images": splits.KIND,
+    "data/features": features.KIND,
+    "models/vae": result.KIND,
+    "reports/data_docs": expectations.KIND,
+    "reports/evaluation/vae": results.PICTURES,
+    "reports/models": writing.PAGES,
+    "reports/plots": plots.KIND,
+    "reports/scores/vae": results.SCORES,
+}
+
+
+def test_every_folder_is_known_as_what_it_is_and_as_nothing_else(copy: Path) -> None:
+    for name, own in KINDS.items():
+        known = [kind.name for kind in KINDS.values() if kind.stranger(copy / name) is None]
+        assert known == [own.name], name
+
+
 @pytest.mark.usefixtures("_clean")
 def test_misspelt_name_is_one_line_also_under_dvc(copy: Path) -> None:
     edit(copy, data={"name": "mnits"})
@@ -124,6 +151,62 @@ def test_fresh_clone_scores_again_and_ends_with_the_same_hashes(copy: Path, tmp_
     run(clone, "dvc", "repro")
     assert_store_has_all_scores(clone)
     assert run(clone, "git", "status", "--porcelain") == "", "dvc.lock and metrics.json differ"
+
+
+@contextmanager
+def make_run(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Runs `make run` in a process group of its own, which is gone afterwards."""
+    command = ["make", "run", "PROFILE=smoke"]
+    variables = environment() | {"PYTHONPATH": str(folder / "src")}
+    with (folder.parent / "log").open("ab") as log:
+        process = subprocess.Popen(
+            command, cwd=folder, env=variables, stdout=log, stderr=log, start_new_session=True
+        )
+        try:
+            yield process
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def wait_until(process: subprocess.Popen[bytes], lock: Path, moment: float, is_write: bool) -> None:
+    """Waits so many seconds, and then, if asked, for DVC to begin to write dvc.lock."""
+    deadline = time.monotonic() + moment
+    while process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    former = lock.stat()
+    while is_write and process.poll() is None:
+        present = lock.stat()
+        if present.st_mtime_ns != former.st_mtime_ns and present.st_size < former.st_size:
+            return
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(2400)
+def test_killed_twenty_times_and_the_same(copy: Path, tmp_path: Path) -> None:
+    """Every other kill falls where DVC has begun to write dvc.lock; no one repairs anything."""
+    clone, rng = tmp_path / "clone", np.random.default_rng(KILL_SEED)
+    run(copy, "git", "clone", "-q", ".", str(clone))
+    (clone / ".venv").mkdir()
+    (clone / ".venv" / ".installed-cpu").touch()
+    branch, sizes, codes = run(clone, "git", "branch", "--show-current"), [], []
+    while len(sizes) < NUM_KILLS:
+        with make_run(clone) as process:
+            wait_until(process, clone / "dvc.lock", rng.uniform(0.5, 12), len(sizes) % 2 == 1)
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                sizes.append((clone / "dvc.lock").stat().st_size)
+            else:
+                codes.append(process.returncode)
+    print(f"dvc.lock after each kill, bytes: {sizes}; ends without a kill: {codes}")
+    with make_run(clone) as process:
+        codes.append(process.wait())
+    assert set(codes) == {0}, (clone.parent / "log").read_text()[-4000:]
+    assert run(clone, "git", "status", "--porcelain") == "", "dvc.lock has the weights' hashes"
+    assert run(clone, "git", "branch", "--show-current") == branch
+    assert {run["status"] for run in runs_in_store(clone)} == {"FINISHED"}
+    assert_store_has_all_scores(clone)
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from file_server import write_pictures
+from PIL import Image
 
 from genlab.contract.fields import Field, spec_to_json
 from genlab.data import table
@@ -332,6 +335,22 @@ def test_table_does_not_depend_on_chunks(arrays: Arrays, monkeypatch: pytest.Mon
     whole = table.image_table(splits)
     monkeypatch.setattr(table, "CHUNK_VALUES", 64 * 7)
     assert whole.equals(table.image_table(splits))
+
+
+def test_pictures_are_named_by_their_files(
+    change_data: Callable[..., Params], workplace: Path, capsys: pytest.CaptureFixture
+) -> None:
+    own = workplace / "own"
+    write_pictures(own)
+    Image.new("RGB", (10, 12), (9, 9, 9)).save(own / "cats" / "blank\n.png")
+    for name in ("a", "b"):
+        Image.open(own / "dogs" / "001.png").save(own / "dogs" / f"copy_{name}.png")
+    fetch.run(change_data(name="image_folder", directory=str(own), channels=3), IMAGES)
+    with pytest.raises(InputError) as caught:
+        validate.run(change_data(name="image_folder"), IMAGES, OUT, DOCS)
+    said = caught.value.where + capsys.readouterr().err
+    assert re.search(r"1 of \d+ images \((train|validation|test) \d+: cats/blank\\n\.png\)", said)
+    assert re.search(r"3 of \d+ images \(train \d+: dogs/[^,]*, train \d+: dogs/", said)
 
 
 def test_folder_that_fetch_did_not_write_is_refused(params: Params, workplace: Path) -> None:

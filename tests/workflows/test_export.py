@@ -135,6 +135,7 @@ def test_missing_package_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_other_folder_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
-    with pytest.raises(InputError, match="must be new, or an earlier export"):
+    (tmp_path / "mine" / "notes.txt").touch()
+    with pytest.raises(InputError, match="must be new, empty or an export that genlab wrote"):
         export.export(written(tmp_path, "vae"), "savedmodel", tmp_path / "mine")
-    assert (tmp_path / "mine").is_dir()
+    assert (tmp_path / "mine" / "notes.txt").is_file()

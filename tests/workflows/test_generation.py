@@ -163,7 +163,7 @@ def test_nothing_is_left_when_writing_stops(
     ("kind", "order", "out", "expected"),
     [
         ("vae", SampleOrder(2), "samples.png", "--out must end in .npz or be a folder's name"),
-        ("vae", SampleOrder(2), "full", "--out must be a new or empty folder"),
+        ("vae", SampleOrder(2), "full", "{out} must be a file, or new"),
         ("gan", SampleOrder(2, source="fitted"), "a.npz", "source must be one of prior for gan"),
         (
             "gan",
@@ -187,7 +187,7 @@ def test_wrong_orders_are_refused_and_leave_nothing(
     (tmp_path / "full" / "mine").touch()
     with pytest.raises(InputError) as caught:
         generation.generate(folders[kind], order, tmp_path / out)
-    assert caught.value.expected.startswith(expected)
+    assert caught.value.expected.startswith(expected.format(out=tmp_path / out))
     assert "\n" not in str(caught.value)
     assert list(contents(tmp_path)) == ["full/mine"]
 

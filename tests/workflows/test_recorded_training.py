@@ -86,7 +86,8 @@ def test_finished_training_is_not_repeated(
     (job.folder / "result" / "settings.json").write_text("{}")
     (job.folder / "recorded.json").write_text('{"train_seconds": 7}')
     (tmp_path / "models" / "vae").mkdir(parents=True)
-    (tmp_path / "models" / "vae" / "stale").touch()
+    (tmp_path / "models" / "vae" / "settings.json").touch()
+    (tmp_path / "models" / "vae" / "history.csv").touch()
     assert run(job, tmp_path) == {"settings.json": b"{}"}
     assert f"finished ({job.train_key}); using its result" in capsys.readouterr().out
     assert contents(tmp_path / "timings") == {"vae.json": b'{"train_seconds": 7}'}

@@ -18,7 +18,17 @@ EXIT_CODES = (
     "Exit codes: 0 done, 1 what you can fix (one line says how), 2 wrong usage, "
     "130 Ctrl-C, 143 SIGTERM."
 )
-FOLDER = click.Path(path_type=Path)
+
+
+class Written(click.Path):
+    """A file or folder that the command writes: with `runtime.files.replacing`, or beside others.
+
+    tests/cli/test_outputs.py tries every such option on a folder of the user's.
+    """
+
+
+FOLDER, OUT = click.Path(path_type=Path), Written(path_type=Path)
+"""What a command reads, and what it writes."""
 
 
 def path_option(name: str, description: str) -> Callable[[Any], Any]:
@@ -26,9 +36,16 @@ def path_option(name: str, description: str) -> Callable[[Any], Any]:
     return click.option(name, type=FOLDER, required=True, help=description)
 
 
-def folder_option(name: str, default: str, description: str) -> Callable[[Any], Any]:
+def out_option(name: str, description: str) -> Callable[[Any], Any]:
+    """Returns a required option for a path that is written."""
+    return click.option(name, type=OUT, required=True, help=description)
+
+
+def folder_option(
+    name: str, default: str, description: str, kind: click.Path = FOLDER
+) -> Callable[[Any], Any]:
     """Returns an option for a folder with a default."""
-    return click.option(name, type=FOLDER, default=default, show_default=True, help=description)
+    return click.option(name, type=kind, default=default, show_default=True, help=description)
 
 
 models_option = folder_option("--models", "models", "Folder of all trained models.")
@@ -159,8 +176,14 @@ def _verbosity(quiet: bool, verbose: bool, is_terminal: bool) -> dict[str, str]:
 
 
 def load_params(images: Path | None = None) -> Any:
-    """Returns the merged `params.yaml` of the working directory, for a data set if one is given."""
+    """Returns the merged `params.yaml` of the working directory; keeps a copy of it for a mend.
+
+    With a fetched data set, what holds for the size of its images is merged, too.
+    """
     from genlab.imaging.arrays import read_description
     from genlab.settings import params
+    from genlab.workflows import mending
 
-    return params.load(image_shape=read_description(images)["image_shape"] if images else None)
+    values = params.load(image_shape=read_description(images)["image_shape"] if images else None)
+    mending.keep()
+    return values

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from genlab.cli.group import (
+    OUT,
     features_option,
     folder_option,
     images_option,
@@ -14,6 +15,7 @@ from genlab.cli.group import (
     main,
     model_argument,
     models_option,
+    out_option,
     path_option,
     seed_option,
 )
@@ -41,7 +43,7 @@ def _split(context: click.Context, option: click.Parameter, text: str) -> tuple[
     help="For a conditional model: classes in turn, with commas, or balanced.",
 )
 @models_option
-@path_option("--out", "An .npz (array `images`, uint8 NHWC), or a new folder for PNGs.")
+@out_option("--out", "An .npz (array `images`, uint8 NHWC), or a new folder for PNGs.")
 def generate(model: str, models: Path, out: Path, **order: Any) -> None:
     """Generate images with a trained MODEL: `vae`, or models:/vae@champion."""
     import_tensorflow()
@@ -60,7 +62,7 @@ def generate(model: str, models: Path, out: Path, **order: Any) -> None:
 )
 @seed_option
 @models_option
-@path_option("--out", "An .npz (`images` and `inputs`, uint8 NHWC), or a new folder for PNGs.")
+@out_option("--out", "An .npz (`images` and `inputs`, uint8 NHWC), or a new folder for PNGs.")
 def translate(model: str, inputs: Path, seed: int, models: Path, out: Path) -> None:
     """Translate images with a trained MODEL that is given inputs."""
     import_tensorflow()
@@ -78,7 +80,7 @@ def translate(model: str, inputs: Path, seed: int, models: Path, out: Path) -> N
 )
 @models_option
 @images_option
-@path_option("--out", "An .npz: `images` and `reconstructions`, uint8 NHWC.")
+@out_option("--out", "An .npz: `images` and `reconstructions`, uint8 NHWC.")
 def reconstruct(model: str, split: str, models: Path, images: Path, out: Path) -> None:
     """Reconstruct the images of a split with a trained MODEL: `vae`, or models:/vae@champion."""
     import_tensorflow()
@@ -105,7 +107,7 @@ def _numbers(context: click.Context, option: click.Parameter, text: str) -> list
 )
 @images_option
 @features_option
-@folder_option("--out", "reports/rate_distortion", "Table, protocol, models.")
+@folder_option("--out", "reports/rate_distortion", "Table, protocol, models.", OUT)
 def rate_distortion(
     model: str, kl_weights: list[float], steps: int | None, **folders: Path
 ) -> None:

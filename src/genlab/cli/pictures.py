@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from genlab.cli.group import FOLDER, main, path_option
+from genlab.cli.group import FOLDER, OUT, main, out_option, path_option
 from genlab.runtime.errors import InputError
 from genlab.runtime.native_output import import_tensorflow
 
@@ -71,17 +71,17 @@ def _range(
     help="Score even if the images are not more than the features' dimensions.",
 )
 @click.option("--no-cache", is_flag=True, help="Keep no features in the user's cache folder.")
-@click.option("--out", type=FOLDER, help="The scores with their protocol, JSON.")
+@click.option("--out", type=OUT, help="The scores with their protocol, JSON.")
 def score(params: Path | None, no_cache: bool, out: Path | None, **asked: Any) -> None:
     """Score generated images of any project against real ones."""
     import_tensorflow()
     from genlab import scoring
     from genlab.imaging.array_files import Form
-    from genlab.runtime import workspace
+    from genlab.runtime import files, workspace
     from genlab.scoring import table
 
     if out:
-        scoring.check_out(out)
+        files.check_free(out)
     cache = None if no_cache else workspace.user_cache()
     form = Form(*(asked.pop(name) for name in Form._fields))
     request = scoring.Request(params=params or scoring.PARAMS, cache=cache, form=form, **asked)
@@ -93,15 +93,17 @@ def score(params: Path | None, no_cache: bool, out: Path | None, **asked: Any) -
 
 @main.command()
 @path_option("--images", "The fetched data set.")
-@path_option("--out", "The new extractor's folder; its name is the extractor's: mnist-v2.")
+@out_option("--out", "The new extractor's folder; its name is the extractor's: mnist-v2.")
 def pin(images: Path, out: Path) -> None:
     """Train a feature extractor with the settings of params.yaml, to be shipped with genlab."""
     import_tensorflow()
     from genlab.features import pinned
     from genlab.imaging.arrays import read_description
     from genlab.networks import devices
+    from genlab.runtime import files
     from genlab.settings import params, seeds
 
+    files.check_free(out)
     devices.configure("float32", deterministic=True)
     values = params.load(data_name=read_description(images)["name"], profile="default")
     pinned.pin(values.features, seeds.derive(values.seed, "features"), images, out)

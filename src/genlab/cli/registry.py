@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from genlab.cli.group import FOLDER, main, model_argument
+from genlab.cli.group import FOLDER, OUT, main, model_argument
 from genlab.runtime.native_output import import_tensorflow
 
 TOPIC = "With a trained model"
@@ -47,7 +47,7 @@ def promote(model: str, by: str, reason: str, models: Path, scores: Path) -> Non
 @model_argument
 @click.option("--format", "name", type=click.Choice(["savedmodel", "onnx"]), required=True)
 @models_option
-@click.option("--out", type=FOLDER, required=True, help="A new folder, or an earlier export.")
+@click.option("--out", type=OUT, required=True, help="A new folder, or an earlier export.")
 def export(model: str, name: str, models: Path, out: Path) -> None:
     """Write the trained MODEL for other programs, as SavedModel or ONNX, and check it."""
     import_tensorflow()

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import click
 
-from genlab.cli.group import FOLDER, load_params, main, model_argument, path_option
+from genlab.cli.group import FOLDER, OUT, load_params, main, model_argument, out_option, path_option
 from genlab.runtime.errors import InputError
 from genlab.runtime.native_output import import_tensorflow
 
@@ -14,7 +14,7 @@ TOPIC = "The stages, one after the other: dvc.yaml gives them their paths"
 
 
 @main.command()
-@path_option("--out", "Folder of the arrays.")
+@out_option("--out", "Folder of the arrays.")
 def fetch(out: Path) -> None:
     """Fetch the data set `data.name`, checked, as arrays."""
     from genlab.stages import fetch as stage
@@ -24,8 +24,8 @@ def fetch(out: Path) -> None:
 
 @main.command()
 @path_option("--images", "The fetched data set.")
-@path_option("--out", "The summary, JSON.")
-@path_option("--data-docs", "Folder of the Data Docs, HTML.")
+@out_option("--out", "The summary, JSON.")
+@out_option("--data-docs", "Folder of the Data Docs, HTML.")
 def validate(images: Path, out: Path, data_docs: Path) -> None:
     """Check that the images are valid; stop the pipeline when they are not."""
     from genlab.stages import validate as stage
@@ -35,7 +35,7 @@ def validate(images: Path, out: Path, data_docs: Path) -> None:
 
 @main.command()
 @path_option("--images", "The fetched data set.")
-@path_option("--out", "Folder of the feature extractor.")
+@out_option("--out", "Folder of the feature extractor.")
 def features(images: Path, out: Path) -> None:
     """Take the pinned classifier whose features distances are measured on, or train one."""
     import_tensorflow()
@@ -47,7 +47,7 @@ def features(images: Path, out: Path) -> None:
 @main.command()
 @path_option("--images", "The fetched data set.")
 @path_option("--features", "Folder of the feature extractor.")
-@path_option("--out", "Folder for metrics.json and scores.json.")
+@out_option("--out", "Folder for metrics.json and scores.json.")
 def floor(images: Path, features: Path, out: Path) -> None:
     """Measure real images against real ones: what a perfect generator would score."""
     import_tensorflow()
@@ -60,8 +60,8 @@ def floor(images: Path, features: Path, out: Path) -> None:
 @model_argument
 @path_option("--images", "The fetched data set.")
 @path_option("--features", "Folder of the feature extractor, for `monitor: frechet_distance`.")
-@path_option("--out", "Folder of the trained model.")
-@path_option("--timings", "Folder for seconds and speed, not hashed by DVC.")
+@out_option("--out", "Folder of the trained model.")
+@out_option("--timings", "Folder for seconds and speed, not hashed by DVC.")
 @click.option("--no-wait", is_flag=True, help="Fail if another process runs an equal training.")
 def train(model: str, no_wait: bool, **paths: Path) -> None:
     """Train MODEL, an entry of `models` in params.yaml."""
@@ -76,8 +76,8 @@ def train(model: str, no_wait: bool, **paths: Path) -> None:
 @path_option("--images", "The fetched data set.")
 @path_option("--features", "Folder of the feature extractor.")
 @path_option("--floor", "Folder of the real-against-real scores.")
-@path_option("--scores", "Folder for metrics.json and scores.json.")
-@path_option("--pictures", "Folder for the pictures.")
+@out_option("--scores", "Folder for metrics.json and scores.json.")
+@out_option("--pictures", "Folder for the pictures.")
 def evaluate(**paths: Path) -> None:
     """Score a trained model on the test images."""
     import_tensorflow()
@@ -96,6 +96,8 @@ REPORT = {
     "--timings": "Folder of seconds and speed.",
     "--rate-distortion": "Folder of the rate-distortion curve, if there is one.",
     "--data-docs": "Folder of the Data Docs, if there are any.",
+}
+REPORT_OUT = {
     "--plots": "Folder of curves and pictures for `dvc plots`.",
     "--pages": "Folder for a page and a card per model.",
 }
@@ -103,8 +105,9 @@ REPORT = {
 
 
 def _report_options(command: Callable[..., None]) -> Callable[..., None]:
-    for name, description in reversed(REPORT.items()):
-        command = click.option(name, type=FOLDER, help=description)(command)
+    for kind, options in ((OUT, REPORT_OUT), (FOLDER, REPORT)):
+        for name, description in reversed(options.items()):
+            command = click.option(name, type=kind, help=description)(command)
     return command
 
 
@@ -113,7 +116,7 @@ def _report_options(command: Callable[..., None]) -> Callable[..., None]:
     "--runs", help="Compare these runs of MLflow instead: ids, names or models, with commas."
 )
 @_report_options
-@path_option("--out", "The page, HTML.")
+@out_option("--out", "The page, HTML.")
 def report(runs: str | None, out: Path, **paths: Path | None) -> None:
     """Write the page that compares all models, and one for each; with --runs, runs of MLflow."""
     from genlab.stages import report as stage
@@ -135,10 +138,29 @@ def report(runs: str | None, out: Path, **paths: Path | None) -> None:
 @main.command()
 @click.option("--data", help="As if `data.name` were this.")
 @click.option("--profile", help="As if `profile` were this.")
-def check(data: str | None, profile: str | None) -> None:
-    """Check params.yaml and all else that can be known before a stage runs; say what runs."""
-    from genlab.workflows import checking
+@click.option("--write", "is_written", is_flag=True, help="Write both into params.yaml.")
+def check(data: str | None, profile: str | None, is_written: bool) -> None:
+    """Check all that can be known before a stage runs; mend what a killed DVC left half-written."""
+    from genlab.workflows import checking, mending
 
+    for line in mending.mend():
+        click.echo(f"mended: {line}", err=True)
     values = checking.check(Path("params.yaml"), data, profile)
+    if is_written:
+        _write(values.data.name, values.profile)
+    mending.keep()
     seed, models = f"seed {values.seed}", ", ".join(values.models)
     click.echo(f"data set {values.data.name}, profile {values.profile}, {seed}, models {models}")
+
+
+def _write(data: str, profile: str) -> None:
+    """Writes data set and profile into params.yaml, unless a running DVC reads it."""
+    from genlab.runtime import yaml_editing
+    from genlab.workflows import mending
+
+    def change(values: Any) -> None:
+        values["profile"], values["data"]["name"] = profile, data
+
+    if command := mending.running():
+        raise InputError("no other dvc may run here", command, "Wait for its end")
+    yaml_editing.edit(Path("params.yaml"), change)

@@ -5,15 +5,11 @@ from typing import Any
 
 import click
 
-from genlab.cli.group import FOLDER, load_params, main, model_argument
+from genlab.cli.group import OUT, folder_option, load_params, main, model_argument
 from genlab.runtime.errors import InputError
 from genlab.runtime.native_output import import_tensorflow
 
 TOPIC = "Better settings"
-
-
-def _folder(name: str, default: str, text: str) -> Any:
-    return click.option(name, type=FOLDER, default=default, show_default=True, help=text)
 
 
 @main.command()
@@ -31,9 +27,9 @@ def _folder(name: str, default: str, text: str) -> Any:
     is_flag=True,
     help="Write the winner of the last search into params.yaml.",
 )
-@_folder("--images", "data/images", "The fetched data set.")
-@_folder("--features", "data/features", "The feature extractor.")
-@_folder("--out", "reports/studies", "Folder of all studies.")
+@folder_option("--images", "data/images", "The fetched data set.")
+@folder_option("--features", "data/features", "The feature extractor.")
+@folder_option("--out", "reports/studies", "Folder of all studies.", OUT)
 def tune(model: str, study: str | None, is_apply: bool, out: Path, **options: Any) -> None:
     """Search better settings for MODEL, such as loss weights and learning rates.
 

@@ -1,5 +1,6 @@
 """What the file of a data set declares: where its files lie, and what its images look like."""
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from genlab.contract.fields import Arrays, Spec
@@ -9,13 +10,15 @@ class RawSplits(NamedTuple):
     """A data set as it is read: its fields, and their arrays in the train and the test split.
 
     A field of kind `label` may be missing; then the images have no classes. Without a validation
-    split of its own the data set gets one from train.
+    split of its own the data set gets one from train. `names` has by split the file of each image,
+    where each image is a file.
     """
 
     fields: Spec
     train: Arrays
     test: Arrays
     validation: Arrays | None = None
+    names: Mapping[str, Sequence[str]] = {}
 
 
 class Profile(NamedTuple):

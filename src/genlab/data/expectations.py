@@ -2,7 +2,6 @@
 
 import logging
 import os
-import shutil
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,12 +13,24 @@ import numpy as np
 from genlab.contract.fields import DTYPES, Field, Spec
 from genlab.data.declaration import Profile
 from genlab.imaging.arrays import SPLITS
+from genlab.runtime.files import FolderKind, replacing
 from genlab.settings.params import Validation
 
 if TYPE_CHECKING:
     import pandas as pd
 
+KIND = FolderKind(
+    "Data Docs",
+    (
+        "static/styles/data_docs_default_styles.css",
+        "index.html",
+        "static/**/*",
+        "expectations/**/*",
+        "validations/**/*",
+    ),
+)
 NUM_EXAMPLES = 5  # of the rows that fail a check
+ROW = ("split", "index", "file")  # the columns that say which one a row is
 CRITICAL, WARNING = "critical", "warning"
 IN_SET, WITHIN = "ColumnValuesToBeInSet", "ColumnValuesToBeBetween"
 
@@ -228,7 +239,9 @@ def _validate(
                 result_format={
                     "result_format": "SUMMARY",
                     "partial_unexpected_count": NUM_EXAMPLES,
-                    "unexpected_index_column_names": ["split", "index"],
+                    "unexpected_index_column_names": [
+                        column for column in ROW if column in tables[name].columns
+                    ],
                 },
             )
             observed = {
@@ -256,19 +269,19 @@ def _expectation(gx: Any, check: Check) -> Any:
 
 
 def _write_data_docs(context: Any, data_docs: Path) -> None:
-    shutil.rmtree(data_docs, ignore_errors=True)
-    store = {
-        "class_name": "TupleFilesystemStoreBackend",
-        "base_directory": str(data_docs.resolve()),
-    }
-    site = {
-        "class_name": "SiteBuilder",
-        "site_name": "images",
-        "store_backend": store,
-        "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
-    }
-    context.add_data_docs_site("images", site)
-    context.build_data_docs(site_names=["images"])
+    with replacing(data_docs, KIND) as building:
+        store = {
+            "class_name": "TupleFilesystemStoreBackend",
+            "base_directory": str(building),
+        }
+        site = {
+            "class_name": "SiteBuilder",
+            "site_name": "images",
+            "store_backend": store,
+            "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
+        }
+        context.add_data_docs_site("images", site)
+        context.build_data_docs(site_names=["images"])
 
 
 def _observe(result: Any, rows: str) -> str:
@@ -284,7 +297,12 @@ def _observe(result: Any, rows: str) -> str:
     if not facts["unexpected_count"]:
         return "all"
     unexpected = facts["partial_unexpected_index_list"]
-    examples = ", ".join(f"{row['split']} {row['index']}" for row in unexpected)
+    examples = ", ".join(map(_row, unexpected))
     more = ", ..." if facts["unexpected_count"] > len(unexpected) else ""
     counts = f"{facts['unexpected_count']} of {facts['element_count']}"
     return f"others: {counts} {rows} ({examples}{more})"
+
+
+def _row(row: Mapping[str, Any]) -> str:
+    place = f"{row['split']} {row['index']}"
+    return f"{place}: {row['file']}" if "file" in row else place

@@ -1,7 +1,7 @@
 """The splits of a data set on disk: what goes where, what is refused, and how they are written."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,13 +15,15 @@ from genlab.data.declaration import RawSplits
 from genlab.imaging.arrays import SPLITS, digest
 from genlab.runtime import progress
 from genlab.runtime.errors import InputError
-from genlab.runtime.files import replacing
+from genlab.runtime.files import FolderKind, replacing
 from genlab.settings import plugins, seeds
 from genlab.settings.params import Data, Params
 
 CHUNK_BYTES = 1 << 24
 MIN_IMAGES = 2  # a covariance needs them
 ADD_IMAGES = "Add images, or see params.yaml: data.validation_share, data.test_share, seed"
+NAMES = "names.json"
+KIND = FolderKind("a data set", ("dataset.json", NAMES, *(f"{split}_*.npy" for split in SPLITS)))
 UNKNOWN = Field((), "label")
 """The labels of images without classes: -1 each, on disk but not among the fields."""
 
@@ -66,7 +68,7 @@ def write(out: Path, raw: RawSplits, params: Params, facts: Mapping[str, Any]) -
     _check_sizes(parts, spec, name)
     _check_classes(parts["train"]["labels"], class_names, params.data)
     _derive_inputs(parts, spec, params)
-    with replacing(out) as building:
+    with replacing(out, KIND) as building:
         building.mkdir()
         for split, fields in parts.items():
             for field, rows in fields.items():
@@ -77,10 +79,33 @@ def write(out: Path, raw: RawSplits, params: Params, facts: Mapping[str, Any]) -
             "class_names": class_names,
             "held_out_classes": params.data.held_out_classes,
         }
+        if raw.names:
+            _write_names(building, raw.names, parts)
         description = names | dict(facts) | _measure(building, parts, spec)
         (building / "dataset.json").write_text(json.dumps(description, indent=2) + "\n")
     counts = ", ".join(f"{count} {split}" for split, count in description["num_images"].items())
     progress.note(f"fetch: {name}: {counts}")
+
+
+def read_names(folder: Path) -> dict[str, list[str]]:
+    """Returns by split the file of each image; empty if the images are no files of their own."""
+    path = folder / NAMES
+    return json.loads(path.read_text()) if path.is_file() else {}
+
+
+def _write_names(folder: Path, names: Mapping[str, Sequence[str]], parts: Parts) -> None:
+    shown = {
+        split: [
+            _printable((names.get(split) or names["train"])[row]) for row in fields["images"].rows
+        ]
+        for split, fields in parts.items()
+    }
+    (folder / NAMES).write_text(json.dumps(shown, indent=0) + "\n")
+
+
+def _printable(name: str) -> str:
+    """Returns the name with escapes for line breaks, and for bytes that are not UTF-8."""
+    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in name)
 
 
 def _check_held_out(held_out: tuple[str, ...], class_names: tuple[str, ...], name: str) -> None:

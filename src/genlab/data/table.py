@@ -1,7 +1,7 @@
 """The tables that describe a data set: what Great Expectations checks."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -16,11 +16,18 @@ if TYPE_CHECKING:
 CHUNK_VALUES = 1 << 22  # that are measured at a time
 
 
-def image_table(splits: Mapping[str, Split]) -> "pd.DataFrame":
+def image_table(
+    splits: Mapping[str, Split], names: Mapping[str, Sequence[str]] | None = None
+) -> "pd.DataFrame":
     """Returns one row per image.
+
+    Args:
+        splits: The images.
+        names: By split the file of each image, if it is known.
 
     Columns:
         split, index: `index` is its row in the split.
+        file: If `names` are given.
         label: -1 if it has none.
         shape, type: `"28x28x1"`, `"uint8"`.
         minimum, maximum: Of its grey values, 0 to 255.
@@ -33,6 +40,8 @@ def image_table(splits: Mapping[str, Split]) -> "pd.DataFrame":
     import pandas as pd
 
     table = pd.concat([_measure(split, part) for split, part in splits.items()], ignore_index=True)
+    if names:
+        table.insert(2, "file", [name for split in splits for name in names[split]])
     sizes = table.groupby(["split", "label"], sort=False)["index"].transform("size")
     table["class_size"] = sizes
     table["class_ratio"] = sizes / sizes.groupby(table["split"]).transform("min")

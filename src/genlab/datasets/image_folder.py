@@ -52,10 +52,16 @@ def read(directory: Path, data: Data, seed: int) -> RawSplits:
         for row, (split, image) in enumerate(zip(splits, images, strict=True)):
             aside = split == "train" and chosen(image, share, seed)
             shelves[split].add(image, row, aside)
-    parts = {split: shelf.front(listing) for split, shelf in shelves.items()}
-    parts = {"test": shelves["train"].back(listing)} | parts
+    train = shelves["train"]
+    parts = {split: (shelf, shelf.front) for split, shelf in shelves.items()}
+    parts = {"test": (train, train.back)} | parts
+    arrays = {split: shelf.arrays(listing, part) for split, (shelf, part) in parts.items()}
+    names = {
+        split: ["/".join(listing.pictures[row].parts) for row in shelf.rows[part]]
+        for split, (shelf, part) in parts.items()
+    }
     return RawSplits(
-        _fields(listing, shape), parts["train"], parts["test"], parts.get("validation")
+        _fields(listing, shape), arrays["train"], arrays["test"], arrays.get("validation"), names
     )
 
 
@@ -76,13 +82,15 @@ class _Shelf:
         place = self.stop if at_back else self.start - 1
         self.images[place], self.rows[place] = image, row
 
-    def front(self, listing: Listing) -> Arrays:
-        return self._arrays(listing, slice(self.start))
+    @property
+    def front(self) -> slice:
+        return slice(self.start)
 
-    def back(self, listing: Listing) -> Arrays:
-        return self._arrays(listing, slice(None, self.stop - 1 if self.stop else None, -1))
+    @property
+    def back(self) -> slice:
+        return slice(None, self.stop - 1 if self.stop else None, -1)
 
-    def _arrays(self, listing: Listing, part: slice) -> Arrays:
+    def arrays(self, listing: Listing, part: slice) -> Arrays:
         arrays, rows = {"images": self.images[part]}, self.rows[part]
         if listing.class_names:
             arrays["labels"] = listing.labels[rows]

@@ -3,6 +3,7 @@
 environment   Python, packages, PATH, TensorFlow and its devices
 machine       memory, disk
 project       folder, params.yaml, data, tracker, DVC remote, git
+repair        what a killed DVC left half-written
 finding       the result of a check
 
 A check is a function that returns a Finding. Each runs in a thread of its own; one that does not
@@ -14,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 
-from genlab.doctor import environment, machine, project
+from genlab.doctor import environment, machine, project, repair
 from genlab.doctor.finding import Finding, error, warning
 
 Check = Callable[[], Finding]
@@ -33,6 +34,7 @@ CHECKS: tuple[Check, ...] = (
     project.tracker,
     project.remote,
     project.git,
+    repair.dvc,
 )
 
 

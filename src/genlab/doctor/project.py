@@ -51,15 +51,18 @@ def _load() -> parameters.Params:
 def data() -> Finding:
     """Whether the data set is here, or available."""
     try:
-        name = _load().data.name
+        values = _load()
+        name = values.data.name
         chapter = plugins.find("datasets", name, "params.yaml: data.name")
     except InputError:
         return warning("data", "not known while params.yaml is wrong", FIX_PARAMS)
     folder = workspace.root() / "data" / "images"
     if (folder / "dataset.json").is_file() and read_description(folder)["name"] == name:
         return ok("data", f"{name} is fetched: {folder}")
+    if chapter.FILES is None:
+        return _own_files(name, values.data.directory)
     present = workspace.downloads(name)
-    missing = [file for file in chapter.FILES or () if not (present / file.name).is_file()]
+    missing = [file for file in chapter.FILES if not (present / file.name).is_file()]
     if not missing:
         return ok("data", f"{name} needs no download")
     if source := _source(name, missing[0].name, missing[0].addresses):
@@ -67,6 +70,14 @@ def data() -> Finding:
     mirror = f"set {downloads.MIRROR} to a folder or address that has {name}"
     remedy = f"Fix the network, {mirror}, or choose data.name: digits."
     return error("data", f"{name} is not here, and no source answers", remedy)
+
+
+def _own_files(name: str, directory: str) -> Finding:
+    folder = workspace.root() / Path(directory).expanduser()
+    if not folder.exists():
+        remedy = "Put pictures there, or see params.yaml: data.directory."
+        return error("data", f"{name}: there is no {folder}", remedy)
+    return ok("data", f"{name} reads {folder}")
 
 
 def _source(name: str, file: str, addresses: tuple[str, ...]) -> str:

@@ -13,13 +13,15 @@ from genlab.evaluation import samples
 from genlab.evaluation.scores import Scores
 from genlab.imaging.arrays import grid, write_npz, write_png
 from genlab.imaging.pictures import read_png
-from genlab.runtime.files import replacing
+from genlab.runtime.files import FolderKind, replacing
 from genlab.trained.model import TrainedModel
 
 SAME = ("num_real", "num_generated", "features", "quantisation", "resize", "metric")
 """What the protocols of a score and its floor must agree on."""
 KINDS = ("floor", "floor_halves")
 """Real images against real ones: train against test, and halves of test against each other."""
+SCORES = FolderKind("scores", ("metrics.json", "scores.json"))
+PICTURES = FolderKind("an evaluation's pictures", ("pictures.npz", "*.png", "*.npz"))
 SHOWN_PIXELS = 400
 """Width of an enlarged picture, at least half of it."""
 
@@ -43,8 +45,8 @@ def add_floor(scores: Scores, floor: Mapping[str, Score]) -> None:
 def write_scores(folder: Path, scores: Scores, facts: Mapping[str, Any]) -> None:
     """Writes `metrics.json`, the bare numbers, and `scores.json`, `facts` first, as a whole."""
     metrics = {name: score.to_json() for name, score in scores.metrics.items()}
-    with replacing(folder) as building:
-        building.mkdir(parents=True)
+    with replacing(folder, SCORES) as building:
+        building.mkdir()
         _write_json(building / "metrics.json", scores.values())
         content = {**facts, "metrics": metrics, "skipped": scores.skipped}
         _write_json(building / "scores.json", content)
@@ -68,7 +70,7 @@ def protocol_hash(scores: Scores) -> str:
 
 def write_pictures(folder: Path, scores: Scores) -> None:
     """Writes the pictures as arrays and as PNG grids, and the other arrays."""
-    with replacing(folder) as building:
+    with replacing(folder, PICTURES) as building:
         building.mkdir()
         write_npz(building / "pictures.npz", scores.pictures)
         for name, pictures in scores.pictures.items():

@@ -6,8 +6,10 @@ from pathlib import Path
 from genlab.report import card, collect, page, plots
 from genlab.report.collect import ReportPaths
 from genlab.report.laboratory import Laboratory
-from genlab.runtime.files import replacing
+from genlab.runtime.files import FolderKind, check_free, replacing
 from genlab.settings.params import Params
+
+PAGES = FolderKind("pages of models", ("*.html", "*.md"), mark=b"Model card")
 
 
 def write_pages(params: Params, paths: ReportPaths) -> Laboratory:
@@ -18,8 +20,12 @@ def write_pages(params: Params, paths: ReportPaths) -> Laboratory:
         paths: Where the other stages wrote, and where the pages go.
 
     Raises:
-        InputError: A file of a listed model is missing or unreadable.
+        InputError: A file of a listed model is missing or unreadable, or an output would replace
+            something else.
     """
+    check_free(paths.out)
+    check_free(paths.pages, PAGES)
+    check_free(paths.plots, plots.KIND)
     laboratory = collect.read(params, paths)
     chapters = [page.chapter(laboratory, model) for model in laboratory.models]
     targets = {name: paths.pages / f"{name}.html" for name in params.models}
@@ -27,15 +33,15 @@ def write_pages(params: Params, paths: ReportPaths) -> Laboratory:
     targets |= {"index": paths.out} | ({"data_docs": docs} if docs.is_file() else {})
     text = page.index(laboratory, chapters, _links(targets, paths.out.parent))
     links = _links(targets, paths.pages)
-    with replacing(paths.pages) as building:
+    with replacing(paths.pages, PAGES) as building:
         building.mkdir()
         for model, chapter in zip(laboratory.models, chapters, strict=True):
             html = page.model_page(laboratory, chapter, links)
             _write(building / f"{model.name}.html", html)
             _write(building / f"{model.name}.md", card.render(laboratory, model))
     plots.write(laboratory, paths.plots)
-    paths.out.parent.mkdir(parents=True, exist_ok=True)
-    _write(paths.out, text)
+    with replacing(paths.out) as building:
+        _write(building, text)
     return laboratory
 
 

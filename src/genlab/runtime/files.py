@@ -1,4 +1,4 @@
-"""Writing so that a file or folder under its final name is always whole."""
+"""Writing so that a file or folder under its final name is whole, and the user's own stays."""
 
 import lzma
 import os
@@ -8,6 +8,9 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
+
+from genlab.runtime.errors import InputError
 
 BLOCK = 4096
 """The most that a file takes beyond its own bytes."""
@@ -24,26 +27,97 @@ DAMAGED = (
 """What reading an .npz raises if any byte of it has changed."""
 
 
+BY_THE_SYSTEM = (".DS_Store", "Thumbs.db")
+"""What file managers leave in a folder that they show."""
+
+
+class FolderKind(NamedTuple):
+    """A kind of folder that genlab writes, and replaces where it finds one.
+
+    Attributes:
+        name: In words: `a data set`.
+        files: Patterns of all its files. Each folder of the kind has a file of the first pattern.
+        mark: What each of its files contains.
+    """
+
+    name: str
+    files: tuple[str, ...]
+    mark: bytes = b""
+
+    def stranger(self, folder: Path) -> str | None:
+        """Returns what such a folder does not have, or lacks; None if there is no such thing."""
+        if next(folder.glob(self.files[0]), None) is None:
+            return f"a folder without {self.files[0]}"
+        known = {path for pattern in self.files for path in folder.glob(pattern)}
+        for path in folder.rglob("*"):
+            is_file = path.is_symlink() or not path.is_dir()
+            if is_file and path.name not in BY_THE_SYSTEM and not self._owns(path, known):
+                return f"a folder with {path.relative_to(folder)}"
+        return None
+
+    def _owns(self, path: Path, known: set[Path]) -> bool:
+        return path in known and (not self.mark or self.mark in path.read_bytes())
+
+
 @contextmanager
-def replacing(out: Path) -> Iterator[Path]:
+def replacing(out: Path, kind: FolderKind | None = None) -> Iterator[Path]:
     """Yields a free path beside `out`; what the block builds there replaces `out` if it succeeds.
 
     If it fails, `out` is as it was and nothing is left beside it. A file is replaced in one step, a
     folder in two: a kill in between leaves no `out`, never half of one.
+
+    Args:
+        out: The file or folder.
+        kind: Of a folder that may be replaced. Without it files and empty folders are replaced.
+
+    Raises:
+        InputError: `check_free` refuses `out`, before the block or after it.
     """
-    building, former = (out.with_name(f".{out.name}.{word}") for word in ("building", "former"))
-    out.parent.mkdir(parents=True, exist_ok=True)
+    check_free(out, kind)
+    path = out.absolute()  # `.` has no name
+    building, former = (path.with_name(f".{path.name}.{word}") for word in ("building", "former"))
+    path.parent.mkdir(parents=True, exist_ok=True)
     for leftover in (building, former):
         remove(leftover)
     try:
         with naming(out):
             yield building
-            if out.is_dir() or (building.is_dir() and os.path.lexists(out)):
-                out.rename(former)
-            building.replace(out)
+            check_free(out, kind)
+            if path.is_dir():
+                path.rename(former)
+            building.replace(path)
     finally:
         for leftover in (building, former):
             remove(leftover)
+
+
+def check_free(out: Path, kind: FolderKind | None = None) -> None:
+    """Raises an InputError if writing `out` is not possible, or would remove what is not genlab's.
+
+    Args:
+        out: A file, or a folder of this kind.
+        kind: As for `replacing`.
+    """
+    if received := _obstacle(out, kind):
+        what = f"new, empty or {kind.name} that genlab wrote" if kind else "a file, or new"
+        where = "Choose another place; nothing was removed"
+        raise InputError(f"{out} must be {what}", received, where)
+    parents = out.absolute().parents
+    parent = next(path for path in parents if os.path.lexists(path))
+    if not (parent.is_dir() and os.access(parent, os.W_OK)):
+        expected = f"{out} must be in a folder that can be written to"
+        raise InputError(expected, str(parent), "Choose another place, or see its permissions")
+
+
+def _obstacle(out: Path, kind: FolderKind | None) -> str | None:
+    """Returns in words what is at `out` and must stay; None if nothing is."""
+    if kind and out.is_symlink():
+        return "a symbolic link"
+    if kind and out.is_file():
+        return "a file"
+    if not out.is_dir() or next(out.iterdir(), None) is None:
+        return None
+    return kind.stranger(out) if kind else "a folder that is not empty"
 
 
 @contextmanager

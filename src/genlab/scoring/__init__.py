@@ -130,12 +130,6 @@ def score(request: Request) -> PictureScores:
     return PictureScores(metrics, skipped, protocol, tuple(doubts(sets)))
 
 
-def check_out(out: Path) -> None:
-    """Raises an InputError where `out` cannot be a file, before anything is computed."""
-    if out.is_dir() or not out.resolve().parent.is_dir():
-        raise InputError("--out must be a file in an existing folder", str(out), "See --out")
-
-
 def write(scores: PictureScores, out: Path) -> None:
     """Writes the scores as JSON.
 

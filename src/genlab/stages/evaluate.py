@@ -12,6 +12,7 @@ from genlab.evaluation import Scores, Task, results
 from genlab.features import classifier, inception
 from genlab.networks import devices
 from genlab.runtime import progress
+from genlab.runtime.files import check_free
 from genlab.settings import seeds
 from genlab.settings.params import Params
 from genlab.trained import model as trained_model
@@ -41,6 +42,8 @@ class EvaluationPaths:
 
 def run(params: Params, paths: EvaluationPaths) -> None:
     """Scores a trained model."""
+    check_free(paths.scores, results.SCORES)
+    check_free(paths.pictures, results.PICTURES)
     devices.configure("float32", deterministic=True)
     model, extractor = trained_model.load(paths.model), classifier.load(paths.features)
     seed = seeds.derive(params.seed, "evaluate")

@@ -7,19 +7,24 @@ from genlab.features import classifier, pinned
 from genlab.imaging.arrays import part_outliers, read_description, read_split
 from genlab.networks import devices
 from genlab.runtime import progress
-from genlab.runtime.files import replacing
+from genlab.runtime.files import FolderKind, replacing
 from genlab.settings import seeds
 from genlab.settings.params import Params
+
+KIND = FolderKind("a feature extractor", (classifier.WEIGHTS, classifier.SETTINGS, "metrics.json"))
 
 
 def run(params: Params, images: Path, out: Path) -> None:
     """Writes weights, settings and `metrics.json` to `out`, as a whole.
 
     The network is the pinned one that `params.features.extractor` means, or a newly trained one.
+
+    Raises:
+        InputError: `out` holds something else, or there is no such extractor.
     """
-    devices.configure("float32", deterministic=True)
-    with replacing(out) as building:
+    with replacing(out, KIND) as building:
         building.mkdir()
+        devices.configure("float32", deterministic=True)
         name = _make(params, images, building)
         facts = classifier.read_settings(building)
         metrics = {"test/accuracy": facts["test_accuracy"]}

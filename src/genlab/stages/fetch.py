@@ -4,6 +4,7 @@ from pathlib import Path
 
 from genlab.data import splits
 from genlab.runtime import downloads, workspace
+from genlab.runtime.files import check_free
 from genlab.settings import plugins, seeds
 from genlab.settings.params import Params
 
@@ -16,8 +17,10 @@ def run(params: Params, out: Path) -> None:
         out: The folder; it appears, or is replaced, only when it is complete.
 
     Raises:
-        InputError: The data set is unknown, a file is not available, or its content is broken.
+        InputError: The data set is unknown, a file is not available, its content is broken, or
+            `out` holds something else.
     """
+    check_free(out, splits.KIND)
     name = params.data.name
     dataset = plugins.find("datasets", name, "params.yaml: data.name")
     directory = workspace.downloads(name)

@@ -5,12 +5,14 @@ from pathlib import Path
 from genlab.evaluation import Panel, Scores, floor, results, samples
 from genlab.features import classifier, inception
 from genlab.networks import devices
+from genlab.runtime.files import check_free
 from genlab.settings import seeds
 from genlab.settings.params import Params
 
 
 def run(params: Params, images: Path, features: Path, out: Path) -> None:
     """Writes `metrics.json` (bare numbers) and `scores.json` (with protocols) to `out`."""
+    check_free(out, results.SCORES)
     devices.configure("float32", deterministic=True)
     scores = Scores(Panel(params.evaluation.metrics), seeds.derive(params.seed, "floor"))
     published = inception.from_params(params.evaluation.inception)

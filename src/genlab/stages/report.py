@@ -6,6 +6,7 @@ from genlab import tracking
 from genlab.report.collect import ReportPaths
 from genlab.report.laboratory import ReportedModel
 from genlab.runtime import progress
+from genlab.runtime.files import check_free
 from genlab.settings.params import Params
 
 
@@ -39,6 +40,7 @@ def compare(names: list[str], out: Path) -> None:
     """
     from genlab.report import comparison
 
+    check_free(out)
     comparison.write(tracking.fetch(names), out)
 
 

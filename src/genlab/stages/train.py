@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from genlab import training
+from genlab.runtime.files import check_free
 from genlab.settings.params import Params
+from genlab.training import result
 from genlab.workflows import recorded_training
 
 
@@ -35,7 +37,9 @@ def run(params: Params, name: str, paths: TrainPaths, wait: bool = True) -> None
         wait: Whether to wait for another process that runs an equal training.
 
     Raises:
-        InputError: The training cannot be run, or another process runs it and `wait` is false.
+        InputError: The training cannot be run, another process runs it and `wait` is false, or
+            `paths.out` holds something else.
     """
+    check_free(paths.out, result.KIND)
     job = training.prepare(params, name, paths.images, paths.features)
     recorded_training.run(job, paths.out, paths.timings, wait)

@@ -14,11 +14,12 @@ import numpy as np
 from genlab.contract.fields import read_arrays, read_spec
 from genlab.data import expectations
 from genlab.data.expectations import Declared
+from genlab.data.splits import read_names
 from genlab.data.table import field_table, image_table
 from genlab.imaging.arrays import SPLITS, Split, held_out_labels, read_description
 from genlab.runtime import progress
 from genlab.runtime.errors import InputError
-from genlab.runtime.files import replacing
+from genlab.runtime.files import check_free, replacing
 from genlab.settings import plugins
 from genlab.settings.params import Params
 
@@ -33,16 +34,20 @@ def run(params: Params, images: Path, out: Path, data_docs: Path) -> None:
         data_docs: Folder of the Data Docs; written whatever the outcome.
 
     Raises:
-        InputError: A critical check fails; one line for each that does.
+        InputError: A critical check fails, one line for each that does; or an output would replace
+            something else.
     """
+    check_free(out)
+    check_free(data_docs, expectations.KIND)
     out.unlink(missing_ok=True)
     description, spec = read_description(images), read_spec(images)
     name = description["name"]
     dataset = plugins.find("datasets", name, f"{images / 'dataset.json'}: name")
     splits = {split: read_arrays(images, split, ["labels", *spec]) for split in SPLITS}
     labelled = {split: Split(part["images"], part["labels"]) for split, part in splits.items()}
-    tables = {"images": image_table(labelled), "fields": field_table(splits, spec)}
-    progress.note(f"validate: checking {len(tables['images'])} images of {name}")
+    table = image_table(labelled, read_names(images))
+    tables = {"images": table, "fields": field_table(splits, spec)}
+    progress.note(f"validate: checking {len(table)} images of {name}")
     declared = Declared(spec, dataset.PROFILE, held_out_labels(description))
     checks = expectations.check(tables, declared, params.validation, data_docs)
     _report(name, [check for check in checks if not check["success"]], data_docs)

@@ -16,16 +16,28 @@ from genlab.contract.steps import Model
 from genlab.imaging import arrays, binarisation
 from genlab.networks import devices
 from genlab.numerics import density
-from genlab.runtime.files import check_room, replacing, sync
+from genlab.runtime.files import FolderKind, check_room, replacing, sync
 from genlab.settings import seeds
 from genlab.training.job import RECORDED, Job, folder_of
 from genlab.training.state import State
+
+KIND = FolderKind(
+    "a trained model",
+    (
+        "settings.json",
+        "model.weights.h5",
+        "history.csv",
+        "histograms.npz",
+        "density.npz",
+        "progress/*.png",
+    ),
+)
 
 
 def write(job: Job, model: Model, state: State) -> None:
     """Writes the whole trained model to `<job.folder>/result`."""
     choice = state.choose_weights()
-    with replacing(job.folder / "result") as building:
+    with replacing(job.folder / "result", KIND) as building:
         shutil.copytree(job.work, building)
         check_room(building, (value.nbytes for value in model.get_weights()))
         model.save_weights(building / "model.weights.h5")

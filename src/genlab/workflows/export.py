@@ -19,12 +19,16 @@ import tensorflow as tf
 from genlab.contract.batches import empty_batch
 from genlab.contract.capabilities import Encodes, Generates
 from genlab.runtime.errors import InputError
-from genlab.runtime.files import replacing
+from genlab.runtime.files import FolderKind, check_free, replacing
 from genlab.settings import seeds
 from genlab.trained import model as trained_model
 from genlab.trained.model import TrainedModel
 
 MANIFEST = "export.json"
+KIND = FolderKind(
+    "an export",
+    (MANIFEST, "*.onnx", "saved_model.pb", "fingerprint.pb", "variables/*", "assets/*"),
+)
 TOLERANCE = 1e-5
 """Largest absolute difference allowed between an output and the trained model's own."""
 NUM_CHECKED = 16
@@ -69,9 +73,10 @@ def export(folder: Path, name: str, out: Path) -> Path:
         out: The folder; it is replaced as a whole.
 
     Raises:
-        InputError: There is no such model, a package is missing, or outputs differ by more than
-            `TOLERANCE`.
+        InputError: There is no such model, a package is missing, outputs differ by more than
+            `TOLERANCE`, or `out` holds something else.
     """
+    check_free(out, KIND)
     form = FORMATS[name]
     missing = [package for package in form.packages if importlib.util.find_spec(package) is None]
     if missing:
@@ -80,11 +85,9 @@ def export(folder: Path, name: str, out: Path) -> Path:
             f"no {', '.join(missing)}",
             "Run: pip install 'genlab[onnx]'",
         )
-    if out.exists() and not (out / MANIFEST).is_file():
-        raise InputError(f"{out} must be new, or an earlier export", "something else", "See --out")
     model = trained_model.load(folder, precision="float32")
     functions = _functions(model)
-    with replacing(out) as building:
+    with replacing(out, KIND) as building:
         building.mkdir()
         form.write(functions, building)
         differences = _check(functions, form, building)

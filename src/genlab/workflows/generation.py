@@ -10,7 +10,7 @@ import numpy as np
 from genlab.datasets import image_folder
 from genlab.imaging import arrays
 from genlab.runtime.errors import InputError
-from genlab.runtime.files import replacing
+from genlab.runtime.files import check_free, replacing
 from genlab.trained import model as trained_model
 from genlab.trained.generators import TRANSLATION
 from genlab.trained.givens import labels_of
@@ -119,14 +119,12 @@ def _write_pngs(folder: Path, images: np.ndarray) -> None:
 @contextmanager
 def _writing(out: Path, folder_too: bool) -> Iterator[Path]:
     """Yields a path to build `out` at. `out` is checked before anything is computed."""
+    check_free(out)
     if out.suffix != ".npz" and (out.suffix or not folder_too):
         suffix = " or be a folder's name" if folder_too else ""
         raise InputError(f"--out must end in .npz{suffix}", str(out), "See --out")
-    if out.suffix == ".npz" and out.is_dir():
-        raise InputError("--out must be a file", f"{out}, which is a folder", "See --out")
-    if not out.suffix and out.exists() and (not out.is_dir() or any(out.iterdir())):
-        received = f"{out}, which is not empty"
-        raise InputError("--out must be a new or empty folder", received, "See --out")
+    if out.is_file() and not out.suffix:
+        raise InputError(f"{out} must be a folder", "a file", "Choose another place")
     try:
         with replacing(out.resolve()) as building:
             yield building

@@ -22,10 +22,11 @@ from genlab.networks import devices
 from genlab.numerics import intervals
 from genlab.runtime import progress
 from genlab.runtime.errors import InputError
-from genlab.runtime.files import replacing
+from genlab.runtime.files import check_free, replacing
 from genlab.settings import seeds
 from genlab.settings.params import Params
 from genlab.trained import model as trained_model
+from genlab.training import result
 from genlab.workflows import recorded_training
 
 WEIGHT = "kl_weight"
@@ -82,6 +83,8 @@ def run(
     variants = {
         weight: _with_weight(params, name, weight, steps) for weight in sorted(set(kl_weights))
     }
+    for weight in variants:
+        check_free(_model_folder(folders, weight), result.KIND)
     for variant in variants.values():  # what is wrong stops here, before hours of training
         training.prepare(variant, name, folders.images, folders.features)
     facts = {"model": name, "steps": steps or entry.get("steps")}
@@ -104,7 +107,7 @@ def _with_weight(params: Params, name: str, weight: float, steps: int | None) ->
 def _measure(params: Params, name: str, folders: Folders) -> Point:
     weight = params.model(name)[WEIGHT]
     progress.note(f"rate-distortion: {WEIGHT} {weight:g}")
-    model, timings = (folders.out / part / f"{weight:g}" for part in ("models", "timings"))
+    model, timings = _model_folder(folders, weight), folders.out / "timings" / f"{weight:g}"
     job = training.prepare(params, name, folders.images, folders.features)
     recorded_training.run(job, model, timings)
     devices.configure("float32", params.training.deterministic)
@@ -117,6 +120,10 @@ def _measure(params: Params, name: str, folders: Folders) -> Point:
         mean, span, _ = intervals.of_mean(values, _seed(params))
         numbers += [mean, *(span or (mean, mean))]
     return Point(weight, *numbers)
+
+
+def _model_folder(folders: Folders, weight: float) -> Path:
+    return folders.out / "models" / f"{weight:g}"
 
 
 def _test(images: Path) -> Split:

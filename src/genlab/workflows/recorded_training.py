@@ -23,9 +23,9 @@ from genlab import tracking, training
 from genlab.networks import devices
 from genlab.runtime import progress
 from genlab.runtime.errors import InputError
-from genlab.runtime.files import replacing
+from genlab.runtime.files import check_free, replacing
 from genlab.tracking.journal import Journal
-from genlab.training import RECORDED, Job, Summary
+from genlab.training import RECORDED, Job, Summary, result
 
 HOLDER = "holder.json"
 """Beside the lock: who holds it, or held it last. Only the lock counts."""
@@ -43,8 +43,10 @@ def run(job: Job, out: Path, timings: Path, wait: bool = True) -> None:
         wait: Whether to wait if another process runs an equal training, and then use its result.
 
     Raises:
-        InputError: The training cannot be run, or another process runs it and `wait` is false.
+        InputError: The training cannot be run, another process runs it and `wait` is false, or
+            `out` holds something else.
     """
+    check_free(out, result.KIND)
     if not devices.is_chief():  # of the processes that train one model together, the chief writes
         training.fit(job, training.NoRecorder())
         return
@@ -55,7 +57,7 @@ def run(job: Job, out: Path, timings: Path, wait: bool = True) -> None:
             tqdm.write(f"{job.name}: {done}")
         else:
             _train(job)
-        with replacing(out) as building:
+        with replacing(out, result.KIND) as building:
             shutil.copytree(job.folder / "result", building)
         with replacing(timings / f"{job.name}.json") as building:
             shutil.copyfile(job.folder / RECORDED, building)
