@@ -339,6 +339,14 @@ def test_black_and_white_is_stretched_by_the_range_of_0_to_1(tmp_path: Path) -> 
         np.testing.assert_array_equal(pictures.images, (GREYS > 99) * np.uint8(255))
 
 
+def test_values_outside_of_the_range_are_refused(tmp_path: Path) -> None:
+    for array, value_range in ((TANH, (0, 1)), (GREYS > 9, (2, 3)), (GREYS * 2.0, (0, 255))):
+        np.save(tmp_path / "a.npy", array)
+        with pytest.raises(InputError) as caught:
+            reading.read(tmp_path / "a.npy", None, "--real", Form(value_range=value_range))
+        assert caught.value.received.startswith("values from ")
+
+
 def test_protocol_says_how_values_were_read(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", TANH)
     pictures = reading.read(tmp_path / "a.npy", None, "--real", Form(value_range=(-1, 1)))

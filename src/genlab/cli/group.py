@@ -184,6 +184,9 @@ def load_params(images: Path | None = None) -> Any:
     from genlab.settings import params
     from genlab.workflows import mending
 
-    values = params.load(image_shape=read_description(images)["image_shape"] if images else None)
+    shape = None
+    if images and (images / "dataset.json").is_file():  # else the command itself says so
+        shape = read_description(images)["image_shape"]
+    values = params.load(image_shape=shape)
     mending.keep()
     return values

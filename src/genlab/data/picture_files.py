@@ -117,7 +117,8 @@ def _endings() -> frozenset[str]:
     from PIL import Image
 
     kinds = Image.registered_extensions()
-    return frozenset(ending for ending, kind in kinds.items() if kind in decoding.FORMATS)
+    endings = (ending for ending, kind in kinds.items() if kind in decoding.FORMATS)
+    return frozenset([*endings, *decoding.DICOM_ENDINGS])
 
 
 def located(directory: str) -> Path:

@@ -156,9 +156,8 @@ def _scaled(images: np.ndarray, value_range: tuple[float, float]) -> ArrayImages
             raise UnreadableError("values that are not a number (NaN)")
         least, most = min(least, chunk.min()), max(most, chunk.max())
         if chunk.min() < low or chunk.max() > high:
-            raise UnreadableError(
-                f"values from {images.min():g} to {images.max():g}", _guess(images)
-            )
+            ends = f"values from {float(images.min()):g} to {float(images.max()):g}"
+            raise UnreadableError(ends, _guess(images))
         rounded[start : start + size] = to_uint8((chunk - low) / (high - low))
     doubts = []
     if value_range != RANGES[0] and most - least <= (high - low) / 2:

@@ -1,6 +1,6 @@
 """How layers of values are laid over each other, and how the file that holds them is read."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,32 @@ def lay_over(values: dict[str, Any], overlay: Any, where: str) -> dict[str, Any]
         if isinstance(entries.get(name), Mapping):
             entries[name] = _merge(entries[name], change, f"{where_models}.{name}")
     return merged | {"models": entries}
+
+
+def lay_dataset_over(
+    values: dict[str, Any], overlay: Any, where: str, image_shape: Sequence[int] | None
+) -> dict[str, Any]:
+    """Returns the sections with a data set's overlay over them, and that of the images' size.
+
+    Of `sizes` it is the largest that the shorter side of the images reaches.
+
+    Raises:
+        InputError: An overlay has a key, or names a model, that does not exist.
+    """
+    sections = dict(mapping(overlay, where))
+    where_sizes = f"{where}.sizes"
+    sizes = mapping(sections.pop("sizes", None), where_sizes)
+    values = lay_over(values, sections, where)
+    side = min(image_shape[:2]) if image_shape else 0
+    chosen, largest = values, 0
+    for size, changes in sizes.items():
+        if not isinstance(size, int) or size < 1:
+            expected = f"{where_sizes} must name numbers of pixels"
+            raise InputError(expected, repr(size), f"See {where_sizes}")
+        sized = lay_over(values, changes, f"{where_sizes}.{size}")  # each is checked
+        if largest < size <= side:
+            chosen, largest = sized, size
+    return chosen
 
 
 def _merge(base: Mapping[str, Any], over: Mapping[str, Any], where: str) -> dict[str, Any]:

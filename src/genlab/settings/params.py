@@ -6,7 +6,7 @@ to the model named `x` alone: a variant under another name is what its own entry
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -20,9 +20,8 @@ from pydantic import (
     model_validator,
 )
 
-from genlab.runtime.errors import InputError
 from genlab.settings import faults
-from genlab.settings.overlays import lay_over, mapping, read_yaml
+from genlab.settings.overlays import lay_dataset_over, lay_over, mapping, read_yaml
 from genlab.settings.plugins import check_among
 
 
@@ -296,34 +295,6 @@ def load(
     profile = values["profile"] = profile or str(values.get("profile"))
     check_among(profile, profiles, "profile", f"{path}: profile")
     name = str(values["data"].get("name")) if isinstance(values.get("data"), dict) else ""
-    values = _lay_dataset_over(values, datasets.get(name), f"{path}: datasets.{name}", image_shape)
+    values = lay_dataset_over(values, datasets.get(name), f"{path}: datasets.{name}", image_shape)
     values = lay_over(values, profiles[profile], f"{path}: profiles.{profile}")
     return build_section(Params, values, f"{path}: ")
-
-
-def _lay_dataset_over(
-    values: dict[str, Any], overlay: Any, where: str, image_shape: Sequence[int] | None
-) -> dict[str, Any]:
-    """Returns the sections with a data set's overlay over them, and that of the images' size.
-
-    Of `sizes` it is the largest that the shorter side of the images reaches.
-    """
-    sections = dict(mapping(overlay, where))
-    where_sizes = f"{where}.sizes"
-    sizes = mapping(sections.pop("sizes", None), where_sizes)
-    values = lay_over(values, sections, where)
-    side = min(image_shape[:2]) if image_shape else 0
-    chosen = values
-    for size in sorted(sizes, key=_pixels(where_sizes)):
-        sized = lay_over(values, sizes[size], f"{where_sizes}.{size}")  # each is checked
-        chosen = sized if size <= side else chosen
-    return chosen
-
-
-def _pixels(where: str) -> Callable[[Any], int]:
-    def of(size: Any) -> int:
-        if not isinstance(size, int) or size < 1:
-            raise InputError(f"{where} must name numbers of pixels", repr(size), f"See {where}")
-        return size
-
-    return of
