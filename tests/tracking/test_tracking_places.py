@@ -103,3 +103,20 @@ def test_artifacts_that_somebody_put_elsewhere_stay_there(
     with lab.training() as run:
         run.log_artifact(lab.picture(tmp_path), "pictures")
     assert lab.runs()[0].info.artifact_uri.startswith(elsewhere.as_uri())
+
+
+def test_store_of_an_earlier_version_follows_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, place = tmp_path / "original", tmp_path / "new"
+    original.mkdir()
+    lab.enter(monkeypatch, original)
+    location = str(original / "mlartifacts")  # as a path, not as an address
+    lab.client().create_experiment("genlab", artifact_location=location)
+    train_and_crown(original)
+    original.rename(place)
+    monkeypatch.chdir(place)
+    monkeypatch.setenv("DVC_ROOT", str(place))
+    folder = registry.model_folder("models:/vae@champion")
+    assert (folder / "model.weights.h5").read_text() == "key"
+    assert not original.exists()
