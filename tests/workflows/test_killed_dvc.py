@@ -33,18 +33,20 @@ def watch(event, arguments):
     global count
     if event == "open" and isinstance(arguments[0], str) and count < moment:
         path, _, flags = arguments
-        if path.startswith(root) and flags & (os.O_WRONLY | os.O_RDWR):
+        is_written = flags & (os.O_WRONLY | os.O_RDWR) and not os.path.isdir(path)
+        if path.startswith(root) and is_written:
             count += 1
             print(path, file=sys.stderr)
             if count == moment:
-                open(path, "w").close()
+                if flags & (os.O_TRUNC | os.O_CREAT) and not flags & os.O_APPEND:
+                    open(path, "w").close()
                 os.kill(os.getpid(), signal.SIGKILL)
 
 sys.addaudithook(watch)
 from dvc.cli import main
 sys.exit(main(sys.argv[2:]))
 """
-"""Runs DVC up to the file with this number that it opens for writing; that one is empty then."""
+"""Runs DVC until it opens this many files for writing; the last one is empty then."""
 COMMANDS = {"repro": ["repro"], "experiment": ["exp", "run", "-S", "number=2"]}
 
 

@@ -62,7 +62,7 @@ def mend() -> list[str]:
     if EXPERIMENTS in left and _git(root, "stash", "list"):
         lines.append("a killed dvc may have left your changes in git's stash: git stash list")
     for path in (*(folder / name for name in left), *_half_written(root)):
-        path.unlink()
+        path.unlink(missing_ok=True)
     for path in (root / ".dvc" / "cache" / "runs").glob("*/*"):
         if not any(path.iterdir()):  # dvc fails at an empty one
             path.rmdir()
@@ -71,11 +71,14 @@ def mend() -> list[str]:
 
 def running() -> str | None:
     """Returns the command of a DVC that works in this project; None if there is none."""
-    root = workspace.root()
+    return _at_work("dvc", workspace.root())
+
+
+def _at_work(name: str, root: Path) -> str | None:
+    """Returns the command of a program that works below a folder; None if there is none."""
     for process in psutil.process_iter(["pid", "cmdline", "cwd"]):
         words, place = process.info["cmdline"] or [], Path(process.info["cwd"] or "/")
-        is_dvc = any(Path(word).name == "dvc" for word in words)
-        if is_dvc and root in (place, *place.parents):
+        if any(Path(word).name == name for word in words) and root in (place, *place.parents):
             return f"{shlex.join(words)} (process {process.info['pid']})"
     return None
 
@@ -167,11 +170,13 @@ def _paths(content: Any, above: tuple[str, ...] = ()) -> set[tuple[str, ...]]:
 
 def _mend_experiment(root: Path) -> Iterator[str]:
     """Puts back what `dvc exp run` changes while it runs: params.yaml, and git's branch."""
-    for pattern in ("*.lock", "refs/**/*.lock", "objects/*/*.lock"):
-        for path in (root / ".git").glob(pattern):
-            path.unlink()
+    git = Path(_git(root, "rev-parse", "--absolute-git-dir").strip() or root / ".git")
+    if not _at_work("git", root):
+        for pattern in ("*.lock", "refs/**/*.lock", "objects/*/*.lock"):
+            for path in git.glob(pattern):
+                path.unlink(missing_ok=True)
     yield from _mend_params(root)
-    match = DETACHED.search(_read(root / ".git" / "logs" / "HEAD"))
+    match = DETACHED.search(_read(git / "logs" / "HEAD"))
     if match and not _git(root, "symbolic-ref", "-q", "HEAD"):
         branch = f"refs/heads/{match[1]}"
         at, *begun = (
@@ -186,7 +191,7 @@ def _mend_experiment(root: Path) -> Iterator[str]:
 
 def _half_written(root: Path) -> Iterator[Path]:
     """Yields what DVC has not moved to its place yet, and half-written notes on an experiment."""
-    for pattern in (".*.tmp", "*/.*.tmp", "*/*/.*.tmp", ".dvc/cache/**/.*.tmp"):
+    for pattern in (".*.tmp", "*/.*.tmp", "*/*/.*.tmp", ".dvc/cache/runs/*/*/.*.tmp"):
         yield from (path for path in root.glob(pattern) if LEFT.fullmatch(path.name))
     for path in (root / ".dvc").glob("tmp/exps/run/workspace/*"):
         try:
