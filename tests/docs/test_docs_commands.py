@@ -52,7 +52,7 @@ RUN = (
     "dvc remote add --default --local shared ../shared-store",
     "dvc push",
     "dvc pull",
-    'dvc exp run -S data.name=image_folder -S data.channels=1 -S "data.image_size=[16,16]"',
+    'dvc exp run -S data.name=image_folder -S "data.image_size=[64,64]"',
 )
 """What is run as it stands in the documents, in this order."""
 

@@ -45,7 +45,7 @@ KEPT, TMP = Path(".genlab/kept"), Path(".dvc/tmp")
 def place(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with a dvc.lock and a params.yaml that are whole and kept."""
     monkeypatch.setattr(cli.group.stopping, "install", lambda: None)
-    for path in (TMP / "exps" / "run", Path(".dvc/cache/runs/ab/abc")):
+    for path in (TMP / "exps" / "run", Path(".dvc/cache/runs/ab/abc"), Path("data/own_images")):
         path.mkdir(parents=True)
     LOCK.write_text(WHOLE)
     shutil.copy(ROOT / "params.yaml", workplace)
