@@ -95,9 +95,7 @@ def read_names(folder: Path) -> dict[str, list[str]]:
 
 def _write_names(folder: Path, names: Mapping[str, Sequence[str]], parts: Parts) -> None:
     shown = {
-        split: [
-            _printable((names.get(split) or names["train"])[row]) for row in fields["images"].rows
-        ]
+        split: [_printable(names.get(split, names["train"])[row]) for row in fields["images"].rows]
         for split, fields in parts.items()
     }
     (folder / NAMES).write_text(json.dumps(shown, indent=0) + "\n")
