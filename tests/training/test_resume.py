@@ -49,10 +49,8 @@ VICTIM = """
 """
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [kind if kind == "growing" else pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
 def test_killed_training_goes_on_to_the_same_bytes(
     finished: Finished, data: Path, capsys: pytest.CaptureFixture[str], kind: str
 ) -> None:

@@ -103,6 +103,7 @@ def assert_measured(point: Point, images: np.ndarray) -> None:
         assert low < value < high
 
 
+@pytest.mark.slow
 def test_heavier_kl_gives_less_rate_and_more_distortion(data: Path) -> None:
     light, heavy = run(data, [0.01, 30.0], steps=300, learning_rate=0.01, widths=[16, 16])
     assert heavy.rate < min(0.5, light.rate)
