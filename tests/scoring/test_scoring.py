@@ -623,3 +623,15 @@ def test_command_works_in_any_folder(scores: PictureScores, tmp_path: Path) -> N
     again = run(tmp_path, *options, "--features=digits-v1", "--no-cache", "--out=.")
     assert (again.returncode, again.stdout) == (1, "")
     assert again.stderr.startswith("error: . must be a file, or new")
+
+
+def test_only_scores_are_replaced_by_scores(scores: PictureScores, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.json"
+    for content in ("my thesis", "[1]", "3", '{"a": 1}'):
+        mine.write_text(content)
+        with pytest.raises(InputError, match="must be new, or scores that genlab wrote"):
+            scoring.check_out(mine)
+        assert mine.read_text() == content
+    scoring.write(scores, tmp_path / "scores.json")
+    scoring.check_out(tmp_path / "scores.json")
+    scoring.check_out(tmp_path / "new.json")
