@@ -13,6 +13,7 @@ from genlab import __version__
 from genlab.runtime import stopping, workspace
 from genlab.runtime.errors import InputError
 
+REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 EXIT_CODES = (
     "Exit codes: 0 done, 1 what you can fix (one line says how), 2 wrong usage, "
@@ -139,6 +140,9 @@ def _fixable(error: Exception) -> str | None:
         expected = f"the disk must have room for {full.filename or 'what is written'}"
         where = "Make room; finished checkpoints are kept, the same command goes on"
         return str(InputError(expected, str(full.strerror), where))
+    if isinstance(error, OSError) and error.errno in REFUSED and error.filename:
+        expected = f"{error.filename} must be open to this user"
+        return str(InputError(expected, str(error.strerror), "See the permissions of its folder"))
     if type(error).__name__ == "ResourceExhaustedError":
         lower = "Lower batch_size, widths, filters or latent_dim, or data.image_size"
         expected = "the model must fit in memory"
