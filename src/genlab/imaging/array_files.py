@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.lib.format import MAGIC_PREFIX
 
-from genlab.imaging.arrays import to_uint8
+from genlab.imaging.arrays import SLACK, to_uint8
 from genlab.runtime.files import DAMAGED
 
 ENDINGS = (".npz", ".npy")
@@ -19,8 +19,6 @@ CHANNELS = (1, 3)
 STATISTICS = {"mu", "sigma"}
 BYTES = 2.0
 """Grey values from 0 to 255 have a larger one than this; less is a range that is overstepped."""
-SLACK = 0.5 / 255
-"""Of the range: what lies so little beyond it, by float arithmetic, rounds to black or white."""
 RANGES = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0))
 """What values of images usually lie in: shares of white, the output of tanh, grey values."""
 
