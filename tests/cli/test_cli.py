@@ -236,6 +236,7 @@ class ResourceExhaustedError(Exception):
 
 NO_SPACE = OSError(errno.ENOSPC, "No space left on device", "a/b.npz")
 QUOTA = OSError(errno.EDQUOT, "Disk quota exceeded")
+READ_ONLY = OSError(errno.EROFS, "Read-only file system", "a.json")
 TOO_LARGE = caused(RuntimeError("x"), OSError(errno.EFBIG, "File too large", "c"))
 
 
@@ -245,6 +246,7 @@ TOO_LARGE = caused(RuntimeError("x"), OSError(errno.EFBIG, "File too large", "c"
         (NO_SPACE, "room for a/b.npz. Received: No space left on device"),
         (QUOTA, "room for what is written. Received: Disk quota exceeded"),
         (TOO_LARGE, "room for c. Received: File too large"),
+        (READ_ONLY, "a.json must be open to this user. Received: Read-only file system. See the"),
         (ResourceExhaustedError("x"), "Received: out of memory"),
         (FloatingPointError("loss is\nnan"), "loss is nan"),
         (InputError("a must be 1", "a=2", "See params.yaml: a"), "a must be 1. Received: a=2. See"),
@@ -258,7 +260,7 @@ def test_what_a_user_can_fix_is_one_line_and_exit_code_1(error: BaseException, p
 
 
 @pytest.mark.parametrize(
-    "error", [PermissionError(errno.EACCES, "Permission denied", "a"), RuntimeError("x")]
+    "error", [PermissionError(errno.EACCES, "Permission denied"), RuntimeError("x")]
 )
 def test_defect_keeps_its_traceback(error: BaseException) -> None:
     assert fail(error).exception is error

@@ -81,3 +81,22 @@ def test_no_command_touches_a_folder_of_the_users(place: Path, name: str, parame
         assert line.startswith("error: mine must be "), line
         assert line.endswith("Choose another place; nothing was removed."), line
         assert after == before
+
+
+@pytest.mark.parametrize("command", ["score", "translate", "validate", "floor"])
+def test_no_output_is_an_input_or_a_file_in_one(place: Path, command: str) -> None:
+    parameters = cli.main.commands[command].params
+    before = contents(place)
+    for out in ("mine", "mine/picture.png", "sub/../mine"):
+        call = [command]
+        for parameter in parameters:
+            if isinstance(parameter, click.Option) and isinstance(parameter.type, click.Path):
+                call += [parameter.opts[0], out if parameter.type is OUT else "mine"]
+            elif value := GIVEN.get(parameter.opts[0]):
+                call += [value] if isinstance(parameter, click.Argument) else [parameter.opts[0]]
+                call += [value] if isinstance(parameter, click.Option) else []
+        result = CliRunner().invoke(cli.main, call)
+        assert result.exit_code == 1, result.output
+        assert "must not be what" in result.stderr, result.output
+        assert "Traceback" not in result.output
+    assert contents(place) == before

@@ -238,3 +238,17 @@ def test_other_files_are_no_archives(tmp_path: Path) -> None:
     assert error.expected.startswith(f"{text} must be a folder, a zip or a tar of pictures (PNG")
     assert (error.received, error.where) == ("another kind of file", SEE)
     assert refusal(names, tmp_path / "b").received == "no such file or folder"
+
+
+def test_a_zip_that_is_cut_and_an_empty_file_are_called_so(tmp_path: Path) -> None:
+    root = write_zip(tree(["a.png", "b.png"]), tmp_path / "own")
+    root.write_bytes(root.read_bytes()[:-40])
+    assert members.is_archive(root)
+    assert refusal(names, root).expected == f"{root} must be a whole zip or tar"
+    root.write_bytes(b"")
+    assert refusal(names, root).received == "an empty file"
+
+
+def test_previews_and_bins_of_file_managers_are_ignored(tmp_path: Path) -> None:
+    places = ("@eaDir/a.png/t.jpg", "#recycle/b.png", "$RECYCLE.BIN/c.png", "lost+found/d.png")
+    assert names(write_folder(tree(["a.png", *places]), tmp_path / "own")) == ["a.png"]

@@ -10,6 +10,7 @@ import pytest
 from fixtures_models import random_images
 from picture_kinds import FLAT, KINDS
 from picture_rows import write_rows
+from pyarrow import parquet
 
 from genlab.data.declaration import RawSplits
 from genlab.datasets import hugging_face
@@ -88,6 +89,7 @@ def refusal(read: Read, **data: Any) -> InputError:
 @pytest.mark.parametrize(
     ("cells", "expected", "received"),
     [
+        (["aGk=", "aGk="], "row 0 must hold the bytes of a picture", "str"),
         ([None, IMAGES[0]], "row 0 must hold the bytes of a picture", "none"),
         (
             [IMAGES[0], {"bytes": None, "path": "a.png"}],
@@ -144,3 +146,24 @@ def test_hub_needs_the_extra_and_what_is_kept_does_not(
     kept = tmp_path / "downloads" / "user--birds@v1"
     write_rows(kept / "train" / "data-0.arrow", IMAGES, LABELS, NAMES)
     assert read(hub_name="user/birds@v1").fields["labels"].class_names == tuple(NAMES)
+
+
+def test_columns_must_be_the_same_in_all_files(folder: Path, read: Read) -> None:
+    write_rows(folder / "train.parquet", IMAGES, LABELS)
+    write_rows(folder / "test.parquet", OTHERS)
+    error = refusal(read)
+    assert error.expected.endswith("must have the same columns of pictures and labels")
+    assert error.received.endswith("train.parquet: image, label; before: image, no labels")
+    write_rows(folder / "test.parquet", OTHERS, OTHER_LABELS, column="img")
+    assert refusal(read).received.endswith("train.parquet: image, label; before: img, label")
+
+
+def test_other_columns_are_named_and_an_ending_may_have_capitals(
+    folder: Path, read: Read, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write_rows(folder / "train.parquet", IMAGES)
+    table = parquet.read_table(folder / "train.parquet").append_column("fine_label", [LABELS])
+    parquet.write_table(table, folder / "train.PARQUET")
+    (folder / "train.parquet").unlink()
+    assert "labels" not in read().fields
+    assert "fetch: columns left out: fine_label" in capfd.readouterr().err

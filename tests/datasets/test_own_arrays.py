@@ -105,6 +105,12 @@ HOLDS = "must hold arrays `images` and perhaps `labels`"
         ({"images": np.array([{}])}, HOLDS, "pickled objects, or another format"),
         ({"a": IMAGES, "b": IMAGES}, HOLDS, "the arrays a, b"),
         ({"labels": LABELS}, HOLDS, "the arrays labels"),
+        (
+            {"images": IMAGES, "Images": IMAGES},
+            HOLDS,
+            "the arrays images and Images, which mean the same",
+        ),
+        ({"images": IMAGES[0]}, HOLDS, "the shape (6, 5, 3), which is that of one picture"),
         ({"images": IMAGES * 1.0}, HOLDS, "values from 0 to 255"),
         ({"test_images": IMAGES}, "there must be images for train", "test"),
         (
@@ -143,3 +149,27 @@ def test_wrong_files_are_refused_in_one_line(
     assert received in caught.value.received
     assert caught.value.where == "See params.yaml: data.directory"
     assert "\n" not in str(caught.value)
+
+
+def test_of_arrays_that_mean_the_same_the_plain_one_counts(
+    read: Read, capfd: pytest.CaptureFixture[str]
+) -> None:
+    content = {"image_ids": LABELS, "images": IMAGES, "images_small": IMAGES[:, :2]}
+    raw = read(content | {"labels_coarse": LABELS + 1, "labels": LABELS})
+    assert raw.fields["images"].shape == (6, 5, 3)
+    assert raw.fields["labels"].class_names == ("0", "1", "2")
+    line = "fetch: arrays left out: image_ids, images_small, labels_coarse"
+    assert line in capfd.readouterr().err
+
+
+def test_slashes_part_words_and_one_class_name_is_one(read: Read) -> None:
+    content = {"train/images": IMAGES, "train/labels": LABELS * 0, "test/images": OTHERS}
+    raw = read(content | {"test/labels": OTHER_LABELS * 0, "class_names": np.array("cat")})
+    assert raw.fields["labels"].class_names == ("cat",)
+
+
+def test_an_ending_may_have_capitals(tmp_path: Path, change_data: Callable[..., Params]) -> None:
+    np.savez(tmp_path / "own.npz", images=IMAGES)
+    (tmp_path / "own.npz").rename(tmp_path / "OWN.NPZ")
+    data = change_data(directory=str(tmp_path / "OWN.NPZ"), test_share=0.25).data
+    assert arrays.read(tmp_path, data, 0).fields["images"].shape == (6, 5, 3)

@@ -79,3 +79,23 @@ def test_missing_data_set_is_refused(tmp_path: Path) -> None:
             read()
         assert caught.value.expected.startswith(f"{tmp_path / name} must ")
         assert caught.value.where == "Run: dvc repro fetch"
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff"])
+def test_half_a_description_is_one_line(tmp_path: Path, content: bytes) -> None:
+    path = write_dataset(tmp_path / "images") / "dataset.json"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="must be whole") as caught:
+        arrays.read_description(path.parent)
+    assert str(path) in caught.value.expected
+    assert caught.value.where == "Run: dvc repro fetch"
+
+
+@pytest.mark.parametrize("kept", [0, 50, -9])
+def test_half_an_array_is_one_line(tmp_path: Path, kept: int) -> None:
+    path = write_dataset(tmp_path / "images") / "train_images.npy"
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(InputError, match="must be whole") as caught:
+        arrays.read_split(path.parent, "train")
+    assert str(path) in caught.value.expected
+    assert caught.value.where == "Run: dvc repro fetch"

@@ -1,5 +1,6 @@
 """Files, folders and entries of a journal are whole."""
 
+import os
 import re
 import resource
 from pathlib import Path
@@ -96,6 +97,16 @@ def test_folder_that_is_none_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         files.check_free(tmp_path / "file" / "sub" / "out")
     assert caught.value.received == str(tmp_path / "file")
+
+
+def test_what_is_neither_file_nor_folder_stays(tmp_path: Path) -> None:
+    device = tmp_path / "pipe"
+    os.mkfifo(device)
+    (tmp_path / "link").symlink_to(device)
+    for path in (device, tmp_path / "link"):
+        with pytest.raises(InputError, match="neither a file nor a folder"):
+            files.check_free(path)
+    assert device.is_fifo()
 
 
 def test_working_directory_is_replaced_if_it_is_empty(workplace: Path) -> None:

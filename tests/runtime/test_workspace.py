@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -31,3 +32,16 @@ def test_home_is_made_where_there_is_none(
     assert cache == expected / ".cache" / "genlab"
     assert os.environ["HOME"] == str(expected)
     assert expected.is_dir()
+
+
+def test_home_is_a_passing_one_where_the_workspace_is_read_only(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(workplace / "none"))
+    (workplace / ".genlab").write_text("no folder can be made here")
+    monkeypatch.setattr(tempfile, "tempdir", str(workplace))
+    workspace.settle_home()
+    home = Path(os.environ["HOME"])
+    assert home.is_dir()
+    assert home.parent == workplace
+    assert home.name.startswith("genlab-home-")

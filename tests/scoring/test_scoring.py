@@ -285,6 +285,8 @@ def test_folders_are_grey_where_all_pictures_are(tmp_path: Path) -> None:
         (np.full((4, 8, 8), np.nan), "values that are not a number (NaN)", ""),
         (np.array([-0.5, 1]).repeat(16).reshape(2, 4, 4), "values from -0.5 to 1", "--range=-1,1"),
         (np.full((4, 8, 8), 255.0), "values from 255 to 255", "--range=0,255"),
+        (np.full((4, 8, 8), 1.05), "values from 1.05 to 1.05", ""),
+        (np.full((4, 8, 3), 0.5), "the shape (4, 8, 3), which is that of one picture", ""),
         (np.full((4, 8, 8), 256.0), "values from 256 to 256", ""),
         (np.full((4, 8, 8), np.inf), "values from inf to inf", ""),
         (np.full((4, 8, 8), 9), "the type int64", "--range=0,255"),
@@ -623,3 +625,22 @@ def test_command_works_in_any_folder(scores: PictureScores, tmp_path: Path) -> N
     again = run(tmp_path, *options, "--features=digits-v1", "--no-cache", "--out=.")
     assert (again.returncode, again.stdout) == (1, "")
     assert again.stderr.startswith("error: . must be a file, or new")
+
+
+def test_only_scores_are_replaced_by_scores(scores: PictureScores, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.json"
+    for content in ("my thesis", "[1]", "3", '{"a": 1}'):
+        mine.write_text(content)
+        with pytest.raises(InputError, match="must be new, or scores that genlab wrote"):
+            scoring.check_out(mine)
+        assert mine.read_text() == content
+    scoring.write(scores, tmp_path / "scores.json")
+    scoring.check_out(tmp_path / "scores.json")
+    scoring.check_out(tmp_path / "new.json")
+
+
+def test_float_arithmetic_just_beyond_the_range_is_no_error(tmp_path: Path) -> None:
+    for scale, low, form in ((255, 0, Form()), (127.5, 1, Form(value_range=(-1, 1)))):
+        path = tmp_path / f"{low}.npz"
+        np.savez(path, images=(GREYS / scale - low) * 1.0000001)
+        np.testing.assert_array_equal(reading.read(path, None, "--real", form).images, GREYS)

@@ -137,7 +137,7 @@ GRAPH = "evaluation.inception.graph"
             "training.density_images",
         ),
         ({"profile": "smok"}, "likelihood, smoke (nearest: 'smoke')", "'smok'", "profile"),
-        ({"profiles": None}, "profile must be one of ", "'default'", "profile"),
+        ({"profiles": None}, "params.yaml must have the section profiles", "none", "profiles"),
         (
             {"data": None},
             "data must be a valid dictionary or instance of Data",

@@ -160,3 +160,9 @@ def test_wrong_request_is_refused_with_one_line(
         answer(models[kind], table, params)
     assert line in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_inputs_beyond_the_range_are_refused(models: dict[str, TrainedModel]) -> None:
+    with pytest.raises(InputError, match="images must be uint8, or floats in") as caught:
+        answer(models["translator"], rows((IMAGES * 1.0).tolist(), "inputs"), {})
+    assert "\n" not in str(caught.value)

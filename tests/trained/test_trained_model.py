@@ -169,3 +169,24 @@ def test_model_of_before_the_contract_is_loaded(folders: dict[str, Path], tmp_pa
     assert model.takes == ("images",)
     assert model.as_seen(pictures) is pictures
     np.testing.assert_array_equal(model.sample(2), trained_model.load(folders["vae"]).sample(2))
+
+
+def test_float_arithmetic_just_beyond_the_range_is_clipped(load: Load) -> None:
+    model, floats = load("vae"), arrays.to_float(random_images(3, SHAPE))
+    for scale, shift in ((1.0000001, 0), (1, -1e-9)):
+        near = floats.astype(float) * scale + shift
+        np.testing.assert_allclose(model.encode(near), model.encode(floats), atol=1e-5)
+    error = refusal(model.encode, floats + 0.01)
+    assert error.expected == "images must be uint8, or floats in [0, 1]"
+
+
+def test_nothing_and_no_whole_numbers_are_refused(load: Load) -> None:
+    model = load("vae")
+    error = refusal(model.encode, np.zeros((0, *SHAPE), np.uint8))
+    assert (error.expected, error.received) == ("encode must be asked with a row or more", "none")
+    for wrong in (0, -1, 2.5, "3"):
+        error = refusal(model.sample, wrong)
+        assert error.expected == "num_images must be a whole number, at least 1"
+        assert error.received == repr(wrong)
+    assert refusal(model.sample, 1, seed=-1).expected.startswith("seed must be")
+    assert len(model.sample(np.int64(1), seed=2**70)) == 1

@@ -7,6 +7,7 @@ import pytest
 
 from genlab.runtime.errors import InputError
 from genlab.settings import plugins
+from genlab.tracking import looking
 from genlab.workflows import checking
 
 ROOT = Path(__file__).parents[2]
@@ -46,6 +47,14 @@ def fault() -> InputError:
         ("seed: 0", "seed: &a 0\nprofiles: &a {}", "duplicate anchor 'a'", "params.yaml"),
         ("directory: data/", "directory: ~/", "~/own_images", "data.directory"),
         ("directory: data/", "directory: data/no/", "no such folder", "data.directory"),
+        (
+            "directory: data/own_images",
+            "directory: ''",
+            "which holds the project",
+            "data.directory",
+        ),
+        ("directory: data/own_images", "directory: ../", "which holds the project", "data.direct"),
+        ("\nprofiles:", "\nsearches:", "none", "profiles"),
     ],
 )
 def test_fault_is_one_line(place: Path, old: str, new: str, received: str, where: str) -> None:
@@ -78,3 +87,27 @@ def test_what_was_right_is_checked_once(place: Path, monkeypatch: pytest.MonkeyP
         checking.check(Path("params.yaml"), "mnist", "default")
     edit(place, "kl_weight: 1.0", "kl_weight: -1.0")
     assert "kl_weight=-1.0" in fault().received
+
+
+@pytest.mark.parametrize(
+    ("address", "fault"),
+    [
+        ("sqlite://mlflow.db", "two slashes for three"),
+        ("http://127.0.0.1:notaport", "notaport"),
+        ("http://[::1", "Invalid IPv6 URL"),
+        ("https://me:secret@", "no host"),
+    ],
+)
+def test_addresses_that_no_store_can_have(
+    place: Path, monkeypatch: pytest.MonkeyPatch, address: str, fault: str
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    with pytest.raises(InputError, match="must be an address: http://HOST:5000") as caught:
+        checking.check(Path("params.yaml"))
+    assert fault in caught.value.received
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("address", ["http://[::1]:5000/", "postgresql://u:p@one:1,two:2/db"])
+def test_unusual_addresses_have_their_form(address: str) -> None:
+    looking.check_form(address)

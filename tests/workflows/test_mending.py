@@ -265,3 +265,12 @@ def test_folder_without_dvc_stays_as_it_is(workplace: Path) -> None:
     mending.keep()
     assert mending.mend() == []
     assert [path.name for path in workplace.iterdir()] == ["dvc.lock"]
+
+
+def test_a_conflict_of_git_is_told_and_stays(place: Path) -> None:
+    LOCK.write_text(CONFLICT)
+    result = CliRunner().invoke(cli.main, ["check"])
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert result.stderr.startswith("error: dvc.lock must have no conflict of git")
+    assert repair.dvc().state == "error"
+    assert LOCK.read_text() == CONFLICT

@@ -3,7 +3,7 @@
 import errno
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from genlab import __version__
 from genlab.runtime import stopping, workspace
 from genlab.runtime.errors import InputError
 
+REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 EXIT_CODES = (
     "Exit codes: 0 done, 1 what you can fix (one line says how), 2 wrong usage, "
@@ -74,8 +75,34 @@ model_argument = click.argument("model", shell_complete=_complete_model)
 """An entry of `models` in params.yaml."""
 
 
+class KeepsInputs(click.Command):
+    """A subcommand that writes over nothing that it reads."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the subcommand, unless an output is one of the inputs or a file in one."""
+        paths = [option for option in self.params if isinstance(option.type, click.Path)]
+        given = [(option, ctx.params[str(option.name)]) for option in paths]
+        given = [(option, path) for option, path in given if isinstance(path, Path)]
+        for option, out in given:
+            if isinstance(option.type, Written):
+                inputs = {o.opts[-1]: path for o, path in given if not isinstance(o.type, Written)}
+                _check_is_no_input(option.opts[-1], out, inputs)
+        return super().invoke(ctx)
+
+
+def _check_is_no_input(option: str, out: Path, inputs: Mapping[str, Path]) -> None:
+    place = out.resolve()
+    for name, path in inputs.items():
+        source = path.resolve()
+        if place == source or (place.is_file() and source in place.parents):
+            expected = f"{option} must not be what {name} reads"
+            raise InputError(expected, str(out), f"See {option}; nothing was written")
+
+
 class OneLineErrors(click.Group):
     """Prints what a user can fix as one line and exits with 1; a defect keeps its traceback."""
+
+    command_class = KeepsInputs
 
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the subcommand."""
@@ -113,6 +140,9 @@ def _fixable(error: Exception) -> str | None:
         expected = f"the disk must have room for {full.filename or 'what is written'}"
         where = "Make room; finished checkpoints are kept, the same command goes on"
         return str(InputError(expected, str(full.strerror), where))
+    if isinstance(error, OSError) and error.errno in REFUSED and error.filename:
+        expected = f"{error.filename} must be open to this user"
+        return str(InputError(expected, str(error.strerror), "See the permissions of its folder"))
     if type(error).__name__ == "ResourceExhaustedError":
         lower = "Lower batch_size, widths, filters or latent_dim, or data.image_size"
         expected = "the model must fit in memory"

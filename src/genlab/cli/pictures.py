@@ -77,11 +77,11 @@ def score(params: Path | None, no_cache: bool, out: Path | None, **asked: Any) -
     import_tensorflow()
     from genlab import scoring
     from genlab.imaging.array_files import Form
-    from genlab.runtime import files, workspace
+    from genlab.runtime import workspace
     from genlab.scoring import table
 
     if out:
-        files.check_free(out)
+        scoring.check_out(out)
     cache = None if no_cache else workspace.user_cache()
     form = Form(*(asked.pop(name) for name in Form._fields))
     request = scoring.Request(params=params or scoring.PARAMS, cache=cache, form=form, **asked)

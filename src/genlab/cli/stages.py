@@ -145,6 +145,7 @@ def check(data: str | None, profile: str | None, is_written: bool) -> None:
 
     for line in mending.mend():
         click.echo(f"mended: {line}", err=True)
+    mending.check_conflict()
     values = checking.check(Path("params.yaml"), data, profile)
     if is_written:
         _write(values.data.name, values.profile)

@@ -10,6 +10,7 @@ import numpy as np
 from genlab.runtime.errors import InputError
 
 Kind = Literal["image", "label", "factors"]
+REPEAT = "Run: dvc repro fetch"
 DTYPES: dict[str, type] = {"image": np.uint8, "label": np.int64, "factors": np.float32}
 """Type of a field on disk, by kind. Models take float32 in [0, 1], int32 and float32."""
 
@@ -77,7 +78,18 @@ def read_arrays(folder: Path, split: str, names: Iterable[str]) -> dict[str, np.
         InputError: The folder lacks one of the files.
     """
     paths = {name: _fetched(folder, f"{split}_{name}.npy") for name in names}
-    return {name: np.load(path, mmap_mode="r", allow_pickle=False) for name, path in paths.items()}
+    return {name: _opened(path) for name, path in paths.items()}
+
+
+def _opened(path: Path) -> np.ndarray:
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:  # half of it
+        raise _damaged(path, str(error)) from None
+
+
+def _damaged(path: Path, reason: str) -> InputError:
+    return InputError(f"{path} must be whole", reason, REPEAT)
 
 
 def read_description(folder: Path) -> dict[str, Any]:
@@ -90,7 +102,14 @@ def read_description(folder: Path) -> dict[str, Any]:
     Raises:
         InputError: The folder holds no data set.
     """
-    return json.loads(_fetched(folder, "dataset.json").read_text())
+    path = _fetched(folder, "dataset.json")
+    try:
+        description = json.loads(path.read_text())
+    except ValueError as error:
+        raise _damaged(path, str(error)) from None
+    if not isinstance(description, dict) or "image_shape" not in description:
+        raise _damaged(path, "no description of a data set")
+    return description
 
 
 def read_spec(folder: Path) -> dict[str, Field]:
@@ -109,6 +128,4 @@ def _fetched(folder: Path, name: str) -> Path:
     path = Path(folder) / name
     if path.is_file():
         return path
-    raise InputError(
-        f"{path} must be a file of a fetched data set", "no such file", "Run: dvc repro fetch"
-    )
+    raise InputError(f"{path} must be a file of a fetched data set", "no such file", REPEAT)

@@ -19,8 +19,18 @@ from genlab.imaging.decoding import KINDS, Source
 from genlab.runtime.errors import InputError
 from genlab.runtime.files import DAMAGED
 
-IGNORED = ("__macosx", "thumbs.db", "desktop.ini")
+IGNORED = (
+    "__macosx",
+    "thumbs.db",
+    "desktop.ini",
+    "@eadir",  # a Synology's previews of the pictures
+    "#recycle",
+    "$recycle.bin",
+    "system volume information",
+    "lost+found",
+)
 ARRAYS = (".npz", ".npy")
+ZIP_MAGIC = b"PK\x03\x04"
 OTHERS = "neither files nor folders"
 
 Parts = tuple[str, ...]
@@ -38,12 +48,18 @@ class Entry(NamedTuple):
 
 def is_archive(path: Path) -> bool:
     """Returns whether a path is a zip or a tar; an .npz, which is a zip of arrays, is not."""
-    if not path.is_file() or path.suffix in ARRAYS:
+    if not path.is_file() or path.suffix.lower() in ARRAYS:
         return False
     try:
-        return zipfile.is_zipfile(path) or tarfile.is_tarfile(path)
+        return _is_zip(path) or tarfile.is_tarfile(path)
     except DAMAGED:  # a packed tar that is cut
         return True
+
+
+def _is_zip(path: Path) -> bool:
+    """Returns whether a file is a zip, or begins as one: the list of members is at its end."""
+    with path.open("rb") as file:
+        return file.read(len(ZIP_MAGIC)) == ZIP_MAGIC or zipfile.is_zipfile(file)
 
 
 @contextmanager
@@ -59,11 +75,13 @@ def opened(root: Path, where: str) -> Iterator[Iterable[Entry]]:
         return
     if not is_archive(root):
         reason = "another kind of file" if root.exists() else "no such file or folder"
+        if root.is_file() and not root.stat().st_size:
+            reason = "an empty file"
         expected = f"{root} must be a folder, a zip or a tar of pictures ({KINDS})"
         raise InputError(expected, reason, where)
     with ExitStack() as stack:
         with _refusing(str(root), "a whole zip or tar"):
-            entries = list((_zip if zipfile.is_zipfile(root) else _tar)(root, stack, where))
+            entries = list((_zip if _is_zip(root) else _tar)(root, stack, where))
         yield [entry for entry in entries if not any(map(is_ignored, entry.parts))]
 
 

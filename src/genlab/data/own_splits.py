@@ -1,5 +1,6 @@
 """The user's own images in memory as a data set: splits, labels, classes."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -19,6 +20,13 @@ SPLIT_WORDS = {
     "testing": "test",
 }
 """What a word in the name of a folder, a file or an array means."""
+
+
+def split_in(name: str) -> str:
+    """Returns the split that the words of a name tell; "" if they tell none, or several."""
+    words = re.split(r"[^a-z]+", name.lower())
+    meanings = {SPLIT_WORDS[word] for word in words if word in SPLIT_WORDS}
+    return meanings.pop() if len(meanings) == 1 else ""
 
 
 def assemble(

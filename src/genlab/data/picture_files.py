@@ -122,8 +122,17 @@ def _endings() -> frozenset[str]:
 
 
 def located(directory: str) -> Path:
-    """Returns the path that `data.directory` names; the repository's, in experiments too."""
-    return workspace.root() / Path(directory).expanduser()
+    """Returns the path that `data.directory` names; the repository's, in experiments too.
+
+    Raises:
+        InputError: It holds the project, and so the pictures that genlab writes.
+    """
+    root = workspace.root()
+    path = root / Path(directory).expanduser()
+    if path.resolve() in (root.resolve(), *root.resolve().parents):
+        expected = "data.directory must be a folder of pictures alone"
+        raise InputError(expected, f"{directory!r}, which holds the project", WHERE)
+    return path
 
 
 def check(directory: str) -> None:

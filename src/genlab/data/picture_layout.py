@@ -1,10 +1,12 @@
 """What the folders of pictures mean: the user's own split, classes; and the table beside them.
 
 A folder that holds everything is looked through. Folders `train`, `val` and `test` (in the words of
-`own_splits.SPLIT_WORDS`) are the user's own split. The folders below are classes, unless a table
+`own_splits.SPLIT_WORDS`) are the user's own split, and so are `train_images` and `test2017` where
+all folders have such names. The folders below are classes, unless a table
 has labels.
 """
 
+import unicodedata
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -12,7 +14,7 @@ import numpy as np
 
 from genlab.data import picture_table
 from genlab.data.members import Parts
-from genlab.data.own_splits import SPLIT_WORDS
+from genlab.data.own_splits import SPLIT_WORDS, split_in
 from genlab.data.picture_files import WHERE, Files, PictureFile, first_of, words
 from genlab.imaging.arrays import SPLITS
 from genlab.imaging.decoding import KINDS
@@ -83,7 +85,7 @@ def arrange(files: Files, data: Data) -> Listing:
         names, class_names, by = table.labels, picture_table.in_order(table.labels), "table"
     else:
         names, by = _class_folders(files, items), "folder"
-        class_names = sorted(set(names))
+        class_names = picture_table.in_order(names)
     if len(class_names) == 1:
         passed, class_names = [*passed, *class_names], []
     numbers = {name: number for number, name in enumerate(class_names)}
@@ -135,20 +137,24 @@ def _look_through(items: list[_Item]) -> tuple[list[_Item], list[str]]:
         tops = {(item.split, item.rest[0]) for item in items}
         names = sorted({name for _, name in tops})
         one_each = len(tops) == len({split for split, _ in tops})
-        if len(names) > 1 and not (one_each and all(map(_split_of, names))):
+        if len(names) > 1 and not (one_each and all(map(split_in, names))):
             break
         items = [item._replace(rest=item.rest[1:]) for item in items if len(item.rest) > 1]
         passed += names if len(names) == 1 else []
     return items, passed
 
 
-def _split_of(folder: str) -> str:
-    return SPLIT_WORDS.get(folder.lower(), "")
+def _splits_of(folders: set[str]) -> dict[str, str]:
+    """Returns the split of each folder, or ""; `train_images` is one where all names are so."""
+    splits = {folder: SPLIT_WORDS.get(folder.lower(), "") for folder in folders}
+    by_words = {folder: split_in(folder) for folder in folders}
+    is_told = {"train"} < set(by_words.values()) and all(by_words.values())
+    return by_words if is_told and not any(splits.values()) else splits
 
 
 def _own_splits(files: Files, items: list[_Item]) -> tuple[list[_Item], list[Parts]]:
     """Returns the items of the user's own split, if there is one, and the pictures beside it."""
-    tops = {item.rest[0]: _split_of(item.rest[0]) for item in items if not item.is_loose}
+    tops = _splits_of({item.rest[0] for item in items if not item.is_loose})
     beside = [item.parts for item in items if item.file and not tops.get(item.rest[0])]
     splits = {split for split in tops.values() if split}
     if not splits or (beside and not {"train"} < splits):
@@ -178,7 +184,7 @@ def _class_folders(files: Files, items: list[_Item]) -> list[str]:
             WHERE,
         )
     _check_folders(files, items)
-    return [item.rest[0] for item in pictures]
+    return [unicodedata.normalize("NFC", item.rest[0]) for item in pictures]
 
 
 def _check_folders(files: Files, items: list[_Item]) -> None:

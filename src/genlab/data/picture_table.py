@@ -5,12 +5,15 @@ other column of numbers, or of few different words, is a factor; a word counts a
 sorted list of them.
 """
 
+import unicodedata
+import warnings
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from genlab.data.members import Parts
 from genlab.data.picture_files import Files, PictureFile, first_of
 from genlab.runtime.errors import InputError
 from genlab.settings import plugins
@@ -69,7 +72,8 @@ def read(
     if label_column:
         plugins.check_among(label_column, table.columns, f"column of {name}", WHERE_LABEL)
     labels = _labels(table.pop(label), pictures, name) if label in table else None
-    columns = {column: _factor(table[column]) for column in table}
+    with np.errstate(over="ignore"):  # too large for float32: `_factor` says so
+        columns = {column: _factor(table[column]) for column in table}
     factors = {column: values for column, values in columns.items() if not isinstance(values, str)}
     left_out = [f"{column} ({why})" for column, why in columns.items() if isinstance(why, str)]
     values = np.array([*factors.values()], np.float32).reshape(len(factors), len(table)).T
@@ -82,20 +86,14 @@ def in_order(labels: Sequence[str]) -> list[str]:
     return sorted(names, key=int) if all(map(str.isdecimal, names)) else names
 
 
-def _read_one(file: PictureFile, label: str) -> tuple["pd.DataFrame", list[tuple[str, ...]]]:
+def _read_one(file: PictureFile, label: str) -> tuple["pd.DataFrame", list[Parts]]:
     """Returns a table, and the parts of the picture of each row."""
     import pandas as pd
 
     texts: Any = {FILE: str, label: str}  # else the class 007 is 7
     try:
         if file.parts[-1].lower().endswith(".csv"):
-            table = pd.read_csv(
-                file.open(),
-                dtype=texts,
-                keep_default_na=False,
-                na_values=[""],
-                encoding="utf-8-sig",
-            )
+            table = _read_csv(file, texts)
         else:
             table = pd.read_json(file.open(), lines=True, dtype=False)
     except ValueError as error:
@@ -103,12 +101,42 @@ def _read_one(file: PictureFile, label: str) -> tuple["pd.DataFrame", list[tuple
     if FILE not in table:
         columns = first_of(map(str, table.columns), 10) or "none"
         raise _wrong(file.name, f"have a column {FILE}", f"the columns {columns}")
+    table = table.dropna(how="all")  # a spreadsheet's rows of commas alone
     names = table.pop(FILE).fillna("").map(str)
+    if (names == "").any():
+        number = int((names == "").sum())
+        raise _wrong(file.name, f"have a {FILE} in every row", f"none in {number} rows")
     return table, [(*file.parts[:-1], *PurePosixPath(name).parts) for name in names]
 
 
-def _rows(places: list[tuple[str, ...]], files: Files, name: str) -> dict[tuple[str, ...], int]:
+def _read_csv(file: PictureFile, texts: Any) -> "pd.DataFrame":
+    """Returns a table; raises a ValueError where a row has more fields than the header."""
+    import pandas as pd
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        try:
+            return pd.read_csv(
+                file.open(),
+                dtype=texts,
+                keep_default_na=False,
+                na_values=[""],
+                encoding="utf-8-sig",
+                index_col=False,
+                skipinitialspace=True,
+            )
+        except pd.errors.ParserWarning:
+            raise ValueError("rows with more fields than the header") from None
+
+
+def _form(parts: Parts) -> Parts:
+    """Returns a path as it is compared: a Mac writes an accent as a letter of its own."""
+    return tuple(unicodedata.normalize("NFC", part) for part in parts)
+
+
+def _rows(places: list[Parts], files: Files, name: str) -> dict[Parts, int]:
     """Returns the row of each picture that a table names."""
+    places = _as_on_the_disk(places, [picture.parts for picture in files.pictures])
     rows = {parts: row for row, parts in enumerate(places)}
     unknown = rows.keys() - {picture.parts for picture in files.pictures}
     if unknown:
@@ -117,6 +145,20 @@ def _rows(places: list[tuple[str, ...]], files: Files, name: str) -> dict[tuple[
         twice = {parts for row, parts in enumerate(places) if rows[parts] != row}
         raise _wrong(name, "name every picture once", first_of(sorted(map("/".join, twice))))
     return rows
+
+
+def _as_on_the_disk(places: list[Parts], pictures: list[Parts]) -> list[Parts]:
+    """Returns the places in the letters of the pictures; Windows writes them with backslashes."""
+    known = set(pictures)
+    forms = {_form(parts): parts for parts in pictures}
+
+    def found(parts: Parts) -> Parts:
+        if parts in known:
+            return parts
+        slashed = tuple(piece for part in parts for piece in part.split("\\"))
+        return forms.get(_form(parts)) or forms.get(_form(slashed)) or parts
+
+    return [found(parts) for parts in places]
 
 
 def _labels(column: "pd.Series", pictures: Sequence[PictureFile], name: str) -> list[str]:
@@ -128,7 +170,7 @@ def _labels(column: "pd.Series", pictures: Sequence[PictureFile], name: str) -> 
     others = [value for value in column if not isinstance(value, str | int | float | np.generic)]
     if others:
         raise _wrong(name, f"have words or numbers as {column.name}", repr(others[0]))
-    return [str(value) for value in column]
+    return [str(value).strip() for value in column]
 
 
 def _factor(column: "pd.Series") -> np.ndarray | str:

@@ -5,6 +5,8 @@ Arrays are known by the words in their names: `images` and `labels`, `x_train` a
 labels. Images are uint8 or floats in [0, 1], (n, height, width[, 1 or 3]), and stay as they are.
 """
 
+import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +42,7 @@ def read(directory: Path, data: Data, seed: int) -> RawSplits:
     """
     # A relative path is in the repository, in temporary and queued experiments too.
     path = workspace.root() / Path(data.directory).expanduser()
-    if path.suffix not in array_files.ENDINGS or not path.is_file():
+    if path.suffix.lower() not in array_files.ENDINGS or not path.is_file():
         reason = "no .npz or .npy" if path.exists() else "no such file"
         raise InputError("data.directory must be an .npz or .npy", f"{path}, {reason}", WHERE)
     try:
@@ -49,7 +51,7 @@ def read(directory: Path, data: Data, seed: int) -> RawSplits:
         parts = _parts(arrays)
     except UnreadableError as fault:
         raise InputError(f"{path} must hold {HOLDS}", str(fault), WHERE) from None
-    class_names = [str(name) for name in arrays.get(CLASS_NAMES, ())]
+    class_names = [str(name) for name in np.ravel(arrays.get(CLASS_NAMES, ()))]
     return own_splits.assemble(parts, class_names, data.test_share, seed, WHERE)
 
 
@@ -57,26 +59,51 @@ def _parts(arrays: dict[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
     """Returns by split its images and labels; says which arrays are neither."""
     parts: dict[str, dict[str, np.ndarray]] = {}
     left_out = []
-    for name, array in arrays.items():
-        kind, split = _meaning(name)
+    for (kind, split), names in _by_meaning(arrays).items():
         if kind:
-            parts.setdefault(split, {})[kind] = array
-        elif name != CLASS_NAMES:
-            left_out.append(name)
+            name, *others = names
+            parts.setdefault(split, {})[kind] = arrays[name]
+            left_out += others
+        else:
+            left_out += [name for name in names if name != CLASS_NAMES]
     if not parts and len(left_out) == 1:
         parts, left_out = {"train": {"images": arrays[left_out[0]]}}, []
     if not parts or not all("images" in fields for fields in parts.values()):
         raise UnreadableError(f"the arrays {', '.join(arrays)}" if arrays else "no arrays")
     if left_out:
-        progress.note(f"fetch: arrays left out: {', '.join(left_out)}")
+        progress.note(f"fetch: arrays left out: {', '.join(sorted(left_out))}")
     for fields in parts.values():
         fields["images"] = array_files.to_images(fields["images"], AS_USUAL).images
     return parts
 
 
+def _by_meaning(names: Iterable[str]) -> dict[tuple[str, str], list[str]]:
+    """Returns the names of the arrays by kind and split, that with the fewest other words first.
+
+    Raises:
+        UnreadableError: It is no more one than another: `images` and `Images`.
+    """
+    meanings: dict[tuple[str, str], list[str]] = {}
+    for name in sorted(names, key=_num_other_words):
+        meanings.setdefault(_meaning(name), []).append(name)
+    for (kind, _), (first, *others) in meanings.items():
+        if kind and others and _num_other_words(first) == _num_other_words(others[0]):
+            raise UnreadableError(f"the arrays {first} and {others[0]}, which mean the same")
+    return meanings
+
+
+def _words(name: str) -> list[str]:
+    return [word for word in re.split(r"[\W_]+", name.lower()) if word]
+
+
+def _num_other_words(name: str) -> int:
+    known = {*own_splits.SPLIT_WORDS, *KINDS["images"], *KINDS["labels"]}
+    return sum(word not in known for word in _words(name))
+
+
 def _meaning(name: str) -> tuple[str, str]:
     """Returns what an array holds, `images`, `labels` or nothing, and of which split."""
-    words = name.lower().split("_")
+    words = _words(name)
     kinds = (kind for kind, known in KINDS.items() if set(words) & set(known))
     splits = (own_splits.SPLIT_WORDS[word] for word in words if word in own_splits.SPLIT_WORDS)
     return next(kinds, ""), next(splits, "train")

@@ -77,6 +77,7 @@ def read(directory: Path, data: Data, seed: int) -> RawSplits:
     splits = _splits(folder)
     first = next(iter(splits.values()))
     columns = _columns(first[0].schema, folder)
+    _check_columns([shard for shards in splits.values() for shard in shards], columns, folder)
     size = data.image_size or _size_of_first(_rows(first, columns))
     parts = {
         split: _read(shards, columns, (*size, data.channels), data.image_size)
@@ -116,7 +117,7 @@ OPENERS = {".parquet": _parquet, ".arrow": _arrow}
 
 def _splits(folder: Path) -> dict[str, list[Shard]]:
     """Returns the files by the split that their names tell."""
-    paths = sorted(path for ending in OPENERS for path in folder.rglob(f"*{ending}"))
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in OPENERS)
     splits: dict[str, list[Shard]] = {}
     for path in paths:
         if path.name.startswith((".", "cache-")):
@@ -124,7 +125,7 @@ def _splits(folder: Path) -> dict[str, list[Shard]]:
         words = re.split(r"[^a-z]+", str(path.relative_to(folder)).lower())
         known = (own_splits.SPLIT_WORDS[word] for word in words if word in own_splits.SPLIT_WORDS)
         with _refusing_damage(path):
-            shard = OPENERS[path.suffix](path)
+            shard = OPENERS[path.suffix.lower()](path)
         if shard.num_rows:
             splits.setdefault(next(known, "train"), []).append(shard)
     if not splits:
@@ -164,6 +165,26 @@ def _columns(schema: "pa.Schema", folder: Path) -> Columns:
     return Columns(image, label, tuple(names))
 
 
+def _check_columns(shards: Iterable[Shard], columns: Columns, folder: Path) -> None:
+    """Refuses files whose columns differ, and names those that are neither pictures nor labels."""
+    others: set[str] = set()
+    for shard in shards:
+        own = _columns(shard.schema, shard.path)
+        if own != columns:
+            expected = f"all files in {folder} must have the same columns of pictures and labels"
+            raise InputError(
+                expected, f"{shard.path}: {_told(own)}; before: {_told(columns)}", WHERE
+            )
+        others |= {*shard.schema.names} - {own.image, own.label}
+    if others:
+        progress.note(f"fetch: columns left out: {', '.join(sorted(others))}")
+
+
+def _told(columns: Columns) -> str:
+    classes = f" with {len(columns.class_names)} classes" if columns.class_names else ""
+    return f"{columns.image}, {columns.label or 'no labels'}{classes}"
+
+
 # Pictures
 
 
@@ -183,7 +204,9 @@ def _rows(shards: Iterable[Shard], columns: Columns) -> Iterator[PictureRow]:
 def _content(cell: Any, name: str) -> bytes:
     content = cell.get("bytes") if isinstance(cell, dict) else cell
     if not isinstance(content, bytes):
-        received = "a path alone" if isinstance(cell, dict) and cell.get("path") else "none"
+        is_path = isinstance(cell, dict) and cell.get("path")
+        is_empty = cell is None or isinstance(cell, dict)
+        received = "a path alone" if is_path else "none" if is_empty else type(cell).__name__
         raise InputError(f"{name} must hold the bytes of a picture", received, WHERE)
     return content
 

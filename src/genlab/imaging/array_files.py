@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.lib.format import MAGIC_PREFIX
 
-from genlab.imaging.arrays import to_uint8
+from genlab.imaging.arrays import SLACK, to_uint8
 from genlab.runtime.files import DAMAGED
 
 ENDINGS = (".npz", ".npy")
@@ -17,6 +17,8 @@ ALONE = ""
 CHUNK_VALUES = 1 << 22
 CHANNELS = (1, 3)
 STATISTICS = {"mu", "sigma"}
+BYTES = 2.0
+"""Grey values from 0 to 255 have a larger one than this; less is a range that is overstepped."""
 RANGES = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0))
 """What values of images usually lie in: shares of white, the output of tanh, grey values."""
 
@@ -129,6 +131,8 @@ def to_images(array: np.ndarray, form: Form) -> ArrayImages:
 
 
 def _channels_last(images: np.ndarray, layout: str) -> np.ndarray:
+    if images.ndim == 3 and images.shape[-1] in CHANNELS:
+        raise UnreadableError(f"the shape {images.shape}, which is that of one picture")
     images = images[..., np.newaxis] if images.ndim == 3 else images
     if images.ndim != 4 or not images.size:
         raise UnreadableError(f"the shape {images.shape}")
@@ -147,6 +151,7 @@ def _is_black_and_white(images: np.ndarray, value_range: tuple[float, float] | N
 def _scaled(images: np.ndarray, value_range: tuple[float, float]) -> ArrayImages:
     """Returns the images as uint8, from black at one end of the range to white at the other."""
     low, high = value_range
+    slack = SLACK * (high - low)
     rounded = np.empty(images.shape, np.uint8)
     least, most = np.inf, -np.inf
     size = max(1, CHUNK_VALUES // images[0].size)
@@ -155,7 +160,7 @@ def _scaled(images: np.ndarray, value_range: tuple[float, float]) -> ArrayImages
         if np.isnan(chunk).any():
             raise UnreadableError("values that are not a number (NaN)")
         least, most = min(least, chunk.min()), max(most, chunk.max())
-        if chunk.min() < low or chunk.max() > high:
+        if chunk.min() < low - slack or chunk.max() > high + slack:
             ends = f"values from {float(images.min()):g} to {float(images.max()):g}"
             raise UnreadableError(ends, _guess(images))
         rounded[start : start + size] = to_uint8((chunk - low) / (high - low))
@@ -173,6 +178,6 @@ def _guess(images: np.ndarray) -> str:
         return ""
     low, high = float(images.min()), float(images.max())
     for first, last in RANGES:
-        if first <= low and high <= last:
+        if first <= low and high <= last and (last <= 1 or high > BYTES):
             return f"--range={first:g},{last:g}"
     return ""

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 ImageShape = tuple[int, int, int]
 """Height, width and channels."""
+SLACK = 0.5 / 255
+"""Of the range: what lies so little beyond it, by float arithmetic, rounds to black or white."""
 SPLITS = ("train", "validation", "test")
 
 
@@ -86,6 +88,22 @@ def digest(*arrays: np.ndarray) -> str:
 def to_float(images: np.ndarray) -> np.ndarray:
     """Returns uint8 images as float32 in [0, 1]."""
     return np.asarray(images, dtype=np.float32) / np.float32(255)
+
+
+def to_unit(images: np.ndarray) -> np.ndarray:
+    """Returns uint8 images, or floats in [0, 1], as float32 in [0, 1].
+
+    Raises:
+        InputError: They are neither.
+    """
+    if images.dtype == np.uint8:
+        return to_float(images)
+    low, high = (float(images.min()), float(images.max())) if images.size else (0.0, 1.0)
+    if images.dtype.kind != "f" or not (low >= -SLACK and high <= 1 + SLACK):
+        received = f"{images.dtype} from {low:g} to {high:g}"
+        expected = "images must be uint8, or floats in [0, 1]"
+        raise InputError(expected, received, "See the images given")
+    return np.clip(images, 0, 1).astype(np.float32)
 
 
 def to_uint8(images: np.ndarray) -> np.ndarray:

@@ -115,6 +115,8 @@ def _obstacle(out: Path, kind: FolderKind | None) -> str | None:
         return "a symbolic link"
     if kind and out.is_file():
         return "a file"
+    if out.exists() and not (out.is_file() or out.is_dir()):
+        return "neither a file nor a folder"  # a device: it would become a file
     if not out.is_dir() or next(out.iterdir(), None) is None:
         return None
     return kind.stranger(out) if kind else "a folder that is not empty"

@@ -1,6 +1,9 @@
 """Where the repository is, and its folder `.genlab` beside DVC's outputs."""
 
+import atexit
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 
@@ -39,12 +42,19 @@ def user_cache() -> Path:
 def settle_home() -> None:
     """Gives a user without a home folder one in the workspace; libraries fail without it.
 
-    A container's user may have neither `HOME` nor an entry in the password file, or `HOME=/`.
+    A container's user may have neither `HOME` nor an entry in the password file, or `HOME=/`. Where
+    the workspace is read-only, too, the home lasts as long as the process.
     """
     try:
         has_home = os.access(Path.home(), os.W_OK)
     except RuntimeError:
         has_home = False
-    if not has_home:
-        state("home").mkdir(parents=True, exist_ok=True)
-        os.environ["HOME"] = str(state("home"))
+    if has_home:
+        return
+    home = state("home")
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        home = Path(tempfile.mkdtemp(prefix="genlab-home-"))
+        atexit.register(shutil.rmtree, home, ignore_errors=True)
+    os.environ["HOME"] = str(home)

@@ -33,7 +33,7 @@ from genlab.networks import devices
 from genlab.numerics import intervals
 from genlab.runtime import progress
 from genlab.runtime.errors import InputError
-from genlab.runtime.files import replacing
+from genlab.runtime.files import check_free, replacing
 from genlab.scoring import reading
 from genlab.scoring.doubts import doubts
 from genlab.settings import params, plugins, seeds
@@ -128,6 +128,19 @@ def score(request: Request) -> PictureScores:
     protocol = _protocol(request, sets, extractor, features["real"].features.shape[1])
     skipped = dict(_of(GENERATED, scores.skipped))
     return PictureScores(metrics, skipped, protocol, tuple(doubts(sets)))
+
+
+def check_out(out: Path) -> None:
+    """Raises an InputError if scores cannot be written to `out`, or would replace other things."""
+    check_free(out)
+    if out.is_file() and out.stat().st_size:
+        try:
+            is_own = "protocol" in json.loads(out.read_bytes())
+        except (OSError, ValueError, TypeError):
+            is_own = False
+        if not is_own:
+            where = "Choose another place; nothing was removed"
+            raise InputError(f"{out} must be new, or scores that genlab wrote", "a file", where)
 
 
 def write(scores: PictureScores, out: Path) -> None:

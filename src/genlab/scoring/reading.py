@@ -28,7 +28,7 @@ def read(path: Path, channels: int | None, option: str, form: Form = AS_USUAL) -
     """
     if path.is_dir() or members.is_archive(path):
         return ArrayImages(image_folder.read_all(path, channels, f"See {option}"), "none")
-    if path.suffix not in array_files.ENDINGS or not path.is_file():
+    if path.suffix.lower() not in array_files.ENDINGS or not path.is_file():
         reason = "another kind of file" if path.exists() else "no such file or folder"
         raise InputError(
             f"{option} must be a folder, a zip or a tar of pictures, an .npz or an .npy",

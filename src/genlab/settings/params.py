@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from genlab.runtime.errors import InputError
 from genlab.settings import faults
 from genlab.settings.overlays import lay_dataset_over, lay_over, mapping, read_yaml
 from genlab.settings.plugins import check_among
@@ -293,6 +294,8 @@ def load(
     if data_name and isinstance(values.get("data"), dict):
         values["data"]["name"] = data_name
     profile = values["profile"] = profile or str(values.get("profile"))
+    if not profiles:
+        raise InputError(f"{path} must have the section profiles", "none", f"See {path}: profiles")
     check_among(profile, profiles, "profile", f"{path}: profile")
     name = str(values["data"].get("name")) if isinstance(values.get("data"), dict) else ""
     values = lay_dataset_over(values, datasets.get(name), f"{path}: datasets.{name}", image_shape)

@@ -51,6 +51,22 @@ def check_form(uri: str) -> None:
     if not (is_folder or uri in ALONE or scheme in known or scheme in _plugins()):
         expected = "MLFLOW_TRACKING_URI must be an address: http://HOST:5000 or sqlite:///FILE"
         raise InputError(expected, repr(shown(uri)), where)
+    if fault := _fault_of_form(uri, scheme):
+        expected = "MLFLOW_TRACKING_URI must be an address: http://HOST:5000 or sqlite:///FILE"
+        raise InputError(expected, f"{shown(uri)!r}, {fault}", where)
+
+
+def _fault_of_form(uri: str, scheme: str) -> str:
+    """Returns what a server's address lacks, or that of a local database has too much."""
+    if scheme == "sqlite":
+        return "two slashes for three" if urlsplit(uri).netloc else ""
+    if scheme not in SERVERS:
+        return ""
+    try:
+        parts = urlsplit(uri)
+        return "" if parts.hostname and parts.port != 0 else "no host or port"
+    except ValueError as error:  # a port that is no number
+        return str(error)
 
 
 def look(uri: str) -> None:

@@ -15,6 +15,7 @@ from genlab.contract.fields import Spec
 from genlab.contract.steps import Batch, Model
 from genlab.numerics.batches import in_batches
 from genlab.numerics.density import GaussianMixture
+from genlab.runtime.errors import InputError
 from genlab.trained.givens import given_arrays
 
 BATCH_SIZE = 100
@@ -50,8 +51,13 @@ class Generator:
             given: By field one value for all images, or one per image.
 
         Raises:
-            InputError: A field is missing, unknown or of another shape.
+            InputError: A number is too small or none, or a field is missing, unknown or of another
+                shape.
         """
+        for name, value, least in (("num_images", num_images, 1), ("seed", seed, 0)):
+            if not isinstance(value, int | np.integer) or value < least:
+                expected = f"{name} must be a whole number, at least {least}"
+                raise InputError(expected, repr(value), f"See {name}")
         return self.of_noise(self.draw(num_images, seed), given)
 
     def of_noise(self, noise: np.ndarray, given: Mapping[str, Any] | None = None) -> np.ndarray:

@@ -13,7 +13,7 @@ from genlab.contract.capabilities import Encodes, Generates
 from genlab.contract.fields import Field, spec_from_json
 from genlab.contract.steps import Model
 from genlab.imaging import binarisation
-from genlab.imaging.arrays import to_float
+from genlab.imaging.arrays import to_unit
 from genlab.imaging.pictures import Pictures, read_png
 from genlab.networks import devices
 from genlab.numerics import interpolation
@@ -242,18 +242,12 @@ class TrainedModel:
             shape = ", ".join(map(str, self.image_shape))
             expected = f"images must have the shape (n, {shape})"
             raise InputError(expected, str(images.shape), "See the images given")
-        if images.dtype == np.uint8:
-            return to_float(images)
-        low, high = (float(images.min()), float(images.max())) if images.size else (0.0, 1.0)
-        if images.dtype.kind != "f" or not (low >= 0 and high <= 1):
-            received = f"{images.dtype} from {low:g} to {high:g}"
-            raise InputError(
-                "images must be uint8, or floats in [0, 1]", received, "See the images given"
-            )
-        return images.astype(np.float32)
+        return to_unit(images)
 
     def _map(self, verb: str, values: np.ndarray) -> np.ndarray:
         function = self.compiled(verb)
+        if not len(values):
+            raise InputError(f"{verb} must be asked with a row or more", "none", "See its argument")
         (outputs,) = in_batches(lambda batch, _: [function(tf.constant(batch))], values, BATCH_SIZE)
         return outputs
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from genlab.imaging import decoding
-from genlab.imaging.arrays import as_picture, to_uint8
+from genlab.imaging.arrays import as_picture, to_uint8, to_unit
 from genlab.runtime.errors import InputError
 from genlab.trained import DEFAULTS
 from genlab.trained.givens import labels_of
@@ -80,7 +80,7 @@ def _given(model: "TrainedModel", table: "pd.DataFrame", name: str) -> np.ndarra
 
 def to_uint8_images(images: np.ndarray) -> np.ndarray:
     """Returns images as uint8, converted if they are floats in [0, 1]."""
-    return images if images.dtype == np.uint8 else to_uint8(images)
+    return images if images.dtype == np.uint8 else to_uint8(to_unit(images))
 
 
 def _reconstruct(

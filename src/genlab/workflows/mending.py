@@ -20,6 +20,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from genlab.runtime import workspace
+from genlab.runtime.errors import InputError
 from genlab.runtime.files import replacing
 
 LOCK, PARAMS = "dvc.lock", "params.yaml"
@@ -67,6 +68,13 @@ def mend() -> list[str]:
         if not any(path.iterdir()):  # dvc fails at an empty one
             path.rmdir()
     return lines
+
+
+def check_conflict() -> None:
+    """Raises an InputError if git left a conflict in dvc.lock, with which every DVC fails."""
+    if CONFLICT in _read(workspace.root() / LOCK):
+        settle = f"Take one side: git checkout --ours {LOCK}, or --theirs"
+        raise InputError(f"{LOCK} must have no conflict of git", CONFLICT.strip(), settle)
 
 
 def running() -> str | None:
