@@ -58,12 +58,12 @@ moved:
 	@echo 'This project was moved or copied: .venv is made anew.'
 
 run: $(STAMP)  ## Run the whole pipeline (DATA=mnist, PROFILE=smoke), then say where the report is
-	@genlab check $(OVERRIDES) >/dev/null
+	@mkdir -p .genlab && genlab check $(OVERRIDES) >.genlab/runs
 	$(SCM)
 	dvc repro
 	@test -f reports/index.html || $(REPORT)
 	@echo
-	@echo "Ran on:        $$(genlab check)"
+	@echo "Ran on:        $$(cat .genlab/runs)"
 	@echo 'The report:    reports/index.html (open it in a browser)'
 	@echo 'The MLflow UI: make ui, then http://127.0.0.1:$(PORT)'
 

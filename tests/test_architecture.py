@@ -160,8 +160,9 @@ def stages() -> dict[str, dict]:
 def watched(stage: str) -> set[str]:
     """Returns the source files that DVC watches for a stage."""
     names: set[str] = set()
-    for dep in stages()[stage]["deps"]:
-        for path in ROOT.glob(dep.replace("${item.kind}", "*").replace("${data.directory}", "-")):
+    code_deps = (dep for dep in stages()[stage]["deps"] if dep.startswith("src/"))
+    for dep in code_deps:
+        for path in ROOT.glob(dep.replace("${item.kind}", "*")):
             paths = path.rglob("*.py") if path.is_dir() else [path]
             names |= {each.relative_to(PACKAGE).as_posix() for each in paths}
     return names

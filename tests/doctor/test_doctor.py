@@ -169,8 +169,11 @@ def test_data_is_here_or_at_a_source(
     monkeypatch.setenv("GENLAB_DATA_MIRROR", str(place / "mirror"))
     assert project.data().says.endswith(f"available from {place / 'mirror'}")
     (place / "data" / "images").mkdir(parents=True)
-    (place / "data" / "images" / "dataset.json").write_text('{"name": "mnist"}')
+    description = place / "data" / "images" / "dataset.json"
+    description.write_text('{"name": "mnist", "image_shape": [28, 28, 1]}')
     assert project.data().says.startswith("mnist is fetched")
+    description.write_text('{"name": "mnist"')
+    assert state(project.data()) == "error"
 
 
 def test_tracker(place: Path, silent_port: int, monkeypatch: pytest.MonkeyPatch) -> None:

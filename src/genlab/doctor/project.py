@@ -57,8 +57,11 @@ def data() -> Finding:
     except InputError:
         return warning("data", "not known while params.yaml is wrong", FIX_PARAMS)
     folder = workspace.root() / "data" / "images"
-    if (folder / "dataset.json").is_file() and read_description(folder)["name"] == name:
-        return ok("data", f"{name} is fetched: {folder}")
+    try:
+        if (folder / "dataset.json").is_file() and read_description(folder)["name"] == name:
+            return ok("data", f"{name} is fetched: {folder}")
+    except InputError as problem:
+        return error("data", f"{problem.expected}; received {problem.received}", problem.where)
     if chapter.FILES is None:
         return _own_files(name, values.data.directory)
     present = workspace.downloads(name)
