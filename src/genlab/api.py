@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from genlab import tracking, training
+from genlab.data import picture_files
 from genlab.imaging import arrays
 from genlab.imaging.pictures import Pictures
 from genlab.runtime import workspace
@@ -124,7 +125,7 @@ def _own_files(params: Params) -> str:
     """Returns names, sizes and times of the user's own files; empty for other data sets."""
     if plugins.find("datasets", params.data.name, "params.yaml: data.name").FILES is not None:
         return ""
-    source = workspace.root() / Path(params.data.directory).expanduser()
+    source = picture_files.located(params.data.directory)
     paths = sorted(path for path in (source, *source.rglob("*")) if path.exists())
     facts = ((path, path.stat()) for path in paths)
     return "".join(f"\n{path} {stat.st_size} {stat.st_mtime_ns}" for path, stat in facts)

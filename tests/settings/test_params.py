@@ -45,11 +45,13 @@ def refusal(path: Path) -> InputError:
 @pytest.mark.parametrize("data", NAMES)
 @pytest.mark.parametrize("profile", BASE["profiles"])
 def test_every_entry_is_complete_on_every_data_set_and_profile(data: str, profile: str) -> None:
-    loaded = params.load(ROOT / "params.yaml", data, profile)
-    assert (loaded.data.name, loaded.profile) == (data, profile)
-    for name, entry in loaded.models.items():
-        chapter = plugins.find("models", entry["kind"], "tests")
-        assert build_section(chapter.Settings, entry, name).kind == entry["kind"]
+    sizes = (BASE["datasets"].get(data) or {}).get("sizes", {})
+    for size in (1, *sizes):
+        loaded = params.load(ROOT / "params.yaml", data, profile, (size, size, 3))
+        assert (loaded.data.name, loaded.profile) == (data, profile)
+        for name, entry in loaded.models.items():
+            chapter = plugins.find("models", entry["kind"], "tests")
+            assert build_section(chapter.Settings, entry, name).kind == entry["kind"]
 
 
 def test_every_overlay_is_of_a_data_set() -> None:

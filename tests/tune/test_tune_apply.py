@@ -140,12 +140,22 @@ def test_entry_over_several_lines_may_be_touched(path: Path) -> None:
     assert len(differing(path, old)) == 3
 
 
+def test_size_that_would_win_is_refused(path: Path) -> None:
+    before = path.read_text()
+    with pytest.raises(InputError) as error:
+        apply(path, "image_folder", "vae", {"learning_rate": 0.002, "latent_dim": 7})
+    place = "datasets.image_folder.sizes.24"
+    assert error.value.received == f"{place}, which sets latent_dim"
+    assert path.read_text() == before
+    assert apply(path, "image_folder", "vae", {"learning_rate": 0.002})
+
+
 def test_profile_that_would_win_is_refused(path: Path) -> None:
     text = path.read_text().replace("profile: default  ", "profile: likelihood  ")
     path.write_text(text)
     with pytest.raises(InputError) as error:
         apply(path, "digits", "vae", SETTINGS)
-    assert error.value.received == "likelihood, which sets learning_rate"
+    assert error.value.received == "profiles.likelihood, which sets learning_rate"
     assert "profiles.likelihood.models.vae.learning_rate" in error.value.where
     assert path.read_text() == text
     apply(path, "digits", "gan", {"generator_learning_rate": 0.002})

@@ -35,7 +35,7 @@ def tune(model: str, study: str | None, is_apply: bool, out: Path, **options: An
 
     `params.yaml: tune.MODEL` says what is searched.
     """
-    params = load_params()
+    params = load_params(options["images"])
     params.model(model)
     folder = out / (study or f"{model}-{params.data.name}")
     if is_apply:
@@ -43,7 +43,6 @@ def tune(model: str, study: str | None, is_apply: bool, out: Path, **options: An
         return
     if options["trials"] is None:
         raise InputError("--trials must be given", "none", "Run: genlab tune MODEL --trials 30")
-    params = load_params(options["images"])
     if options["workers"]:
         search = params.search.model_copy(update={"workers": options["workers"]})
         params = params.model_copy(update={"search": search})

@@ -24,9 +24,14 @@ SPLIT_WORDS = {
 
 def split_in(name: str) -> str:
     """Returns the split that the words of a name tell; "" if they tell none, or several."""
-    words = re.split(r"[^a-z]+", name.lower())
-    meanings = {SPLIT_WORDS[word] for word in words if word in SPLIT_WORDS}
+    meanings = set(splits_in(name))
     return meanings.pop() if len(meanings) == 1 else ""
+
+
+def splits_in(name: str) -> list[str]:
+    """Returns the splits that the words of a name tell, in their order."""
+    words = re.split(r"[^a-z]+", name.lower())
+    return [SPLIT_WORDS[word] for word in words if word in SPLIT_WORDS]
 
 
 def assemble(

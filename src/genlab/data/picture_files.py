@@ -136,14 +136,18 @@ def located(directory: str) -> Path:
 
 
 def check(directory: str) -> None:
-    """Finds in `data.directory` what DVC cannot hash, hidden files too, or passes over.
+    """Finds in `data.directory` what DVC cannot hash, hidden files too.
 
     Raises:
-        InputError: There is a dead link, or a folder that is not readable.
+        InputError: There is a dead link, a folder that is not readable, or a name that is not
+            UTF-8.
     """
     for path in _watched(located(directory)):
         if not path.exists():
             raise members.dead(path)
+        if any("\ud800" <= letter <= "\udfff" for letter in path.name):
+            expected = f"names of files in {directory} must be UTF-8, as DVC stores them"
+            raise InputError(expected, path.name, f"Rename it, for example with convmv. {WHERE}")
 
 
 def check_links(directory: str) -> None:

@@ -14,7 +14,7 @@ from genlab.data import inputs, splitting
 from genlab.data.declaration import RawSplits
 from genlab.imaging.arrays import SPLITS, digest
 from genlab.runtime import progress
-from genlab.runtime.errors import InputError
+from genlab.runtime.errors import InputError, printable
 from genlab.runtime.files import FolderKind, replacing
 from genlab.settings import plugins, seeds
 from genlab.settings.params import Data, Params
@@ -95,15 +95,10 @@ def read_names(folder: Path) -> dict[str, list[str]]:
 
 def _write_names(folder: Path, names: Mapping[str, Sequence[str]], parts: Parts) -> None:
     shown = {
-        split: [_printable(names.get(split, names["train"])[row]) for row in fields["images"].rows]
+        split: [printable(names.get(split, names["train"])[row]) for row in fields["images"].rows]
         for split, fields in parts.items()
     }
     (folder / NAMES).write_text(json.dumps(shown, indent=0) + "\n")
-
-
-def _printable(name: str) -> str:
-    """Returns the name with escapes for line breaks, and for bytes that are not UTF-8."""
-    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in name)
 
 
 def _check_held_out(held_out: tuple[str, ...], class_names: tuple[str, ...], name: str) -> None:

@@ -13,9 +13,10 @@ import numpy as np
 
 from genlab.data import own_splits
 from genlab.data.declaration import Profile, RawSplits
+from genlab.data.picture_files import WHERE, located
 from genlab.imaging import array_files
 from genlab.imaging.array_files import AS_USUAL, UnreadableError
-from genlab.runtime import progress, workspace
+from genlab.runtime import progress
 from genlab.runtime.errors import InputError
 from genlab.settings.params import Data
 
@@ -24,7 +25,6 @@ LICENCE = "the user's own"
 CITATION = "the user's own images"
 PROFILE = Profile()
 
-WHERE = "See params.yaml: data.directory"
 CLASS_NAMES = "class_names"
 KINDS = {"images": ("images", "image", "x"), "labels": ("labels", "label", "y")}
 """Words in the name of an array, by what it holds."""
@@ -40,8 +40,7 @@ def read(directory: Path, data: Data, seed: int) -> RawSplits:
     Raises:
         InputError: There is no such file, it is damaged, or its arrays are no images.
     """
-    # A relative path is in the repository, in temporary and queued experiments too.
-    path = workspace.root() / Path(data.directory).expanduser()
+    path = located(data.directory)
     if path.suffix.lower() not in array_files.ENDINGS or not path.is_file():
         reason = "no .npz or .npy" if path.exists() else "no such file"
         raise InputError("data.directory must be an .npz or .npy", f"{path}, {reason}", WHERE)

@@ -18,8 +18,9 @@ import numpy as np
 
 from genlab.data import own_splits
 from genlab.data.declaration import Profile, RawSplits
+from genlab.data.picture_files import WHERE, located
 from genlab.imaging import arrays, decoding
-from genlab.runtime import progress, workspace
+from genlab.runtime import progress
 from genlab.runtime.errors import InputError, one_line
 from genlab.runtime.files import replacing
 from genlab.settings.params import Data
@@ -32,7 +33,6 @@ LICENCE = "the user's own"
 CITATION = "the user's own images"
 PROFILE = Profile()
 
-WHERE = "See params.yaml: data.directory"
 WHERE_HUB = "See params.yaml: data.hub_name"
 WHERE_SIZE = "See params.yaml: data.image_size"
 BATCH_ROWS = 256
@@ -70,10 +70,8 @@ def read(directory: Path, data: Data, seed: int) -> RawSplits:
         InputError: There is no such folder or data set, a file or a picture in it is damaged, or
             pictures have several sizes and `data.image_size` is null.
     """
-    # A relative folder is in the repository, in temporary and queued experiments too.
-    folder = workspace.root() / Path(data.directory).expanduser()
-    if data.hub_name:
-        folder = _from_hub(data.hub_name, directory)
+    hub_name = data.hub_name
+    folder = _from_hub(hub_name, directory) if hub_name else located(data.directory)
     splits = _splits(folder)
     first = next(iter(splits.values()))
     columns = _columns(first[0].schema, folder)
@@ -122,12 +120,11 @@ def _splits(folder: Path) -> dict[str, list[Shard]]:
     for path in paths:
         if path.name.startswith((".", "cache-")):
             continue
-        words = re.split(r"[^a-z]+", str(path.relative_to(folder)).lower())
-        known = (own_splits.SPLIT_WORDS[word] for word in words if word in own_splits.SPLIT_WORDS)
+        known = own_splits.splits_in(str(path.relative_to(folder)))
         with _refusing_damage(path):
             shard = OPENERS[path.suffix.lower()](path)
         if shard.num_rows:
-            splits.setdefault(next(known, "train"), []).append(shard)
+            splits.setdefault(next(iter(known), "train"), []).append(shard)
     if not splits:
         reason = "none with rows" if folder.is_dir() else "no such folder"
         raise InputError(f"{folder} must hold files of {' or '.join(OPENERS)}", reason, WHERE)

@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from genlab.data import picture_files
 from genlab.doctor.finding import Finding, error, ok, warning
 from genlab.imaging.arrays import read_description
 from genlab.runtime import addresses, downloads, workspace
@@ -61,7 +62,7 @@ def data() -> Finding:
         if (folder / "dataset.json").is_file() and read_description(folder)["name"] == name:
             return ok("data", f"{name} is fetched: {folder}")
     except InputError as problem:
-        return error("data", f"{problem.expected}; received {problem.received}", problem.where)
+        return _of(problem)
     if chapter.FILES is None:
         return _own_files(name, values.data.directory)
     present = workspace.downloads(name)
@@ -75,8 +76,15 @@ def data() -> Finding:
     return error("data", f"{name} is not here, and no source answers", remedy)
 
 
+def _of(problem: InputError) -> Finding:
+    return error("data", f"{problem.expected}; received {problem.received}", problem.where)
+
+
 def _own_files(name: str, directory: str) -> Finding:
-    folder = workspace.root() / Path(directory).expanduser()
+    try:
+        folder = picture_files.located(directory)
+    except InputError as problem:
+        return _of(problem)
     if not folder.exists():
         remedy = "Put pictures there, or see params.yaml: data.directory."
         return error("data", f"{name}: there is no {folder}", remedy)
@@ -158,7 +166,7 @@ def git() -> Finding:
         return warning("git", "git status does not answer", "See the disk.")
     except subprocess.CalledProcessError as problem:
         says = " ".join((problem.stderr or "").split()) or "no repository"
-        return warning("git", says, "make run works; DATA=, PROFILE= and dvc exp need a commit.")
+        return warning("git", says, "make run works; dvc exp needs a commit.")
     number = len(changes.splitlines())
     if not number:
         return ok("git", f"{head}, nothing changed since")

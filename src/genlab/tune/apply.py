@@ -39,11 +39,11 @@ def apply(path: Path, data: str, model: str, settings: Mapping[str, Any]) -> str
         The change as a unified diff; empty if there is none.
 
     Raises:
-        InputError: The profile in use sets one of them, and would win.
+        InputError: The profile in use, or a size of the images, sets one of them, and would win.
     """
 
     def change(values: Any) -> None:
-        _check_profile(values, model, settings, path)
+        _check_overlays(values, data, model, settings, path)
         _set(values, data, model, settings)
 
     return yaml_editing.edit(path, change)
@@ -72,15 +72,19 @@ def _set(values: Any, data: str, model: str, settings: Mapping[str, Any]) -> Non
             place[key].fa.set_flow_style()
 
 
-def _check_profile(
-    values: Mapping[str, Any], model: str, settings: Mapping[str, Any], path: Path
+def _check_overlays(
+    values: Mapping[str, Any], data: str, model: str, settings: Mapping[str, Any], path: Path
 ) -> None:
-    profile = values["profile"]
-    overlay = (values["profiles"].get(profile) or {}).get("models", {}).get(model) or {}
-    for key in settings:
-        if key in overlay:
-            raise InputError(
-                "the profile in use must not set what was searched",
-                f"{profile}, which sets {key}",
-                f"See {path}: profiles.{profile}.models.{model}.{key}",
-            )
+    """Raises an InputError if a layer that is laid over the data set's sets one of the settings."""
+    sizes = ((values.get("datasets") or {}).get(data) or {}).get("sizes") or {}
+    layers = {f"datasets.{data}.sizes.{size}": layer for size, layer in sizes.items()}
+    layers[f"profiles.{values['profile']}"] = values["profiles"].get(values["profile"])
+    for name, layer in layers.items():
+        overlay = ((layer or {}).get("models") or {}).get(model) or {}
+        for key in settings:
+            if key in overlay:
+                raise InputError(
+                    "a layer that wins must not set what was searched",
+                    f"{name}, which sets {key}",
+                    f"See {path}: {name}.models.{model}.{key}",
+                )

@@ -7,7 +7,6 @@ seconds. So a file that was found right is remembered, as long as it and the cod
 import hashlib
 import os
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -24,7 +23,6 @@ from genlab.settings.code import PACKAGE
 from genlab.settings.params import Params, build_section
 from genlab.tracking import looking, store
 
-SEE_DIRECTORY = "See params.yaml: data.directory"
 MAX_STAMPS = 20
 
 
@@ -44,7 +42,7 @@ def check(path: Path, data_name: str | None = None, profile: str | None = None) 
     plugins.check("datasets", params.data.name, f"{path}: data.name")
     for name, entry in params.models.items():
         plugins.check("models", str(entry.get("kind")), f"{path}: models.{name}.kind")
-    _check_directory(params)
+    _check_directory(params.data.directory)
     looking.check_form(store.present_uri())
     stamp = _stamp(path, params)
     if not stamp.is_file():
@@ -74,30 +72,16 @@ def _check_anchors(path: Path) -> None:
             return  # `load` says what else is wrong
 
 
-def _check_directory(params: Params) -> None:
+def _check_directory(directory: str) -> None:
     """Raises an InputError if DVC, which watches the user's folder for every data set, fails."""
-    directory = params.data.directory
     if directory.startswith("~"):
         expected = "data.directory must be written without ~, which DVC does not expand"
-        raise InputError(
-            expected, directory, f"Write {Path(directory).expanduser()}. {SEE_DIRECTORY}"
-        )
-    folder = workspace.root() / directory
-    if not folder.exists():
-        raise InputError(
-            f"{directory} must be there", "no such folder", f"Make it. {SEE_DIRECTORY}"
-        )
+        where = f"Write {Path(directory).expanduser()}. {picture_files.WHERE}"
+        raise InputError(expected, directory, where)
+    if not picture_files.located(directory).exists():
+        where = f"Make it. {picture_files.WHERE}"
+        raise InputError(f"{directory} must be there", "no such folder", where)
     picture_files.check(directory)
-    for name in _names(folder):
-        if not name.isascii() and any("\ud800" <= letter <= "\udfff" for letter in name):
-            expected = f"names of files in {directory} must be UTF-8, as DVC stores them"
-            raise InputError(expected, name, f"Rename it, for example with convmv. {SEE_DIRECTORY}")
-
-
-def _names(folder: Path) -> Iterator[str]:
-    for _, folders, files in os.walk(folder):
-        yield from folders
-        yield from files
 
 
 def _check_chapters(params: Params, path: Path) -> None:
