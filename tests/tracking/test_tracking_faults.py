@@ -3,6 +3,7 @@
 import contextlib
 import json
 import logging
+import socket
 import sqlite3
 import time
 from collections.abc import Callable
@@ -126,6 +127,14 @@ def test_database_that_nobody_serves_costs_seconds(
     assert time.monotonic() - started < 20
     assert summary.waiting.total() == 1
     assert "s3cret" not in f"{caplog.text}{error.value}{summary}{project.tracker()}"
+
+
+def test_database_that_says_nothing_costs_seconds() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        started = time.monotonic()
+        with pytest.raises(InputError, match="timeout"):
+            looking.look(f"postgresql://127.0.0.1:{silent.getsockname()[1]}/runs")
+        assert time.monotonic() - started < 3 * looking.PROBE_SECONDS
 
 
 @pytest.mark.parametrize(

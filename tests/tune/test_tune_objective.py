@@ -52,6 +52,12 @@ def test_splits_are_apart_and_time_has_none() -> None:
     assert objective.metrics([distance, seconds]) == ["frechet_distance", "train_seconds"]
 
 
+@pytest.mark.parametrize("name", ["density", "kl", "nearest_train_rank"])
+def test_what_has_no_better_direction_is_no_objective(name: str) -> None:
+    with pytest.raises(InputError, match="better"):
+        read(name)
+
+
 @pytest.mark.parametrize(
     ("kind", "metric", "source"),
     [
