@@ -14,6 +14,7 @@ import numpy as np
 
 from genlab import tracking, training
 from genlab.data import picture_files
+from genlab.features import judges
 from genlab.imaging import arrays
 from genlab.imaging.pictures import Pictures
 from genlab.runtime import workspace
@@ -89,17 +90,17 @@ def train(model: str, data: DataSet | str | None = None, **settings: Any) -> Tra
         InputError: The model or a setting is unknown, or a value is out of its range.
     """
     data = data if isinstance(data, DataSet) else fetch(data)
-    images, extractor = data.folder / "images", data.folder / "features"
+    images, panel = data.folder / "images", data.folder / "features"
     params = _params(data.name, arrays.read_description(images)["image_shape"])
     entry = params.model(model)
     for name in settings.keys() - entry.keys():
         expected = f"settings must be among {', '.join(entry)}{plugins.nearest(name, entry)}"
         raise InputError(expected, f"{name!r}", "See the settings given")
     params = params.model_copy(update={"models": {model: entry | settings}})
-    if not extractor.is_dir():
-        features.run(params, images, extractor)
+    if not panel.is_dir():
+        features.run(params, images, panel)
     out = data.folder / "models" / _name(model, settings)
-    job = training.prepare(params, model, images, extractor)
+    job = training.prepare(params, model, images, panel / judges.SELECTION)
     recorded_training.run(job, out, data.folder / "timings")
     return trained_model.load(out)
 

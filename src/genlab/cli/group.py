@@ -51,7 +51,7 @@ def folder_option(
 
 models_option = folder_option("--models", "models", "Folder of all trained models.")
 images_option = folder_option("--images", "data/images", "The fetched data set.")
-features_option = folder_option("--features", "data/features", "The feature extractor.")
+features_option = folder_option("--features", "data/features", "The judges.")
 seed_option = click.option(
     "--seed",
     type=click.IntRange(min=0),

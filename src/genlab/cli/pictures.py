@@ -35,7 +35,7 @@ def _range(
 @click.option(
     "--features",
     required=True,
-    help="mnist-v1, digits-v1, inception, or trained (on --train, no labels).",
+    help="Pinned judges (mnist-v2, or mnist-v1 alone), inception, or trained (on --train).",
 )
 @click.option(
     "--inception-graph",
@@ -93,9 +93,9 @@ def score(params: Path | None, no_cache: bool, out: Path | None, **asked: Any) -
 
 @main.command()
 @path_option("--images", "The fetched data set.")
-@out_option("--out", "The new extractor's folder; its name is the extractor's: mnist-v2.")
+@out_option("--out", "The new panel's folder; its name is the panel's: mnist-v2.")
 def pin(images: Path, out: Path) -> None:
-    """Train a feature extractor with the settings of params.yaml, to be shipped with genlab."""
+    """Train a panel of judges with the settings of params.yaml, to be shipped with genlab."""
     import_tensorflow()
     from genlab.features import pinned
     from genlab.imaging.arrays import read_description

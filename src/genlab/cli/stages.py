@@ -35,9 +35,9 @@ def validate(images: Path, out: Path, data_docs: Path) -> None:
 
 @main.command()
 @path_option("--images", "The fetched data set.")
-@out_option("--out", "Folder of the feature extractor.")
+@out_option("--out", "Folder of the judges.")
 def features(images: Path, out: Path) -> None:
-    """Take the pinned classifier whose features distances are measured on, or train one."""
+    """Take the pinned judges that distances are measured by, or train them."""
     import_tensorflow()
     from genlab.stages import features as stage
 
@@ -46,7 +46,7 @@ def features(images: Path, out: Path) -> None:
 
 @main.command()
 @path_option("--images", "The fetched data set.")
-@path_option("--features", "Folder of the feature extractor.")
+@path_option("--features", "Folder of the reporting judges.")
 @out_option("--out", "Folder for metrics.json and scores.json.")
 def floor(images: Path, features: Path, out: Path) -> None:
     """Measure real images against real ones: what a perfect generator would score."""
@@ -59,7 +59,7 @@ def floor(images: Path, features: Path, out: Path) -> None:
 @main.command()
 @model_argument
 @path_option("--images", "The fetched data set.")
-@path_option("--features", "Folder of the feature extractor, for `monitor: frechet_distance`.")
+@path_option("--features", "Folder of the selection judges, for `monitor: frechet_distance`.")
 @out_option("--out", "Folder of the trained model.")
 @out_option("--timings", "Folder for seconds and speed, not hashed by DVC.")
 @click.option("--no-wait", is_flag=True, help="Fail if another process runs an equal training.")
@@ -74,7 +74,7 @@ def train(model: str, no_wait: bool, **paths: Path) -> None:
 @main.command()
 @path_option("--model", "Folder of the trained model.")
 @path_option("--images", "The fetched data set.")
-@path_option("--features", "Folder of the feature extractor.")
+@path_option("--features", "Folder of the reporting judges.")
 @path_option("--floor", "Folder of the real-against-real scores.")
 @out_option("--scores", "Folder for metrics.json and scores.json.")
 @out_option("--pictures", "Folder for the pictures.")
@@ -90,7 +90,7 @@ REPORT = {
     "--models": "Folder of all trained models.",
     "--scores": "Folder of all scores.",
     "--evaluation": "Folder of all pictures.",
-    "--features": "Folder of the feature extractor.",
+    "--features": "Folder of the reporting judges.",
     "--images": "The fetched data set.",
     "--validation": "The summary of the validation.",
     "--timings": "Folder of seconds and speed.",

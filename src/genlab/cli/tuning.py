@@ -28,7 +28,7 @@ TOPIC = "Better settings"
     help="Write the winner of the last search into params.yaml.",
 )
 @folder_option("--images", "data/images", "The fetched data set.")
-@folder_option("--features", "data/features", "The feature extractor.")
+@folder_option("--features", "data/features", "The judges.")
 @folder_option("--out", "reports/studies", "Folder of all studies.", OUT)
 def tune(model: str, study: str | None, is_apply: bool, out: Path, **options: Any) -> None:
     """Search better settings for MODEL, such as loss weights and learning rates.

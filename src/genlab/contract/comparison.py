@@ -74,7 +74,19 @@ def objection(mine: Score, theirs: Score) -> str:
         return f"it is worse by {_number(-gain)}" if gain else "it is the same"
     if overlap(interval(mine), interval(theirs)):
         return f"it is better by {_number(gain)}, which lies within the intervals"
+    if others := dissenting(mine, theirs):
+        return f"it is better by {_number(gain)}, but not for the judges {', '.join(others)}"
     return ""
+
+
+def dissenting(better: Score, worse: Score) -> list[str]:
+    """Returns the names of the judges who do not find the first score better than the second."""
+    sign = -1 if better.direction == "higher" else 1
+    return [
+        name
+        for name, value in better.judges.items()
+        if name in worse.judges and sign * value >= sign * worse.judges[name]
+    ]
 
 
 def unknown(by: str, scores: Mapping[str, Score]) -> InputError:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 Interval = tuple[float, float]
 Direction = Literal["lower", "higher", "none"]
+OPTIONAL = ("floor", "judges")
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Score:
         protocol: All settings that the number depends on beside the model. Two numbers compare only
             if their protocols are equal.
         floor: By name (`floor`, `floor_halves`) what real images score.
+        judges: By name what each judge says, where `value` is the mean over several.
     """
 
     value: float
@@ -43,13 +45,12 @@ class Score:
     method: str
     protocol: dict[str, Any]
     floor: dict[str, Floor] = field(default_factory=dict)
+    judges: dict[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the score as `scores.json` holds it; a score without a floor has no such key."""
+        """Returns the score as `scores.json` holds it; what it does not have is no key."""
         values = dataclasses.asdict(self)
-        if not self.floor:
-            del values["floor"]
-        return values
+        return {key: value for key, value in values.items() if value or key not in OPTIONAL}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Score":

@@ -1,13 +1,16 @@
 """Real images against real ones, by every metric of samples: what a perfect generator scores."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 import genlab
+from genlab.contract.evidence import Evidence
 from genlab.evaluation import samples
 from genlab.evaluation.scores import Scores
-from genlab.features.extractor import Extractor
+from genlab.features.extractor import Extracted, Extractor
+from genlab.features.judges import Judge
 from genlab.imaging.arrays import part_outliers, read_description, read_split
 from genlab.runtime import progress
 from genlab.settings import seeds
@@ -15,7 +18,11 @@ from genlab.settings.params import Evaluation
 
 
 def score(
-    settings: Evaluation, images: Path, extractor: Extractor, scores: Scores, space: str
+    settings: Evaluation,
+    images: Path,
+    extractors: Mapping[str, Extractor],
+    scores: Scores,
+    space: str,
 ) -> None:
     """Scores real images in one space of features.
 
@@ -27,28 +34,43 @@ def score(
     train = read_split(images, "train").images
     number = min(settings.num_images, len(test), len(train))
     progress.note(f"floor: {number} real images against as many, {settings.num_repeats} times")
-    real = samples.extract(extractor, test[:number])
-    others = samples.extract(extractor, train)
+    judges = samples.judges_of(extractors, test[:number])
     draws = [seeds.derive(scores.seed, str(repeat)) for repeat in range(settings.num_repeats)]
-    orders = (
-        np.random.default_rng(seeds.derive(draw, "train")).permutation(len(train)) for draw in draws
-    )
-    sets = {
-        "floor": [(real, samples.choose(others, order[:number])) for order in orders],
-        "floor_halves": [samples.halves(real, seeds.derive(draw, "halves")) for draw in draws],
-    }
-    for source, pairs in progress.bar(sets.items(), "floor", len(sets), "comparison"):
-        repeats = [
-            samples.evidence(*pair, None, extractor.num_classes, seeds.derive(draw, "metrics"))
-            for pair, draw in zip(pairs, draws, strict=True)
-        ]
+    for source, pair in progress.bar(SETS.items(), "floor", len(SETS), "comparison"):
+        repeats: dict[str, list[Evidence]] = {}
+        for judge in judges:
+            train_features = samples.extract(judge, train)
+            repeats[judge.name] = [
+                samples.evidence(
+                    *pair(judge, train_features, draw),
+                    None,
+                    judge.extractor.num_classes,
+                    seeds.derive(draw, "metrics"),
+                )
+                for draw in draws
+            ]
+        halves = source == "floor_halves"
         protocol = {
             "split": "test",
-            "num_real": len(repeats[0].real_classes),
-            "num_generated": len(repeats[0].generated_classes),
-            "num_repeats": len(repeats),
+            "num_real": number // 2 if halves else number,
+            "num_generated": number - number // 2 if halves else number,
+            "num_repeats": len(draws),
             "seed": scores.seed,
             "genlab_version": genlab.__version__,
-            **samples.facts_of(extractor),
+            **samples.facts_of(judges),
         }
         scores.add_repeats(f"{source}{space}", repeats, protocol, "real images")
+
+
+def _against_train(judge: Judge, train: Extracted, draw: int) -> tuple[Extracted, Extracted]:
+    order = np.random.default_rng(seeds.derive(draw, "train")).permutation(len(train.features))
+    return judge.real, samples.choose(train, order[: len(judge.real.features)])
+
+
+def _halves(judge: Judge, train: Extracted, draw: int) -> tuple[Extracted, Extracted]:
+    del train
+    return samples.halves(judge.real, seeds.derive(draw, "halves"))
+
+
+SETS = {"floor": _against_train, "floor_halves": _halves}
+"""How the two sets come about, by source."""

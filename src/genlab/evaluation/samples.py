@@ -1,5 +1,6 @@
-"""Generated images against real ones, in the features of a classifier; several sets by seed."""
+"""Generated images against real ones, in the features of several judges; several sets by seed."""
 
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -7,8 +8,9 @@ import numpy as np
 from genlab.contract.evidence import Samples
 from genlab.evaluation.scores import Scores
 from genlab.evaluation.task import Task
-from genlab.features import cache
 from genlab.features.extractor import Extracted, Extractor
+from genlab.features import judges
+from genlab.features.judges import Judge
 from genlab.imaging.arrays import to_uint8
 from genlab.metrics import memorisation
 from genlab.runtime import workspace
@@ -34,20 +36,19 @@ NO_INCEPTION = (
 GIVES = Samples
 
 
-class FeatureSpace(NamedTuple):
-    """One space of features, and what is the same there for all sources and seeds."""
+class Space(NamedTuple):
+    """Judges that are asked together, and the train images as they see them, by judge."""
 
-    extractor: Extractor
-    real: Extracted
-    train: Extracted
-    num_classes: int
+    judges: tuple[Judge, ...]
+    train: dict[str, Extracted]
 
 
 def score(task: Task, scores: Scores) -> None:
     """Scores the samples from each source of the model, in each space of features."""
-    spaces = {"": _space(task, task.extractor)}
+    extractors = {"": task.judges}
     if task.inception:
-        spaces[f"_{INCEPTION}"] = _space(task, task.inception)
+        extractors[f"_{INCEPTION}"] = {INCEPTION: task.inception}
+    spaces = {name: _space(task, judges) for name, judges in extractors.items()}
     for source, lack in SOURCES.items():
         if source not in task.model.sources():
             if lack:
@@ -68,20 +69,30 @@ def generate(task: Task, source: str, num_images: int, seed: int) -> np.ndarray:
     return task.model.sample(num_images, seed, source, given)
 
 
-def facts_of(extractor: Extractor) -> dict[str, Any]:
+def facts_of(panel: Iterable[Judge]) -> dict[str, Any]:
     """Returns what a protocol says of the features, and of the images before they are taken."""
-    facts = extractor.settings
-    names = ("name", "pinned", "task", "weights_sha256")
+    names = ("pinned", "task", "weights_sha256")
+    resizes = {judge.extractor.settings.get("resize", "none") for judge in panel}
     return {
         "quantisation": "uint8",
-        "resize": facts.get("resize", "none"),
-        "features": {name: facts.get(name) for name in names},
+        "resize": ", ".join(sorted(resizes)),
+        "features": {
+            judge.name: {name: judge.extractor.settings.get(name) for name in names}
+            | {"scaled": judge.extractor.is_scaled}
+            for judge in panel
+        },
     }
 
 
-def extract(extractor: Extractor, images: np.ndarray) -> Extracted:
-    """Returns the features of real images, which are kept for the next model."""
-    return cache.extract(extractor, images, workspace.state("features"))
+def judges_of(extractors: Mapping[str, Extractor], images: np.ndarray) -> tuple[Judge, ...]:
+    """Returns the judges beside these real images, whose features are kept for the next model."""
+    folder = workspace.state("features")
+    return tuple(judges.beside(*named, images, folder) for named in extractors.items())
+
+
+def extract(judge: Judge, images: np.ndarray) -> Extracted:
+    """Returns the features of more real images, which are kept, too."""
+    return judge.extract(images, workspace.state("features"))
 
 
 def evidence(
@@ -117,38 +128,38 @@ def choose(extracted: Extracted, rows: np.ndarray) -> Extracted:
     return Extracted(extracted.features[rows], extracted.classes[rows])
 
 
-def _space(task: Task, extractor: Extractor) -> FeatureSpace:
+def _space(task: Task, extractors: Mapping[str, Extractor]) -> Space:
     number = min(task.settings.num_images, len(task.real.images))
-    has_outliers = len(task.held_out.labels) > 0  # the extractor tells classes that train lacks
-    return FeatureSpace(
-        extractor,
-        extract(extractor, task.real.images[:number]),
-        extract(extractor, task.train.images),
-        0 if has_outliers else extractor.num_classes,
-    )
+    panel = judges_of(extractors, task.real.images[:number])
+    return Space(panel, {judge.name: extract(judge, task.train.images) for judge in panel})
 
 
-def _score_source(task: Task, scores: Scores, source: str, spaces: dict[str, FeatureSpace]) -> None:
-    number, fields = len(spaces[""].real.features), task.model.generator(source).given
+def _score_source(task: Task, scores: Scores, source: str, spaces: dict[str, Space]) -> None:
+    number = len(spaces[""].judges[0].real.features)
+    fields = task.model.generator(source).given
     asked_classes = task.given(fields, number).get("labels")
-    repeats: dict[str, list[Samples]] = {name: [] for name in spaces}
+    repeats: dict[str, dict[str, list[Samples]]] = {name: {} for name in spaces}
     for repeat in range(task.settings.num_repeats):
         seed = seeds.derive(task.seed, "samples", source, str(repeat))
         pictures = to_uint8(generate(task, source, number, seed))
-        for name, (extractor, real, train, num_classes) in spaces.items():
-            generated, dice = extractor.extract(pictures), seeds.derive(seed, "metrics")
-            sample = evidence(real, generated, train, num_classes, dice, asked_classes)
-            repeats[name].append(sample)
+        dice = seeds.derive(seed, "metrics")
+        for name, space in spaces.items():
+            for judge in space.judges:
+                generated, train = judge.extract(pictures), space.train[judge.name]
+                # The judge tells classes that train lacks.
+                num_classes = 0 if len(task.held_out.labels) else judge.extractor.num_classes
+                sample = evidence(judge.real, generated, train, num_classes, dice, asked_classes)
+                repeats[name].setdefault(judge.name, []).append(sample)
         if repeat == 0:
-            _show(task, scores, source, pictures, repeats[""][0])
+            _show(task, scores, source, pictures, next(iter(repeats[""].values()))[0])
     for name, space in spaces.items():
         protocol = task.protocol(
             number,
             fields,
             num_generated=number,
-            num_repeats=len(repeats[name]),
-            num_train=len(space.train.features),
-            **facts_of(space.extractor),
+            num_repeats=task.settings.num_repeats,
+            num_train=len(task.train.images),
+            **facts_of(space.judges),
         )
         scores.add_repeats(f"{source}{name}", repeats[name], protocol, "samples")
 

@@ -1,8 +1,8 @@
 """Numbers with all that belongs to them, the reasons for missing ones, pictures and arrays."""
 
 import functools
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,8 @@ from genlab.evaluation.panel import Answer, Panel
 from genlab.numerics import intervals
 from genlab.numerics.intervals import Estimate
 
+Repeats = Mapping[str, Sequence[Evidence]]
+"""By judge the same sets."""
 LeaveOut = Callable[[Any], Iterable[Evidence]]
 """From evidence to that without each of some blocks of images; nothing: no interval."""
 
@@ -78,17 +80,27 @@ class Scores:
                 estimate = intervals.of_jackknife(float(answer.value), without)
             self._keep(source, answer, estimate, protocol, method)
 
-    def add_repeats(
-        self, source: str, repeats: Sequence[Evidence], protocol: Protocol, method: str
-    ) -> None:
-        """Scores several sets, each of a seed of its own, as `add` does: the mean is the number."""
-        for answers in zip(*map(self.panel.ask, repeats), strict=True):
-            missing = [answer for answer in answers if answer.value is None]
+    def add_repeats(self, source: str, repeats: Repeats, protocol: Protocol, method: str) -> None:
+        """Scores several sets, each of a seed of its own, by each judge.
+
+        The number is the mean over judges and sets. Its interval is over the sets, each with the
+        mean over judges as its value.
+        """
+        answers = {name: [[*self.panel.ask(one)] for one in sets] for name, sets in repeats.items()}
+        first, *_ = next(iter(answers.values()))
+        for index, answer in enumerate(first):
+            asked = {name: [one[index] for one in sets] for name, sets in answers.items()}
+            missing = [one for sets in asked.values() for one in sets if one.value is None]
             if missing:
-                self.skipped[self._name(source, missing[0])] = missing[0].reason
+                self.skipped[self._name(source, answer)] = missing[0].reason
                 continue
-            estimate = intervals.of_repeats([float(np.mean(answer.value)) for answer in answers])
-            self._keep(source, answers[0], estimate, protocol, method)
+            values = [[float(np.mean(one.value)) for one in sets] for sets in asked.values()]
+            estimate = intervals.of_repeats(np.mean(values, axis=0).tolist())
+            by_judge = dict(zip(asked, np.mean(values, axis=1).tolist(), strict=True))
+            self._keep(source, answer, estimate, protocol, method)
+            if len(by_judge) > 1:
+                name = self._name(source, answer)
+                self.metrics[name] = replace(self.metrics[name], judges=by_judge)
 
     def gather(
         self,

@@ -1,6 +1,6 @@
 """What is scored: one trained model, on one split of one data set; and how numbers came about."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -31,7 +31,8 @@ class Task:
 
     Attributes:
         model: What was trained.
-        extractor: Where distances are measured.
+        judges: By name what distances are measured by: selection judges on the split `validation`,
+            reporting judges on `test`.
         data: A fetched data set.
         params: All parameters.
         seed: Of all that is drawn; the same for every model, so that their protocols are equal.
@@ -40,7 +41,7 @@ class Task:
     """
 
     model: TrainedModel
-    extractor: Extractor
+    judges: Mapping[str, Extractor]
     data: Path
     params: Params
     seed: int

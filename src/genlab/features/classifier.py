@@ -20,6 +20,7 @@ import threadpoolctl
 from keras import layers
 from sklearn.cluster import KMeans
 
+from genlab.features.architectures import TRUNKS
 from genlab.features.extractor import Extracted
 from genlab.imaging.arrays import ImageShape, Split, to_float
 from genlab.networks import devices
@@ -36,6 +37,8 @@ WEIGHTS, SETTINGS = "classifier.weights.h5", "settings.json"
 
 class FeatureExtractor:
     """A trained classifier and what is known of it."""
+
+    is_scaled = True
 
     def __init__(self, classifier: keras.Model, settings: dict[str, Any]):
         self.settings = settings
@@ -59,13 +62,9 @@ class FeatureExtractor:
 def build_classifier(
     settings: FeatureRecipe, image_shape: ImageShape, num_classes: int
 ) -> keras.Model:
-    """Returns convolutions that halve the image, the layer `features`, and logits (n, classes)."""
+    """Returns a trunk, the layer `features`, and logits (n, classes)."""
     images = keras.Input(image_shape, name="images")
-    hidden = images
-    for count in settings.filters:
-        hidden = layers.Conv2D(count, 3, padding="same", activation="relu")(hidden)
-        hidden = layers.MaxPooling2D(2, padding="same")(hidden)
-    hidden = layers.Flatten()(hidden)
+    hidden = TRUNKS[settings.architecture](images, settings.filters)
     hidden = layers.Dense(settings.feature_dim, activation="relu", name="features")(hidden)
     return keras.Model(images, layers.Dense(num_classes, name="logits")(hidden), name="classifier")
 
@@ -125,7 +124,7 @@ def train(
     without_optimizer = keras.Model(classifier.input, classifier.output)
     without_optimizer.save_weights(out / WEIGHTS)
     facts = {
-        "settings": settings.model_dump(mode="json", include=set(FeatureRecipe.model_fields)),
+        "settings": settings.model_dump(mode="json"),
         "image_shape": list(images.shape[1:]),
         "num_classes": labels.num_labels,
         "task": labels.name,

@@ -17,9 +17,11 @@ class Extractor(Protocol):
 
     Attributes:
         settings: What is known of it: `task` and `weights_sha256` at least.
+        is_scaled: Whether its features are scaled before anything is measured on them.
     """
 
     settings: dict[str, Any]
+    is_scaled: bool
 
     @property
     def num_classes(self) -> int:

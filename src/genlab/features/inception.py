@@ -48,6 +48,7 @@ class InceptionExtractor:
     """The network as an `Extractor`; it knows no classes of the images."""
 
     num_classes = 0
+    is_scaled = False  # as published
 
     def __init__(self, graph: bytes, where: str):
         """Takes the serialised graph; `where` it lies, for errors."""

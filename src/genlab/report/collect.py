@@ -32,7 +32,7 @@ class ReportPaths:
         models: Folder with one trained model per name.
         scores: Folder with `<name>/scores.json`.
         evaluation: Folder with `<name>/pictures.npz` and other arrays.
-        features: Folder of the feature extractor.
+        features: Folder of the reporting judges.
         images: Folder of the fetched data set.
         validation: The summary that the stage `validate` wrote.
         timings: Folder with `<name>.json`; may be missing.
@@ -63,13 +63,11 @@ def read(params: Params, paths: ReportPaths) -> Laboratory:
     Raises:
         InputError: A file is missing, unreadable, or belongs to another training.
     """
-    settings = paths.features / "settings.json"
     return Laboratory(
         params=params,
         dataset=read_description(paths.images),
         validation=_read_json(paths.validation, "validate"),
-        features_settings=_read_json(settings, "features", "settings", "weights_sha256"),
-        features_metrics=_read_json(paths.features / "metrics.json", "features"),
+        judges=_read_judges(paths.features),
         models=[_read_model(name, paths) for name in params.models],
         images=paths.images,
         revision=revision.of_working_directory(),
@@ -122,6 +120,13 @@ def _check_training(path: Path, trained: object, scored: object, stage: str) -> 
     if trained != scored:
         expected = f"{path} must hold the scores of training {trained}"
         raise InputError(expected, f"train_key={scored}", f"Run: dvc repro {stage}")
+
+
+def _read_judges(folder: Path) -> dict[str, dict[str, Any]]:
+    """Returns by name what is known of the reporting judges; at least one."""
+    paths = sorted(folder.glob("*/settings.json")) or [folder / "JUDGE" / "settings.json"]
+    needed = ("settings", "weights_sha256", "test_accuracy")
+    return {path.parent.name: _read_json(path, "features", *needed) for path in paths}
 
 
 def _read_timings(path: Path, settings: dict[str, Any], stage: str) -> dict[str, Any]:

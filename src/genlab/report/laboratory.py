@@ -104,8 +104,7 @@ class Laboratory:
     params: Params
     dataset: dict[str, Any]
     validation: dict[str, Any]
-    features_settings: dict[str, Any]
-    features_metrics: dict[str, Any]
+    judges: dict[str, dict[str, Any]]
     models: list[ReportedModel]
     images: Path
     revision: Revision
@@ -132,4 +131,4 @@ class Laboratory:
     @property
     def feature_dim(self) -> int:
         """The number of features that Fréchet distances are measured on."""
-        return int(self.features_settings["settings"]["feature_dim"])
+        return int(next(iter(self.judges.values()))["settings"]["feature_dim"])

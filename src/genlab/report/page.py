@@ -12,6 +12,7 @@ from genlab.pages import Picture, plotly
 from genlab.report import (
     curves,
     latents,
+    opinions,
     pictures,
     rate_distortion,
     reproduction,
@@ -79,6 +80,7 @@ def index(laboratory: Laboratory, chapters: list[Chapter], links: dict[str, str]
         **_facts(laboratory, chapters, links),
         statements=words.summary(laboratory),
         groups=groups,
+        opinions=opinions.tables(laboratory.models),
         everything=table.everything(laboratory.models),
         unranked=[row for group in groups for row in group.rows if row.unranked],
         missing=_missing(laboratory.models, groups),
@@ -110,7 +112,6 @@ def _facts(
 ) -> dict[str, Any]:
     """Returns what each page says of pictures, data, protocol and reproduction."""
     checks = laboratory.validation.get("checks", [])
-    accuracy = laboratory.features_metrics.get("test/accuracy")
     return {
         "laboratory": laboratory,
         "dataset": laboratory.dataset,
@@ -119,7 +120,6 @@ def _facts(
         "class_counts": laboratory.validation.get("class_counts", {}),
         "checks": sorted(checks, key=lambda check: bool(check.get("success"))),
         "validation": words.validation(checks),
-        "accuracy": "" if accuracy is None else f"{accuracy:.2%}",
         "chapters": chapters,
         "strips": strips.strips(laboratory),
         "warning": words.warning(laboratory),

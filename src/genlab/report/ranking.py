@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from genlab.contract.comparison import differing, interval, judged, overlap
+from genlab.contract.comparison import differing, dissenting, interval, judged, overlap
 from genlab.contract.score import Score
 from genlab.report.laboratory import ReportedModel
 
@@ -23,8 +23,9 @@ class Ranking:
     Attributes:
         models: Those with a value of the row's protocol, from best to worst.
         refused: By name the models with a value of another protocol, and the difference.
-        best: Names of the best model and of those whose interval overlaps its own; empty where
-            there is no ranking.
+        best: Names of the best model and of those that are not told apart from it: intervals
+            overlap, or judges disagree; empty where there is no ranking.
+        disputed: Of these the models that some judges find no worse than the best, and the judges.
         unranked: Why there is none, where a reader expects one.
     """
 
@@ -32,6 +33,7 @@ class Ranking:
     refused: dict[str, str] = field(default_factory=dict)
     best: list[str] = field(default_factory=list)
     unranked: str = ""
+    disputed: dict[str, list[str]] = field(default_factory=dict)
 
 
 def rank(models: Iterable[ReportedModel], metric: str) -> Ranking:
@@ -49,8 +51,17 @@ def rank(models: Iterable[ReportedModel], metric: str) -> Ranking:
     if "frechet_distance" in metric and num_real < FEW_IMAGES:
         return Ranking(models, refused, unranked=f"{num_real:,} real images are too few")
     spans = {model.name: interval(judged(model.scores[metric])) for model in models}
-    first = spans[models[0].name]
-    return Ranking(models, refused, [name for name, span in spans.items() if overlap(span, first)])
+    first, *others = models
+    disputed = {
+        model.name: dissenting(first.scores[metric], model.scores[metric]) for model in others
+    }
+    best = [
+        name
+        for name, span in spans.items()
+        if overlap(span, spans[first.name]) or disputed.get(name)
+    ]
+    told = {name: judges for name, judges in disputed.items() if judges}
+    return Ranking(models, refused, best, disputed=told)
 
 
 def _loss(score: Score) -> float:

@@ -106,10 +106,19 @@ def _lead(ranking: Ranking, what: str, describe: Callable[[ReportedModel], str])
     if not ranking.best:
         return f"{'Only ' if len(values) == 1 else ''}{join(values.values())}." if values else ""
     leaders = [values.pop(name) for name in ranking.best]
-    text = f"{join(leaders)} are not told apart as to the {what}: their intervals overlap."
+    text = f"{join(leaders)} are not told apart as to the {what}: {_why_not(ranking)}."
     if len(leaders) == 1:
         text = f"This training of {ranking.best[0]} has the {what}, {describe(ranking.models[0])}."
     return f"{text} Then {join(values.values())}." if values else text
+
+
+def _why_not(ranking: Ranking) -> str:
+    """Returns why the best models are not told apart."""
+    first, *others = ranking.best
+    if not (told := [name for name in others if name in ranking.disputed]):
+        return "their intervals overlap"
+    texts = [f"{name} is not worse for {join(ranking.disputed[name])}" for name in told]
+    return f"{first} has the best mean over the judges, but {join(texts)}"
 
 
 def _sentence(parts: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ from genlab import evaluation, tracking
 from genlab.contract import comparison
 from genlab.contract.score import scores_from_json
 from genlab.evaluation import Scores, Task, results
-from genlab.features import classifier, inception
+from genlab.features import inception, judges
 from genlab.networks import devices
 from genlab.runtime import progress
 from genlab.runtime.files import check_free
@@ -26,7 +26,7 @@ class EvaluationPaths:
     Attributes:
         model: The trained model's folder.
         images: The fetched data set.
-        features: The feature extractor's folder.
+        features: The folder of the reporting judges.
         floor: The folder with the scores of real images.
         scores: A folder for `metrics.json` (bare numbers) and `scores.json` (with protocols).
         pictures: A folder for `pictures.npz`, other arrays and grids as PNG.
@@ -45,11 +45,11 @@ def run(params: Params, paths: EvaluationPaths) -> None:
     check_free(paths.scores, results.SCORES)
     check_free(paths.pictures, results.PICTURES)
     devices.configure("float32", deterministic=True)
-    model, extractor = trained_model.load(paths.model), classifier.load(paths.features)
+    model, reporting = trained_model.load(paths.model), judges.load(paths.features)
     seed = seeds.derive(params.seed, "evaluate")
     progress.note(f"{model.name}: scoring on the test images")
     published = inception.from_params(params.evaluation.inception)
-    task = Task(model, extractor, paths.images, params, seed, published)
+    task = Task(model, reporting, paths.images, params, seed, published)
     scores = evaluation.evaluate(task)
     floor = json.loads((paths.floor / "scores.json").read_text())["metrics"]
     results.add_floor(scores, scores_from_json(floor))

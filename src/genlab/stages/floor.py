@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from genlab.evaluation import Panel, Scores, floor, results, samples
-from genlab.features import classifier, inception
+from genlab.features import inception, judges
 from genlab.networks import devices
 from genlab.runtime.files import check_free
 from genlab.settings import seeds
@@ -16,8 +16,8 @@ def run(params: Params, images: Path, features: Path, out: Path) -> None:
     devices.configure("float32", deterministic=True)
     scores = Scores(Panel(params.evaluation.metrics), seeds.derive(params.seed, "floor"))
     published = inception.from_params(params.evaluation.inception)
-    spaces = {"": classifier.load(features), f"_{samples.INCEPTION}": published}
-    for space, extractor in spaces.items():
-        if extractor:
-            floor.score(params.evaluation, images, extractor, scores, space)
+    floor.score(params.evaluation, images, judges.load(features), scores, "")
+    if published:
+        inception_alone = {samples.INCEPTION: published}
+        floor.score(params.evaluation, images, inception_alone, scores, f"_{samples.INCEPTION}")
     results.write_scores(out, scores, {})

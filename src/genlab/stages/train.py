@@ -16,7 +16,7 @@ class TrainPaths:
 
     Attributes:
         images: The fetched data set.
-        features: The feature extractor's folder.
+        features: The folder of the selection judges.
         out: The trained model's folder; replaced as a whole.
         timings: A folder for `<name>.json`: seconds, speed, device, link. Not hashed by DVC.
     """

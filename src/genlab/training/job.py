@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from genlab.contract.fields import Spec, read_spec, spec_to_json
 from genlab.contract.steps import Phase
-from genlab.features import classifier
+from genlab.features import judges
 from genlab.imaging import arrays
 from genlab.imaging.binarisation import Binarisation
 from genlab.networks import devices
@@ -42,7 +42,7 @@ class Job:
         settings: The chapter's settings.
         training: Parameters of the training; the precision is resolved.
         data: Folder of the fetched data set.
-        features: Folder of the feature extractor, if the model monitors a Fréchet distance.
+        features: Folder of the selection judges, if the model monitors a Fréchet distance.
         description: The data set's `dataset.json`.
         spec: The data set's fields.
         binarisation: How images become black and white.
@@ -112,7 +112,7 @@ def prepare(params: Params, name: str, data: Path, features: Path | None = None)
         params: All parameters; `precision: auto` is resolved here.
         name: A model in `params.yaml: models`.
         data: A fetched data set.
-        features: Folder of the feature extractor; only `monitor: frechet_distance` needs it.
+        features: Folder of the selection judges; only `monitor: frechet_distance` needs it.
 
     Raises:
         InputError: A model or a setting is invalid, or the data set lacks a field or enough images.
@@ -137,7 +137,7 @@ def prepare(params: Params, name: str, data: Path, features: Path | None = None)
         "settings": settings.model_dump(mode="json"),
         "training": training.model_dump(mode="json", exclude=NO_EFFECT),
         "seed": seed,
-        "features": classifier.read_settings(features)["weights_sha256"] if features else None,
+        "features": judges.weights_sha256(features) if features else None,
         "code": code.digest("training", Path(str(chapter.__file__))),
         "packages": {package.__name__: package.__version__ for package in PACKAGES},
         "devices": devices.count_and_kind(),
@@ -183,12 +183,12 @@ def _check_size(name: str, phases: Sequence[Phase], available: int) -> None:
 
 
 def _features(name: str, settings: ModelSettings, features: Path | None) -> Path | None:
-    """Returns the feature extractor if the model monitors a distance."""
+    """Returns the folder of the judges if the model monitors a distance."""
     if settings.monitor != FRECHET_DISTANCE:
         return None
     if features is None:
         raise InputError(
-            "a feature extractor must be given to monitor a Fréchet distance",
+            "selection judges must be given to monitor a Fréchet distance",
             "none",
             f"See params.yaml: models.{name}.monitor, or pass --features",
         )

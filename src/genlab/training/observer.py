@@ -13,7 +13,7 @@ from genlab.contract.batches import as_batch
 from genlab.contract.capabilities import Diagnosed, Encodes, Generates, HasPosterior, Validated
 from genlab.contract.fields import read_arrays
 from genlab.contract.steps import Batch, Losses, Model
-from genlab.features import classifier
+from genlab.features import judges
 from genlab.imaging import arrays, binarisation
 from genlab.numerics import gaussians
 from genlab.runtime.errors import InputError
@@ -196,14 +196,20 @@ class FrechetMonitor:
     """A cheap Fréchet distance between samples and as many validation images."""
 
     def __init__(self, features: Path, fields: Mapping[str, np.ndarray], generator: Generator):
-        self.extractor = classifier.load(features)
         self.generator = generator
         self.given = {name: fields[name] for name in generator.given}
         self.num_images = len(fields["images"])
-        self.real = gaussians.moments(self.extractor.extract(fields["images"]).features)
+        self.judges = [
+            judges.beside(name, extractor, fields["images"])
+            for name, extractor in judges.load(features).items()
+        ]
+        self.real = [gaussians.moments(judge.real.features) for judge in self.judges]
 
     def measure(self, seed: int) -> float:
-        """Returns the distance of samples from fixed noise to the validation images."""
+        """Returns the distance of samples from fixed noise, the mean over the selection judges."""
         samples = arrays.to_uint8(self.generator.sample(self.num_images, seed, self.given))
-        generated = gaussians.moments(self.extractor.extract(samples).features)
-        return gaussians.frechet_distance(self.real, generated)
+        distances = [
+            gaussians.frechet_distance(real, gaussians.moments(judge.extract(samples).features))
+            for judge, real in zip(self.judges, self.real, strict=True)
+        ]
+        return float(np.mean(distances))

@@ -11,7 +11,7 @@ from typing import Any
 import genlab
 from genlab import tracking, training
 from genlab.contract.batches import empty_batch
-from genlab.features import classifier
+from genlab.features import judges
 from genlab.imaging import arrays
 from genlab.runtime.errors import InputError
 from genlab.settings import plugins
@@ -166,7 +166,7 @@ def make(params: Params, name: str, study_name: str | None, images: Path, featur
     data_sha256 = _check_data(params, images)
     where, tune = f"params.yaml: tune.{name}", params.tune[name]
     alone = params.model_copy(update={"models": {name: entry}})
-    job = training.prepare(alone, name, images, features)
+    job = training.prepare(alone, name, images, features / judges.SELECTION)
     searched = space.read(tune.space, job.settings, f"{where}.space")
     if params.search.sampler == sampling.GRID:
         searched.grid()  # raises if it is none
@@ -196,7 +196,8 @@ def make(params: Params, name: str, study_name: str | None, images: Path, featur
         identity={},
     )
     plan = replace(plan, identity=_identity(plan, data_sha256))
-    training.prepare(plan.trial_params({}), name, images, features)  # a trial's steps fit
+    trial = plan.trial_params({})
+    training.prepare(trial, name, images, features / judges.SELECTION)  # its steps fit
     return plan
 
 
@@ -212,7 +213,7 @@ def _identity(plan: Plan, data_sha256: str) -> dict[str, Any]:
         "num_images": plan.params.search.num_images,
         "present": {key: value for key, value in entry.items() if key not in varied},
         "data": data_sha256,
-        "features": classifier.read_settings(plan.features)["weights_sha256"],
+        "features": judges.weights_sha256(plan.features / judges.SELECTION),
         "seed": plan.params.seed,
         "genlab_version": genlab.__version__,
     }

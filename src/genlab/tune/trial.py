@@ -18,7 +18,7 @@ import threadpoolctl
 
 from genlab import evaluation, tracking, training
 from genlab.evaluation import Task
-from genlab.features import classifier
+from genlab.features import judges
 from genlab.imaging.arrays import grid, write_png
 from genlab.networks import devices
 from genlab.runtime.errors import InputError
@@ -136,7 +136,8 @@ class _Recorder:
 
 
 def _prepare(order: TrialOrder) -> Job:
-    job = training.prepare(order.params, order.name, order.images, order.features)
+    selection = order.features / judges.SELECTION
+    job = training.prepare(order.params, order.name, order.images, selection)
     if not order.is_trial:
         return job
     own = hashlib.sha256(f"{job.train_key} {order.training_id}".encode()).hexdigest()[:32]
@@ -190,9 +191,9 @@ def _objectives(order: TrialOrder, values: dict[str, float]) -> dict[str, float]
 def _measure(order: TrialOrder, job: Job, split: str, run: tracking.Run) -> dict[str, float]:
     """Returns the scores on one split, and writes pictures."""
     trained = trained_model.load(job.folder / "result")
-    extractor = classifier.load(order.features)
+    panel = judges.load(order.features / judges.role_for(split))
     seed = seeds.derive(order.params.seed, "evaluate")
-    task = Task(trained, extractor, order.images, order.params, seed, split=split)
+    task = Task(trained, panel, order.images, order.params, seed, split=split)
     scores = evaluation.measure(task)
     if num_rebuilt := len(scores.pictures.get("reconstructions", ())):
         scores.pictures["originals"] = trained.as_seen(task.real.images[:num_rebuilt])

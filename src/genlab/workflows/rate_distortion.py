@@ -17,6 +17,7 @@ import numpy as np
 import genlab
 from genlab import tracking, training
 from genlab.evaluation.evidence_bound import evidence_bound
+from genlab.features import judges
 from genlab.imaging.arrays import Split, part_outliers, read_description, read_split
 from genlab.networks import devices
 from genlab.numerics import intervals
@@ -35,7 +36,7 @@ TABLE, PROTOCOL = "rate_distortion.csv", "rate_distortion.json"
 
 @dataclass(frozen=True)
 class Folders:
-    """The data set, the feature extractor (for `monitor: frechet_distance`), and the outputs."""
+    """The data set, the judges (for `monitor: frechet_distance`), and the outputs."""
 
     images: Path
     features: Path
@@ -86,7 +87,7 @@ def run(
     for weight in variants:
         check_free(_model_folder(folders, weight), result.KIND)
     for variant in variants.values():  # what is wrong stops here, before hours of training
-        training.prepare(variant, name, folders.images, folders.features)
+        training.prepare(variant, name, folders.images, folders.features / judges.SELECTION)
     facts = {"model": name, "steps": steps or entry.get("steps")}
     settings = {WEIGHT: list(variants), "steps": facts["steps"]}
     with tracking.study_run(
@@ -108,7 +109,7 @@ def _measure(params: Params, name: str, folders: Folders) -> Point:
     weight = params.model(name)[WEIGHT]
     progress.note(f"rate-distortion: {WEIGHT} {weight:g}")
     model, timings = _model_folder(folders, weight), folders.out / "timings" / f"{weight:g}"
-    job = training.prepare(params, name, folders.images, folders.features)
+    job = training.prepare(params, name, folders.images, folders.features / judges.SELECTION)
     recorded_training.run(job, model, timings)
     devices.configure("float32", params.training.deterministic)
     images = _test(folders.images).images
