@@ -8,8 +8,8 @@ import numpy as np
 from genlab.contract.evidence import Samples
 from genlab.evaluation.scores import Scores
 from genlab.evaluation.task import Task
-from genlab.features.extractor import Extracted, Extractor
 from genlab.features import judges
+from genlab.features.extractor import Extracted, Extractor
 from genlab.features.judges import Judge
 from genlab.imaging.arrays import to_uint8
 from genlab.metrics import memorisation
