@@ -6,6 +6,7 @@ MODEL ?= vae
 TRIALS ?= 50
 WORKERS ?=
 PROFILE ?=
+SEEDS ?=
 PORT ?= 5000
 PART ?=
 ROUNDS ?=
@@ -16,7 +17,7 @@ PYTHON ?= $(firstword $(foreach v,$(SUPPORTED),$(shell python$(v) -c 'print("pyt
 BUILD := $(if $(filter 1,$(GPU)),gpu,cpu)
 LOCK := $(if $(filter 1,$(GPU)),requirements-gpu.lock,requirements.lock)
 STAMP := .venv/.installed-$(BUILD)
-OVERRIDES := $(if $(DATA)$(PROFILE),--write --profile $(or $(PROFILE),default) $(if $(DATA),--data $(DATA)))
+OVERRIDES := $(if $(DATA)$(PROFILE)$(SEEDS),--write $(addprefix --seeds=,$(SEEDS))) $(if $(DATA)$(PROFILE),--profile $(or $(PROFILE),default) $(addprefix --data=,$(DATA)))
 # A file of tests stays in one process: what it has made once, it uses again.
 PARALLEL ?= --numprocesses 2 --dist loadfile --no-loadscope-reorder
 REPORT := dvc repro --force --single-item report
@@ -42,7 +43,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo 'Options: run DATA=mnist PROFILE=smoke; tune MODEL=vae TRIALS=50 WORKERS=2 DATA=mnist; setup GPU=1 PYTHON=python3.12; ui PORT=5000'
+	@echo 'Options: run DATA=mnist PROFILE=smoke SEEDS=3; tune MODEL=vae TRIALS=50 WORKERS=2 DATA=mnist; setup GPU=1 PYTHON=python3.12; ui PORT=5000'
 
 setup: $(STAMP)  ## Create .venv with all packages, hash-pinned (GPU=1: TensorFlow with CUDA)
 
@@ -57,7 +58,7 @@ $(STAMP): $(LOCK) $(if $(shell test -s $(STAMP) && test "$$(cat $(STAMP))" != "$
 moved:
 	@echo 'This project was moved or copied: .venv is made anew.'
 
-run: $(STAMP)  ## Run the whole pipeline (DATA=mnist, PROFILE=smoke), then say where the report is
+run: $(STAMP)  ## Run the whole pipeline (DATA=mnist, PROFILE=smoke, SEEDS=3), then say where the report is
 	@mkdir -p .genlab && genlab check $(OVERRIDES) >.genlab/runs
 	$(SCM)
 	dvc repro

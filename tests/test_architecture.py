@@ -145,6 +145,7 @@ PLUGINS = {
     "floor": ["metrics"],
     "train": ["models"],
     "evaluate": ["datasets", "metrics", "models"],
+    "repeat": ["datasets", "metrics", "models"],
     "report": [],
 }
 """Rooms whose modules a stage finds by name."""

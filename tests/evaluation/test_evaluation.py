@@ -38,6 +38,8 @@ KINDS = ("autoencoder", "vae", "gan", *FIXTURES)
 class ColourExtractor:
     """Features are mean colours; the class is the brighter half of the image, as in `halves`."""
 
+    is_scaled = True
+
     def __init__(self, num_classes: int = 2):
         self.num_classes = num_classes
         self.settings = {"task": "classes", "weights_sha256": "0" * 64}
@@ -68,7 +70,8 @@ def small_params() -> Params:
 
 
 def task(model: TrainedModel, data: Path, seed: int = 4, num_classes: int = 2) -> Task:
-    return Task(model, ColourExtractor(num_classes), data, small_params(), seed)
+    judges = {"colour": ColourExtractor(num_classes), "bright": ColourExtractor(num_classes)}
+    return Task(model, judges, data, small_params(), seed)
 
 
 def trained(model: Any, kind: str, mixture: Any = None, **facts: Any) -> TrainedModel:
@@ -246,7 +249,8 @@ def test_protocol_of_one_metric_is_that_of_every_model(scores: dict[str, Scores]
             protocols.setdefault(name, []).append(score.protocol)
     assert all(protocol == same[0] for same in protocols.values() for protocol in same)
     samples = protocols["test/prior/frechet_distance"][0]
-    features = {"name": None, "pinned": None, "task": "classes", "weights_sha256": "0" * 64}
+    facts = {"pinned": None, "task": "classes", "weights_sha256": "0" * 64, "scaled": True}
+    features = {"colour": facts, "bright": facts}
     assert samples == samples | {
         "num_real": 16,
         "num_generated": 16,

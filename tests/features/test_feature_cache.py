@@ -18,7 +18,7 @@ from genlab.features.extractor import Extracted
 from genlab.imaging.arrays import to_float
 from genlab.numerics.batches import in_batches
 from genlab.settings import code
-from genlab.settings.params import FeatureRecipe
+from genlab.settings.judges import FeatureRecipe
 
 SHAPE = (4, 4, 1)
 IMAGES = random_images(64, SHAPE)

@@ -11,22 +11,28 @@ import pytest
 from fixtures_models import contents, halves, random_images, tiny_entry, tiny_params, write_dataset
 
 from genlab.features import classifier
+from genlab.features.architectures import TRUNKS
 from genlab.imaging.arrays import Split, to_float
 from genlab.networks import devices
 from genlab.runtime.errors import InputError
-from genlab.settings.params import FeatureRecipe, Features, Params
+from genlab.settings.judges import FeatureRecipe, Features
+from genlab.settings.params import Params
 from genlab.stages import features as stage
 
 SHAPE = (8, 8, 1)
 
 
-RECIPE = {"feature_dim": 6, "filters": [4], "learning_rate": 0.01, "batch_size": 16, "steps": 40}
+RECIPE = {"feature_dim": 6, "learning_rate": 0.01, "batch_size": 16, "steps": 40}
+JUDGES: dict[str, Any] = {
+    "selection": {"convolutional": [4]},
+    "reporting": {name: [4] for name in TRUNKS},
+}
 
 
 def features_params(**changes: Any) -> Params:
     params = tiny_params({"vae": tiny_entry("vae")})
     evaluation = params.evaluation.model_copy(update={"num_images": 12})
-    features = Features(extractor="trained", **RECIPE | changes)
+    features = Features(extractor="trained", judges=JUDGES, **RECIPE | changes)
     return params.model_copy(update={"features": features, "evaluation": evaluation})
 
 
@@ -36,10 +42,16 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def folder(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def panel(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("features") / "features"
     stage.run(features_params(), data, out)
     return out
+
+
+@pytest.fixture(params=sorted(TRUNKS))
+def folder(panel: Path, request: pytest.FixtureRequest) -> Path:
+    """The folder of one judge."""
+    return panel / "reporting" / request.param
 
 
 def test_classes_are_learned_and_the_accuracy_is_recorded(folder: Path) -> None:
@@ -74,9 +86,9 @@ def test_features_do_not_depend_on_the_precision_of_a_training(folder: Path) -> 
     assert keras.config.dtype_policy().name == "float32"
 
 
-def test_equal_runs_give_equal_bytes(folder: Path, data: Path, tmp_path: Path) -> None:
+def test_equal_runs_give_equal_bytes(panel: Path, data: Path, tmp_path: Path) -> None:
     stage.run(features_params(), data, tmp_path / "again")
-    assert contents(tmp_path / "again") == contents(folder)
+    assert contents(tmp_path / "again") == contents(panel)
     assert [path.name for path in tmp_path.iterdir()] == ["again"]
 
 
@@ -117,13 +129,15 @@ def test_fewer_images_than_clusters() -> None:
 
 def test_clusters_are_no_classes_of_the_images(tmp_path: Path) -> None:
     split = Split(halves(48, SHAPE, seed=0)[0], np.full(48, -1))
-    classifier.train(features_params(steps=200).features, split, split, 0, 0, tmp_path)
+    recipe = features_params(steps=200).features.recipe("convolutional", (4,))
+    classifier.train(recipe, split, split, 0, 0, tmp_path)
     extractor = classifier.load(tmp_path)
     assert (extractor.num_classes, extractor.settings["num_classes"]) == (0, 20)
     assert extractor.settings["test_accuracy"] > 0.15, "three times what a guess gets"
 
 
-def test_missing_and_changed_extractors_are_refused(folder: Path, tmp_path: Path) -> None:
+def test_missing_and_changed_extractors_are_refused(panel: Path, tmp_path: Path) -> None:
+    folder = panel / "selection" / "convolutional"
     with pytest.raises(InputError) as caught:
         classifier.load(tmp_path)
     assert caught.value.received == "no settings.json there"

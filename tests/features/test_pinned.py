@@ -16,7 +16,7 @@ from fixtures_models import ROOT, contents, random_images, tiny_entry, tiny_para
 from scipy import stats
 
 from genlab import cli
-from genlab.features import classifier, pinned
+from genlab.features import classifier, judges, pinned
 from genlab.features.extractor import Extractor
 from genlab.imaging import arrays
 from genlab.imaging.arrays import Split
@@ -24,6 +24,7 @@ from genlab.networks import devices
 from genlab.numerics.gaussians import frechet_distance_of_features
 from genlab.runtime.errors import InputError
 from genlab.settings import params, seeds
+from genlab.settings.judges import Architecture, Roles
 from genlab.settings.params import Params
 from genlab.stages import features as stage
 from genlab.stages import fetch
@@ -46,39 +47,65 @@ def load_split(folder: Path, split: str) -> Split:
 # What is shipped
 
 
-@pytest.mark.parametrize(
-    ("name", "image_shape", "accuracy"), [("digits-v1", DIGITS, 0.97), ("mnist-v1", MNIST, 0.985)]
-)
-def test_what_is_shipped(name: str, image_shape: tuple[int, int, int], accuracy: float) -> None:
-    facts = json.loads((pinned.FOLDER / name / "settings.json").read_text())
-    data = name.removesuffix("-v1")
-    assert (facts["pinned"], facts["data"]["name"]) == (name, data)
-    assert tuple(facts["image_shape"]) == image_shape == pinned.shape_of(name)
+SINGLE = {"digits-v1": (DIGITS, 0.97), "mnist-v1": (MNIST, 0.985)}
+PANELS = {
+    "digits-v2": (DIGITS, 0.95),
+    "fashion_mnist-v1": (MNIST, 0.85),
+    "mnist-v2": (MNIST, 0.97),
+}
+
+
+def check_facts(folder: Path, image_shape: tuple[int, int, int], accuracy: float) -> Any:
+    facts = classifier.read_settings(folder)
+    assert tuple(facts["image_shape"]) == image_shape
     assert facts["test_accuracy"] >= accuracy
     assert (facts["task"], facts["num_classes"]) == ("classes", 10)
     assert len(facts["data"]["sha256"]) == 64
-    recipe = params.load(ROOT / "params.yaml", data, "default").features
-    assert facts["settings"] == recipe.model_dump(mode="json", exclude={"extractor"})
-    assert facts["seed"] == seeds.derive(0, "features")
-    assert (pinned.FOLDER / name / "classifier.weights.h5").stat().st_size < 1_000_000
-    assert pinned.load(name).num_classes == 10  # its weights have the SHA-256 in settings.json
+    assert classifier.load(folder).num_classes == 10  # its weights have the SHA-256 in the facts
+    return facts
 
 
-def test_every_pinned_extractor_is_tested_above() -> None:
-    assert pinned.names() == ["digits-v1", "mnist-v1"]
+@pytest.mark.parametrize("name", SINGLE)
+def test_first_ones_are_one_opinion(name: str) -> None:
+    facts = check_facts(pinned.FOLDER / name, *SINGLE[name])
+    assert (facts["pinned"], facts["data"]["name"]) == (name, name.removesuffix("-v1"))
+    assert pinned.shape_of(name) == SINGLE[name][0]
+    assert list(pinned.load(name)) == [name]
+
+
+@pytest.mark.parametrize("name", PANELS)
+def test_panel_is_of_the_recipe_in_params(name: str) -> None:
+    data = name.rpartition("-v")[0]
+    features = params.load(ROOT / "params.yaml", data, "default").features
+    for role, recipes in features.judges:
+        wanted = {judge: filters for judge, filters in recipes.items() if filters}
+        found = judges.facts(pinned.FOLDER / name / role)
+        assert found.keys() == wanted.keys()
+        for judge, filters in wanted.items():
+            facts = check_facts(pinned.FOLDER / name / role / judge, *PANELS[name])
+            assert (facts["pinned"], facts["data"]["name"]) == (name, data)
+            assert facts["settings"] == features.recipe(judge, filters).model_dump(mode="json")
+            seed = seeds.derive(0, "features")
+            assert facts["seed"] == seeds.derive(seed, role, judge)
+    assert pinned.load(name).keys() == wanted.keys()
+
+
+def test_all_that_is_pinned_is_tested_above_and_small() -> None:
+    assert pinned.names() == sorted([*SINGLE, *PANELS])
+    assert sum(path.stat().st_size for path in pinned.FOLDER.rglob("*.h5")) < 3_000_000
+    for name in PANELS:
+        found = {path.read_bytes() for path in (pinned.FOLDER / name).rglob("*.h5")}
+        assert len(found) >= 5, "judges are different networks"
 
 
 def test_pinned_digits_know_the_test_images(digits: Path) -> None:
-    extractor, test = pinned.load("digits-v1"), load_split(digits, "test")
-    sha256 = arrays.read_description(digits)["sha256"]
-    test_sha256 = arrays.digest(test.images)
-    assert extractor.settings["data"] == {
-        "name": "digits",
-        "sha256": sha256,
-        "test_sha256": test_sha256,
-    }
-    accuracy = np.mean(extractor.extract(test.images).classes == test.labels)
-    assert accuracy == pytest.approx(extractor.settings["test_accuracy"], abs=1e-9)
+    test = load_split(digits, "test")
+    data = arrays.read_description(digits)["sha256"], arrays.digest(test.images)
+    for extractor in pinned.load("digits-v2").values():
+        facts = extractor.settings["data"]
+        assert (facts["name"], facts["sha256"], facts["test_sha256"]) == ("digits", *data)
+        accuracy = np.mean(extractor.extract(test.images).classes == test.labels)
+        assert accuracy == pytest.approx(extractor.settings["test_accuracy"], abs=1e-9)
 
 
 def test_wheel_carries_them_and_the_parameters(tmp_path: Path) -> None:
@@ -94,7 +121,7 @@ def test_wheel_carries_them_and_the_parameters(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("*.whl")
     package = pinned.FOLDER.parents[2]
     with zipfile.ZipFile(wheel) as packed:
-        for path in sorted(pinned.FOLDER.glob("*-v*/*")):
+        for path in sorted(pinned.FOLDER.rglob("*.*5")):
             assert packed.read(str(path.relative_to(package))) == path.read_bytes()
         assert packed.read("genlab/params.yaml") == (ROOT / "params.yaml").read_bytes()
 
@@ -108,7 +135,7 @@ def pictures(image_shape: tuple[int, int, int], seed: int = 0) -> np.ndarray:
 
 @pytest.fixture
 def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Extractors that know of test images, without weights."""
+    """Judges that know of test images, without weights."""
     for name, test in (
         ("a-v2", pictures(MNIST)),
         ("a-v10", pictures(MNIST)),
@@ -138,17 +165,17 @@ def test_choice_is_the_newest_that_never_saw_these_test_images() -> None:
 
 def test_another_test_split_is_not_scored_by_what_learned_it(digits: Path) -> None:
     test = load_split(digits, "test").images
-    assert pinned.choose("auto", "digits", test) == "digits-v1"
+    assert pinned.choose("auto", "digits", test) == "digits-v2"
     assert pinned.choose("auto", "digits", test[::-1]) is None
 
 
 def test_unknown_name_and_other_shapes_are_refused() -> None:
     with pytest.raises(InputError) as caught:
         pinned.choose("mnits-v1", "mnist", pictures(MNIST))
-    known = "auto, trained, digits-v1, mnist-v1 (nearest: 'mnist-v1')"
+    known = f"auto, trained, {', '.join(pinned.names())} (nearest: 'mnist-v1')"
     assert caught.value.expected == f"params.yaml: features.extractor must be one of {known}"
     for image_shape in ((8, 8, 1), (28, 28, 3)):
-        with pytest.raises(InputError, match="for the extractor mnist-v1") as caught:
+        with pytest.raises(InputError, match="for the judges mnist-v1") as caught:
             pinned.choose("mnist-v1", "mnist", pictures(image_shape))
         assert caught.value.received == str(image_shape)
 
@@ -161,25 +188,36 @@ def stage_params(**changes: Any) -> Params:
     return values.model_copy(update={"features": values.features.model_copy(update=changes)})
 
 
-def test_stage_takes_the_pinned_one_and_says_so(
+def test_stage_takes_the_pinned_panel_and_says_so(
     digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stage.run(stage_params(), digits, tmp_path / "features")
-    written, shipped = contents(tmp_path / "features"), contents(pinned.FOLDER / "digits-v1")
-    accuracy = json.loads(shipped["settings.json"])["test_accuracy"]
-    assert json.loads(written.pop("metrics.json")) == {"test/accuracy": accuracy}
+    written, shipped = contents(tmp_path / "features"), contents(pinned.FOLDER / "digits-v2")
+    accuracies = json.loads(written.pop("metrics.json"))
+    dense = judges.facts(pinned.FOLDER / "digits-v2" / "reporting")["dense"]["test_accuracy"]
+    assert accuracies["test/accuracy/reporting/dense"] == dense
     assert written == shipped
-    note = f"features: pinned digits-v1, task classes, test accuracy {accuracy:.4f}\n"
-    assert capsys.readouterr().err == note
+    note = "features: pinned digits-v2, task classes, test accuracies: dense "
+    assert capsys.readouterr().err.startswith(f"{note}{dense:.4f}, patches ")
+
+
+def test_judge_alone_takes_both_roles(digits: Path, tmp_path: Path) -> None:
+    stage.run(stage_params(extractor="digits-v1"), digits, tmp_path / "features")
+    for role in judges.ROLES:
+        assert list(judges.facts(tmp_path / "features" / role)) == ["digits-v1"]
 
 
 def test_stage_trains_if_it_is_told_to(
     digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stage.run(stage_params(extractor="trained", steps=3), digits, tmp_path)
-    facts = json.loads((tmp_path / "settings.json").read_text())
-    assert (facts["pinned"], facts["settings"]["steps"]) == (None, 3)
-    assert "extractor" not in facts["settings"]
+    known = [judges.facts(tmp_path / role) for role in judges.ROLES]
+    for facts in (facts for by_name in known for facts in by_name.values()):
+        assert (facts["pinned"], facts["settings"]["steps"]) == (None, 3)
+    selection, reporting = (
+        {facts["weights_sha256"] for facts in by_name.values()} for by_name in known
+    )
+    assert not selection & reporting, "each role has judges of its own"
     assert "features: trained by params.yaml: features, task classes" in capsys.readouterr().err
 
 
@@ -190,17 +228,20 @@ def test_pin_writes_a_folder_that_can_be_shipped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data, out = write_dataset(tmp_path / "images", DIGITS), tmp_path / "halves-v1"
-    small = {"feature_dim": 6, "filters": (4,), "batch_size": 16, "steps": 40}
+    only = {"strided": (4,)}
+    small: dict[str, Any] = {"feature_dim": 6, "batch_size": 16, "steps": 40}
+    small["judges"] = Roles(selection=only, reporting=only)
     recipe = stage_params(learning_rate=0.01, **small).features
     pinned.pin(recipe, 5, data, out)
-    facts = json.loads((out / "settings.json").read_text())
+    facts = json.loads((out / "reporting" / "strided" / "settings.json").read_text())
     test = load_split(data, "test").images
     sha256, test_sha256 = arrays.read_description(data)["sha256"], arrays.digest(test)
     assert facts["data"] == {"name": "halves", "sha256": sha256, "test_sha256": test_sha256}
-    assert (facts["pinned"], facts["seed"], facts["test_accuracy"]) == ("halves-v1", 5, 1.0)
+    seed = seeds.derive(5, "reporting", "strided")
+    assert (facts["pinned"], facts["seed"], facts["test_accuracy"]) == ("halves-v1", seed, 1.0)
     monkeypatch.setattr(pinned, "FOLDER", tmp_path)
     assert pinned.choose("auto", "halves", test) == "halves-v1"
-    assert pinned.load("halves-v1").num_classes == 2
+    assert pinned.load("halves-v1")["strided"].num_classes == 2
     with pytest.raises(InputError, match="must be a file, or new") as caught:
         pinned.pin(recipe, 5, data, out)
     assert caught.value.received == "a folder that is not empty"
@@ -225,6 +266,7 @@ def test_pin_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 # Whether extractors agree
 
+JUDGE: Architecture = "strided"
 RATIO = 3.0
 """Measured: up to 2.3 under noise on digits, 1.1 under blur: distances compare on one extractor."""
 
@@ -232,7 +274,10 @@ RATIO = 3.0
 def retrained(
     name: str, splits: dict[str, Split], seed: int, num_classes: int, out: Path
 ) -> Extractor:
-    recipe = params.load(ROOT / "params.yaml", name, "default").features
+    features = params.load(ROOT / "params.yaml", name, "default").features
+    filters = features.judges.reporting[JUDGE]
+    assert filters
+    recipe = features.recipe(JUDGE, filters)
     devices.configure("float32", deterministic=True)
     out.mkdir()
     classifier.train(recipe, splits["train"], splits["test"], num_classes, seed, out)
@@ -260,7 +305,7 @@ def test_retrained_digits_are_equivalent(digits: Path, tmp_path: Path) -> None:
     splits = {split: load_split(digits, split) for split in ("train", "test")}
     images, shipped = (
         (splits["test"].images, splits["train"].images[:360]),
-        pinned.load("digits-v1"),
+        pinned.load("digits-v2")[JUDGE],
     )
     expected = ladders.distances(shipped, *images)
     check_order(expected)
@@ -275,7 +320,7 @@ def test_retrained_digits_are_equivalent(digits: Path, tmp_path: Path) -> None:
 def test_retrained_mnist_is_equivalent(mnist_mirror: str, tmp_path: Path) -> None:
     splits = ladders.read("mnist", Path(mnist_mirror) / "mnist", 0)
     test = splits["test"].images[:4000]  # the second half is of other writers
-    shipped = pinned.load("mnist-v1")
+    shipped = pinned.load("mnist-v2")[JUDGE]
     expected = ladders.distances(shipped, test[::2], test[1::2])
     check_order(expected)
     extractor = retrained("mnist", splits, 1, 10, tmp_path / "again")
@@ -297,7 +342,7 @@ def test_extractor_without_labels_orders_digits_like_the_one_with(
     test, train = splits["test"].images, splits["train"].images
     distances = ladders.distances(extractor, test, train[:360])
     check_order(distances)
-    expected = ladders.distances(pinned.load("digits-v1"), test, train[:360])
+    expected = ladders.distances(pinned.load("digits-v2")[JUDGE], test, train[:360])
     for kind, values in distances.items():
         assert stats.pearsonr(np.log(values), np.log(expected[kind])).statistic > 0.9
     # One lost class of ten stands out, in features that never saw a label.

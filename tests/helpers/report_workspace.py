@@ -14,7 +14,8 @@ import numpy as np
 from genlab.imaging import arrays
 from genlab.report.collect import ReportPaths
 from genlab.report.writing import write_pages
-from genlab.settings.params import Data, Evaluation, Features, Inversion, Params
+from genlab.settings.judges import Features
+from genlab.settings.params import Data, Evaluation, Inversion, Params
 
 OUTPUTS = Path(__file__).parents[1] / "report" / "outputs"
 """Texts of the other stages; the arrays beside them are made here."""
@@ -125,7 +126,7 @@ def params_of(*names: str) -> Params:
         seed=7,
         profile="default",
         data=Data.model_construct(name="toy"),
-        features=Features.model_construct(feature_dim=16),
+        features=Features.model_construct(),
         evaluation=Evaluation.model_construct(num_images=10000, num_repeats=5, inversion=inversion),
         models={name: {"kind": KINDS.get(name, "gan")} for name in names},
     )

@@ -10,11 +10,12 @@ import tracking_workspace as lab
 from fixtures_models import fixture_chapters, fixture_kinds, tiny_entry, tiny_params, tiny_spec
 from fixtures_models import write_dataset as write
 
+from genlab.features import judges
 from genlab.settings.params import Params, build_section
 from genlab.stages import evaluate, features, floor, report, train
 from genlab.workflows import export, generation
 
-FEATURES = {"extractor": "trained", "feature_dim": 3, "filters": [2], "steps": 2, "batch_size": 8}
+FEATURES = {"extractor": "trained", "feature_dim": 3, "steps": 2, "batch_size": 8}
 EVALUATION: dict[str, Any] = {
     "num_images": 16,
     "num_repeats": 2,
@@ -34,7 +35,8 @@ def small_params() -> Params:
     params = tiny_params({kind: tiny_entry(kind) for kind in fixture_kinds()})
     evaluation = params.evaluation.model_dump() | EVALUATION
     metrics = evaluation["metrics"] | {"kernel_distance": {"num_subsets": 2, "subset_size": 8}}
-    recipe = params.features.model_dump() | FEATURES
+    roles = {role: {"strided": [2], "dense": [2]} for role in judges.ROLES}
+    recipe = params.features.model_dump() | FEATURES | {"judges": roles}
     parts = {
         "evaluation": build_section(
             type(params.evaluation), evaluation | {"metrics": metrics}, "t"
@@ -52,20 +54,24 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Any:
         params = small_params()
         images = write(root / "images", fields=tuple(tiny_spec()))
         features.run(params, images, root / "features")
-        floor.run(params, images, root / "features", root / "floor")
+        selection, reporting = (root / "features" / role for role in judges.ROLES)
+        floor.run(params, images, reporting, root / "floor")
         for kind in fixture_kinds():
             model = root / "models" / kind
-            train.run(
-                params, kind, train.TrainPaths(images, root / "features", model, root / "timings")
-            )
-            inputs = (model, images, root / "features", root / "floor")
+            paths = train.TrainPaths(images, selection, model, root / "timings")
+            train.run(params, kind, paths)
+            inputs = (model, images, reporting, root / "floor")
             outputs = (root / "scores" / kind, root / "evaluation" / kind)
             evaluate.run(params, evaluate.EvaluationPaths(*inputs, *outputs))
         (root / "validation.json").write_text('{"class_counts": {}, "checks": []}')
         names = ("models", "scores", "evaluation", "features", "images", "timings", "plots")
         names += ("rate_distortion", "data_docs", "pages")
         places = {name: root / name for name in names}
-        places |= {"validation": root / "validation.json", "out": root / "index.html"}
+        places |= {
+            "features": reporting,
+            "validation": root / "validation.json",
+            "out": root / "index.html",
+        }
         report.run(params, **places)
         yield root
 

@@ -26,7 +26,7 @@ CURVE = "rate_distortion/rate_distortion.csv"
         (SCORES, '{"metrics": {}, "train_key": "old"}', "train_key=old", EVALUATE),
         ("evaluation/gan/pictures.npz", None, MISSING, EVALUATE),
         ("evaluation/gan/traversals.npz", "not numpy", "", EVALUATE),
-        ("features/metrics.json", None, MISSING, "dvc repro features"),
+        ("features/strided/settings.json", None, MISSING, "dvc repro features"),
         ("images/dataset.json", None, MISSING, "dvc repro fetch"),
         ("validation.json", None, MISSING, "dvc repro validate"),
         (CURVE, "kl_weight\nhigh\n", "'high'", "genlab rate-distortion vae"),

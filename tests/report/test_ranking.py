@@ -25,7 +25,7 @@ def models(*scores: dict[str, Any], metric: str = PRIOR) -> list[ReportedModel]:
 
 
 def laboratory(compared: list[ReportedModel]) -> Laboratory:
-    return Laboratory(None, {}, {}, {}, {}, compared, Path(), Revision())  # type: ignore[arg-type]
+    return Laboratory(None, {}, {}, {}, compared, Path(), Revision())  # type: ignore[arg-type]
 
 
 def summary(*compared: ReportedModel) -> dict[str, str]:

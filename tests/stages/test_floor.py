@@ -9,12 +9,12 @@ import pytest
 from fixtures_models import contents, random_images, tiny_entry, tiny_params, write_dataset
 
 from genlab.contract.score import Score, scores_from_json
-from genlab.features import pinned
+from genlab.features import judges, pinned
 from genlab.numerics import gaussians
 from genlab.settings.params import Params
 from genlab.stages import floor
 
-SHAPE, EXTRACTOR = (8, 8, 1), "digits-v1"
+SHAPE, PANEL = (8, 8, 1), "digits-v2"
 KINDS = ("floor", "floor_halves")
 
 
@@ -32,22 +32,25 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(params: Params, data: Path, folder: Path) -> dict[str, Score]:
     if not (folder / "features").is_dir():
-        (folder / "features").mkdir()
-        pinned.copy(EXTRACTOR, folder / "features")
-    floor.run(params, data, folder / "features", folder / "floor")
+        pinned.copy(PANEL, folder / "features")
+    floor.run(params, data, folder / "features" / "reporting", folder / "floor")
     return scores_from_json(json.loads((folder / "floor" / "scores.json").read_text())["metrics"])
 
 
 def test_real_images_are_near_to_real_images(params: Params, data: Path, tmp_path: Path) -> None:
     scores = run(params, data, tmp_path)
     first = contents(tmp_path / "floor")
-    extractor = pinned.load(EXTRACTOR)
-    test = extractor.extract(np.load(data / "test_images.npy")[:12]).features
-    noise = extractor.extract(random_images(12, SHAPE, seed=9)).features
-    to_noise = gaussians.frechet_distance_of_features(test, noise)
+    test, noise = np.load(data / "test_images.npy")[:12], random_images(12, SHAPE, seed=9)
+    to_noise = {}
+    for name, extractor in pinned.load(PANEL).items():
+        judge = judges.beside(name, extractor, test)
+        distance = gaussians.frechet_distance_of_features
+        to_noise[name] = distance(judge.real.features, judge.extract(noise).features)
     for kind, number in zip(KINDS, (12, 6), strict=True):
         score = scores[f"test/{kind}/frechet_distance"]
-        assert 0 < score.value < to_noise
+        assert score.judges.keys() == to_noise.keys()
+        assert all(0 < value < to_noise[name] for name, value in score.judges.items())
+        assert score.value == pytest.approx(np.mean([*score.judges.values()]))
         assert score.interval[0] < score.value < score.interval[1]
         assert (score.method, score.protocol["num_real"]) == ("real images", number)
         assert score.protocol["num_generated"] == number

@@ -13,7 +13,7 @@ from genlab.features import classifier
 from genlab.imaging import arrays
 from genlab.numerics import gaussians
 from genlab.settings import seeds
-from genlab.settings.params import FeatureRecipe
+from genlab.settings.judges import FeatureRecipe
 from genlab.trained import model as trained_model
 from genlab.training import best
 from genlab.training.observer import Observer
@@ -115,8 +115,9 @@ def test_gan_is_monitored_by_a_frechet_distance(data: Path, tmp_path: Path) -> N
     settings = FeatureRecipe(feature_dim=3, filters=(2,), learning_rate=1e-3, batch_size=8, steps=2)
     train, test = (arrays.read_split(data, split) for split in ("train", "test"))
     for seed, folder in enumerate(folders):
-        folder.mkdir()
-        classifier.train(settings, train, test, 2, seed, folder)
+        for name in ("one", "other"):
+            (folder / name).mkdir(parents=True)
+            classifier.train(settings, train, test, 2, seed, folder / name)
     params = tiny_params({"gan": tiny_entry("gan", monitor="frechet_distance")})
     job, other = (training.prepare(params, "gan", data, folder) for folder in folders)
     assert job.train_key != other.train_key
@@ -125,10 +126,11 @@ def test_gan_is_monitored_by_a_frechet_distance(data: Path, tmp_path: Path) -> N
     name = "validation/frechet_distance"
     distances = {step: row[name] for step, row in recorder.metrics.items() if name in row}
     assert sorted(distances) == [6, 12]
-    extractor = classifier.load(folders[0])
+    extractor = classifier.load(folders[0] / "one")
     seed = seeds.derive(job.seed, "validation")
     samples = arrays.to_uint8(trained_model.load(job.folder / "result").sample(8, seed))
     real = arrays.read_split(data, "validation").images[:8]
     features = [extractor.extract(images).features for images in (real, samples)]
-    expected = gaussians.frechet_distance_of_features(*features)
+    scale = 1 / features[0].var(axis=0).mean()
+    expected = scale * gaussians.frechet_distance_of_features(*features)
     assert distances[12] == pytest.approx(expected, rel=1e-3)

@@ -86,10 +86,24 @@ def evaluate(**paths: Path) -> None:
     stage.run(load_params(paths["images"]), stage.EvaluationPaths(**paths))
 
 
+@main.command()
+@model_argument
+@path_option("--images", "The fetched data set.")
+@path_option("--features", "Folder of the judges.")
+@out_option("--out", "The scores of the further trainings, JSON.")
+def repeat(model: str, **paths: Path) -> None:
+    """Train MODEL again with other seeds, as often as `training.num_seeds` says."""
+    import_tensorflow()
+    from genlab.stages import repeat as stage
+
+    stage.run(load_params(paths["images"]), model, stage.RepeatPaths(**paths))
+
+
 REPORT = {
     "--models": "Folder of all trained models.",
     "--scores": "Folder of all scores.",
     "--evaluation": "Folder of all pictures.",
+    "--trainings": "Folder of the scores of further trainings.",
     "--features": "Folder of the reporting judges.",
     "--images": "The fetched data set.",
     "--validation": "The summary of the validation.",
@@ -138,8 +152,9 @@ def report(runs: str | None, out: Path, **paths: Path | None) -> None:
 @main.command()
 @click.option("--data", help="As if `data.name` were this.")
 @click.option("--profile", help="As if `profile` were this.")
-@click.option("--write", "is_written", is_flag=True, help="Write both into params.yaml.")
-def check(data: str | None, profile: str | None, is_written: bool) -> None:
+@click.option("--seeds", type=click.IntRange(min=1), help="As if `training.num_seeds` were this.")
+@click.option("--write", "is_written", is_flag=True, help="Write them into params.yaml.")
+def check(data: str | None, profile: str | None, seeds: int | None, is_written: bool) -> None:
     """Check all that can be known before a stage runs; mend what a killed DVC left half-written."""
     from genlab.workflows import checking, mending
 
@@ -148,19 +163,21 @@ def check(data: str | None, profile: str | None, is_written: bool) -> None:
     mending.check_conflict()
     values = checking.check(Path("params.yaml"), data, profile)
     if is_written:
-        _write(values.data.name, values.profile)
+        _write(values.data.name, values.profile, seeds)
     mending.keep()
     seed, models = f"seed {values.seed}", ", ".join(values.models)
     click.echo(f"data set {values.data.name}, profile {values.profile}, {seed}, models {models}")
 
 
-def _write(data: str, profile: str) -> None:
-    """Writes data set and profile into params.yaml, unless a running DVC reads it."""
+def _write(data: str, profile: str, num_seeds: int | None) -> None:
+    """Writes these values into params.yaml, unless a running DVC reads it."""
     from genlab.runtime import yaml_editing
     from genlab.workflows import mending
 
     def change(values: Any) -> None:
         values["profile"], values["data"]["name"] = profile, data
+        if num_seeds is not None:
+            values["training"]["num_seeds"] = num_seeds
 
     if command := mending.running():
         raise InputError("no other dvc may run here", command, "Wait for its end")

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 Interval = tuple[float, float]
 Direction = Literal["lower", "higher", "none"]
-OPTIONAL = ("floor", "judges")
+OPTIONAL = ("floor", "judges", "trainings")
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Score:
             if their protocols are equal.
         floor: By name (`floor`, `floor_halves`) what real images score.
         judges: By name what each judge says, where `value` is the mean over several.
+        trainings: The values of several trainings, where `value` is their mean.
     """
 
     value: float
@@ -46,6 +47,7 @@ class Score:
     protocol: dict[str, Any]
     floor: dict[str, Floor] = field(default_factory=dict)
     judges: dict[str, float] = field(default_factory=dict)
+    trainings: tuple[float, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Returns the score as `scores.json` holds it; what it does not have is no key."""
@@ -59,7 +61,9 @@ class Score:
             name: Floor(floor["value"], _interval(floor["interval"]))
             for name, floor in values.get("floor", {}).items()
         }
-        return cls(**{**values, "interval": _interval(values["interval"]), "floor": floors})
+        trainings = tuple(values.get("trainings", ()))
+        own = {"interval": _interval(values["interval"]), "floor": floors, "trainings": trainings}
+        return cls(**{**values, **own})
 
 
 def _interval(values: Any) -> Interval | None:

@@ -7,7 +7,8 @@ import numpy as np
 
 from genlab.contract.evidence import Evidence, Measure, Unavailable, Values
 from genlab.settings import plugins
-from genlab.settings.params import Section, build_section
+from genlab.settings.params import build_section
+from genlab.settings.section import Section
 
 WHERE = "params.yaml: evaluation.metrics"
 

@@ -36,7 +36,7 @@ NO_INCEPTION = (
 GIVES = Samples
 
 
-class Space(NamedTuple):
+class FeatureSpace(NamedTuple):
     """Judges that are asked together, and the train images as they see them, by judge."""
 
     judges: tuple[Judge, ...]
@@ -128,13 +128,13 @@ def choose(extracted: Extracted, rows: np.ndarray) -> Extracted:
     return Extracted(extracted.features[rows], extracted.classes[rows])
 
 
-def _space(task: Task, extractors: Mapping[str, Extractor]) -> Space:
+def _space(task: Task, extractors: Mapping[str, Extractor]) -> FeatureSpace:
     number = min(task.settings.num_images, len(task.real.images))
     panel = judges_of(extractors, task.real.images[:number])
-    return Space(panel, {judge.name: extract(judge, task.train.images) for judge in panel})
+    return FeatureSpace(panel, {judge.name: extract(judge, task.train.images) for judge in panel})
 
 
-def _score_source(task: Task, scores: Scores, source: str, spaces: dict[str, Space]) -> None:
+def _score_source(task: Task, scores: Scores, source: str, spaces: dict[str, FeatureSpace]) -> None:
     number = len(spaces[""].judges[0].real.features)
     fields = task.model.generator(source).given
     asked_classes = task.given(fields, number).get("labels")

@@ -27,7 +27,7 @@ from genlab.networks import devices
 from genlab.numerics.batches import in_batches
 from genlab.runtime.errors import InputError
 from genlab.runtime.files import check_room
-from genlab.settings.params import FeatureRecipe
+from genlab.settings.judges import FeatureRecipe
 
 BATCH_SIZE = 500
 """Every batch is filled up to this size."""

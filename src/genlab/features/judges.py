@@ -22,7 +22,7 @@ from genlab.features.extractor import Extracted, Extractor
 from genlab.imaging.arrays import Split
 from genlab.runtime.errors import InputError
 from genlab.settings import seeds
-from genlab.settings.params import Features
+from genlab.settings.judges import Features
 
 SELECTION, REPORTING = "selection", "reporting"
 ROLES = (SELECTION, REPORTING)

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from genlab.contract.evidence import Measure, Samples, Unavailable, Values
 from genlab.numerics import gaussians
-from genlab.settings.params import Section
+from genlab.settings.section import Section
 
 NEEDS = Samples
 REFERENCE = "docs/metrics.md"

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from genlab.contract.evidence import Measure, Samples, Unavailable, Values, draw
 from genlab.settings import seeds
-from genlab.settings.params import Section
+from genlab.settings.section import Section
 
 NEEDS = Samples
 MEASURES = {

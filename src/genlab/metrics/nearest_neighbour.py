@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from genlab.contract.evidence import LabelledVectors, Measure, Unavailable, Values
-from genlab.settings.params import Section
+from genlab.settings.section import Section
 
 NEEDS = LabelledVectors
 MEASURES = {

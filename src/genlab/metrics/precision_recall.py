@@ -11,7 +11,7 @@ from pydantic import Field
 
 from genlab.contract.evidence import Measure, Samples, Unavailable, Values
 from genlab.numerics import neighbours
-from genlab.settings.params import Section
+from genlab.settings.section import Section
 
 NEEDS = Samples
 MEASURES = {

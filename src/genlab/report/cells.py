@@ -1,5 +1,6 @@
 """Cells, rows and groups of a table, and what stands in a cell beside a value."""
 
+import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -56,6 +57,9 @@ def cell(score: Score, text: Callable[[float], str], note: str, best: bool = Fal
     """Returns the cell of a score, rounded by `text`."""
     low, high = score.interval or (0, 0)
     span = f"{text(low)} to {text(high)}" if low < high else ""
+    if number := len(score.trainings):
+        spread = f"± {text(statistics.stdev(score.trainings))} over {number} trainings"
+        note = f"{spread}; {note}" if note else spread
     return Cell(text(score.value), span, note, best=best)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from genlab.contract.score import Score
 from genlab.imaging.arrays import read_description
-from genlab.report import revision
+from genlab.report import revision, trainings
 from genlab.report.laboratory import Arrays, Laboratory, RateDistortion, ReportedModel, Series
 from genlab.runtime.errors import InputError
 from genlab.runtime.files import DAMAGED
@@ -31,6 +31,7 @@ class ReportPaths:
     Attributes:
         models: Folder with one trained model per name.
         scores: Folder with `<name>/scores.json`.
+        trainings: Folder with `<name>.json`, the scores of further trainings; may be missing.
         evaluation: Folder with `<name>/pictures.npz` and other arrays.
         features: Folder of the reporting judges.
         images: Folder of the fetched data set.
@@ -45,6 +46,7 @@ class ReportPaths:
 
     models: Path
     scores: Path
+    trainings: Path
     evaluation: Path
     features: Path
     images: Path
@@ -96,6 +98,7 @@ def _read_model(name: str, paths: ReportPaths) -> ReportedModel:
     with _reading(path, evaluate):
         scores, skipped = finite_scores(evaluated)
     _check_training(path, settings.get("train_key"), evaluated.get("train_key"), evaluate)
+    scores = trainings.joined(scores, _read_further(paths.trainings / f"{name}.json", name))
     pictures = _read_arrays(evaluation / "pictures.npz", evaluate)
     others = sorted(set(evaluation.glob("*.npz")) - {evaluation / "pictures.npz"})
     arrays = {file.stem: _read_arrays(file, evaluate) for file in others}
@@ -116,6 +119,16 @@ def _read_model(name: str, paths: ReportPaths) -> ReportedModel:
     )
 
 
+def _read_further(path: Path, name: str) -> list[dict[str, Score]]:
+    """Returns the scores of each further training; none where the file is missing."""
+    if not path.is_file():
+        return []
+    stage = f"repeat@{name}"
+    found = _read_json(path, stage, "trainings")["trainings"]
+    with _reading(path, stage):
+        return [finite_scores(training)[0] for training in found]
+
+
 def _check_training(path: Path, trained: object, scored: object, stage: str) -> None:
     if trained != scored:
         expected = f"{path} must hold the scores of training {trained}"
@@ -124,9 +137,9 @@ def _check_training(path: Path, trained: object, scored: object, stage: str) -> 
 
 def _read_judges(folder: Path) -> dict[str, dict[str, Any]]:
     """Returns by name what is known of the reporting judges; at least one."""
-    paths = sorted(folder.glob("*/settings.json")) or [folder / "JUDGE" / "settings.json"]
+    folders = sorted(path for path in folder.glob("*") if path.is_dir()) or [folder / "strided"]
     needed = ("settings", "weights_sha256", "test_accuracy")
-    return {path.parent.name: _read_json(path, "features", *needed) for path in paths}
+    return {path.name: _read_json(path / "settings.json", "features", *needed) for path in folders}
 
 
 def _read_timings(path: Path, settings: dict[str, Any], stage: str) -> dict[str, Any]:

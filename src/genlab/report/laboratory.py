@@ -76,6 +76,11 @@ class ReportedModel:
         """What its samples were drawn from: `prior`, `fitted`."""
         return [name.removesuffix(SAMPLES) for name in self.pictures if name.endswith(SAMPLES)]
 
+    @property
+    def num_trainings(self) -> int:
+        """How many trainings its numbers are of."""
+        return max((len(score.trainings) for score in self.scores.values()), default=0) or 1
+
     def setting(self, key: str) -> Any:
         """Returns one of the settings that it was trained with, or None."""
         return self.settings["settings"].get(key)

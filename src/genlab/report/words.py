@@ -16,6 +16,7 @@ ONE_TRAINING = (
     "Each model was trained once. The intervals do not hold what another training of the same "
     "settings would change: that can be more than the difference of two models."
 )
+FEW_TRAININGS = 3
 ACTIVE = "test/reconstruction/active_units"
 
 
@@ -53,7 +54,7 @@ def summary(laboratory: Laboratory) -> list[Statement]:
     """Returns the findings: samples, reconstructions, weak results."""
     sources = table.sources_of_samples(laboratory.models)
     statements = [
-        Statement("Spread", ONE_TRAINING),
+        Statement("Spread", _spread(laboratory.models)),
         *(_samples(laboratory, source) for source in sources),
         _reconstruction(laboratory),
         _subset(laboratory),
@@ -82,6 +83,20 @@ def join(parts: Iterable[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
+def _spread(models: Sequence[ReportedModel]) -> str:
+    """Returns how often the models were trained, and what the intervals hold."""
+    numbers = {model.num_trainings for model in models}
+    if numbers == {1}:
+        return ONE_TRAINING
+    counts = join(str(number) for number in sorted(numbers))
+    text = f"Each model was trained {counts} times: values are means, intervals over trainings."
+    return f"{text} Fewer than three say little." if min(numbers) < FEW_TRAININGS else text
+
+
+def _named(model: ReportedModel) -> str:
+    return model.name if model.num_trainings > 1 else f"This training of {model.name}"
+
+
 def _place(laboratory: Laboratory, model: ReportedModel, metric: str) -> str:
     """Returns the model's place among those it may be compared with: `", the best of 3 models"`."""
     ranking = rank(laboratory.models, metric)
@@ -94,7 +109,8 @@ def _place(laboratory: Laboratory, model: ReportedModel, metric: str) -> str:
     is_one = len(ranking.best) == 1
     if model.name not in ranking.best:
         return f"; {join(ranking.best)} {'is' if is_one else 'are'} better"
-    best = f"the best of these {len(ranking.models)} trainings"
+    what = "trainings" if model.num_trainings == 1 else "models"
+    best = f"the best of these {len(ranking.models)} {what}"
     return f", {best}" if is_one else f", not told apart from {best}"
 
 
@@ -108,7 +124,8 @@ def _lead(ranking: Ranking, what: str, describe: Callable[[ReportedModel], str])
     leaders = [values.pop(name) for name in ranking.best]
     text = f"{join(leaders)} are not told apart as to the {what}: {_why_not(ranking)}."
     if len(leaders) == 1:
-        text = f"This training of {ranking.best[0]} has the {what}, {describe(ranking.models[0])}."
+        first = ranking.models[0]
+        text = f"{_named(first)} has the {what}, {describe(first)}."
     return f"{text} Then {join(values.values())}." if values else text
 
 

@@ -12,7 +12,6 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     BaseModel,
-    ConfigDict,
     Field,
     PositiveInt,
     StringConstraints,
@@ -22,16 +21,10 @@ from pydantic import (
 
 from genlab.runtime.errors import InputError
 from genlab.settings import faults
+from genlab.settings.judges import Features
 from genlab.settings.overlays import lay_dataset_over, lay_over, mapping, read_yaml
 from genlab.settings.plugins import check_among
-
-
-class Section(BaseModel):
-    """A part of `params.yaml`: frozen, no defaults; unknown keys, infinities and NaN refused."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False
-    )
+from genlab.settings.section import Section
 
 
 class Data(Section):
@@ -59,51 +52,6 @@ class Validation(Section):
     max_mean_deviation: float = Field(gt=0)
 
 
-Architecture = Literal["convolutional", "strided", "residual", "patches", "dense"]
-Filters = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
-
-
-class FeatureRecipe(Section):
-    """How one judge is trained; the first pinned ones do not name their architecture."""
-
-    architecture: Architecture = "convolutional"
-    feature_dim: int = Field(ge=2)
-    filters: Filters
-    learning_rate: float = Field(gt=0)
-    batch_size: int = Field(ge=1)
-    steps: int = Field(ge=1)
-
-
-class Judges(Section):
-    """By role the filters of each architecture; None where the panel has no such judge."""
-
-    selection: dict[Architecture, Filters | None]
-    reporting: dict[Architecture, Filters | None]
-
-    @model_validator(mode="after")
-    def _check(self) -> "Judges":
-        for role, judges in self:
-            if not any(judges.values()):
-                raise ValueError(f"{role} must have a judge")
-        return self
-
-
-class Features(Section):
-    """The panel of judges on whose features distances are measured: pinned, or trained."""
-
-    extractor: str
-    judges: Judges
-    feature_dim: int = Field(ge=2)
-    learning_rate: float = Field(gt=0)
-    batch_size: int = Field(ge=1)
-    steps: int = Field(ge=1)
-
-    def recipe(self, architecture: Architecture, filters: tuple[int, ...]) -> FeatureRecipe:
-        """Returns how a judge of this architecture is trained."""
-        shared = self.model_dump(exclude={"extractor", "judges"})
-        return FeatureRecipe(architecture=architecture, filters=filters, **shared)
-
-
 class Training(Section):
     """How every model is trained; what is particular to one lies in its own entry."""
 
@@ -119,6 +67,7 @@ class Training(Section):
     num_validation_images: int = Field(ge=1)
     density_components: int = Field(ge=1)
     density_images: int = Field(ge=1)
+    num_seeds: int = Field(ge=1)
 
 
 class Inversion(Section):

@@ -25,7 +25,12 @@ from genlab.settings import code, plugins, seeds
 from genlab.settings.params import ModelSettings, Params, Training, build_section
 
 PACKAGES = (keras, np, sklearn, tf)
-NO_EFFECT = {"checkpoint_every_seconds", "checkpoint_every_steps", "resident_megabytes"}
+NO_EFFECT = {
+    "checkpoint_every_seconds",
+    "checkpoint_every_steps",
+    "num_seeds",
+    "resident_megabytes",
+}
 """Parameters of the training that change neither weights nor history."""
 FRECHET_DISTANCE = "frechet_distance"
 RECORDED = "recorded.json"

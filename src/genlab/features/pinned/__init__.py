@@ -19,7 +19,7 @@ from genlab.features.classifier import SETTINGS, FeatureExtractor
 from genlab.imaging.arrays import ImageShape, digest, read_description, read_split
 from genlab.runtime.errors import InputError
 from genlab.runtime.files import replacing
-from genlab.settings.params import Features
+from genlab.settings.judges import Features
 from genlab.settings.plugins import check_among
 
 FOLDER = Path(__file__).parent
