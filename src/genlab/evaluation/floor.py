@@ -8,7 +8,13 @@ import genlab
 from genlab.evaluation import samples
 from genlab.evaluation.scores import Scores
 from genlab.features.extractor import Extractor
-from genlab.imaging.arrays import part_outliers, read_description, read_split
+from genlab.imaging.arrays import (
+    choice_of,
+    choose_rows,
+    part_outliers,
+    read_description,
+    read_split,
+)
 from genlab.runtime import progress
 from genlab.settings import seeds
 from genlab.settings.params import Evaluation
@@ -23,11 +29,11 @@ def score(
     `test/floor_halves/...` of two disjoint halves of the test images: fewer images, more bias. The
     name of the space is added: `""` or `"_inception"`.
     """
-    test = part_outliers(read_split(images, "test"), read_description(images))[0].images
+    test = part_outliers(read_split(images, "test"), read_description(images))[0]
     train = read_split(images, "train").images
-    number = min(settings.num_images, len(test), len(train))
+    number = min(settings.num_images, len(test.labels), len(train))
     progress.note(f"floor: {number} real images against as many, {settings.num_repeats} times")
-    real = samples.extract(extractor, test[:number])
+    real = samples.extract(extractor, test.images[choose_rows(test.labels, number)])
     others = samples.extract(extractor, train)
     draws = [seeds.derive(scores.seed, str(repeat)) for repeat in range(settings.num_repeats)]
     orders = (
@@ -44,6 +50,7 @@ def score(
         ]
         protocol = {
             "split": "test",
+            "real_images": choice_of(test.labels, number),
             "num_real": len(repeats[0].real_classes),
             "num_generated": len(repeats[0].generated_classes),
             "num_repeats": len(repeats),

@@ -122,7 +122,7 @@ def _space(task: Task, extractor: Extractor) -> FeatureSpace:
     has_outliers = len(task.held_out.labels) > 0  # the extractor tells classes that train lacks
     return FeatureSpace(
         extractor,
-        extract(extractor, task.real.images[:number]),
+        extract(extractor, task.real.images[task.rows(number)]),
         extract(extractor, task.train.images),
         0 if has_outliers else extractor.num_classes,
     )
