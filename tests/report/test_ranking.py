@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from report_workspace import MSE, PCA, PRIOR, SUBSET, distance, score
+from report_workspace import MSE, PCA, PRIOR, SEARCHED, distance, score
 
 from genlab.contract.score import Score
 from genlab.report import card, words
@@ -96,10 +96,10 @@ def test_summary_of_samples(scores: list[dict[str, Any]], text: str) -> None:
 
 
 def test_summary_of_reconstructions() -> None:
-    errors = {MSE: score(0.03126), PCA: score(0.0521), SUBSET: score(0.0311)}
-    found = summary(model("a", errors), model("b", errors | {SUBSET: score(0.02)}))
+    errors = {MSE: score(0.03126), PCA: score(0.0521), SEARCHED: score(0.0311)}
+    found = summary(model("a", errors), model("b", errors | {SEARCHED: score(0.02)}))
     assert "0.0313 per pixel (40 % below PCA with 5 components)" in found["Reconstruction"]
-    assert "training of b has the smallest" in found["Reconstruction, common subset"]
+    assert "training of b has the smallest" in found["Reconstruction by search"]
 
 
 @pytest.mark.parametrize(
