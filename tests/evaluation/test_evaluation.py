@@ -17,7 +17,7 @@ from genlab.contract.fields import Field, spec_to_json
 from genlab.contract.score import Floor, Score
 from genlab.evaluation import Scores, Task, evaluate, measure, results, sources
 from genlab.features.extractor import Extracted
-from genlab.imaging.arrays import read_split, to_float
+from genlab.imaging.arrays import STRATIFIED, choose_rows, read_split, to_float
 from genlab.numerics import density
 from genlab.runtime.errors import InputError
 from genlab.settings import params, plugins
@@ -63,7 +63,7 @@ def small_params() -> Params:
         "inversion": {"num_images": 6, "num_starts": 16, "steps": 3, "learning_rate": 0.1},
         "likelihood": {"num_images": 4, "num_samples": 3},
         "representations": {"num_train": 30},
-        "few_labels": base["few_labels"] | {"steps": 2},
+        "few_labels": base["few_labels"] | {"steps": 2, "num_draws": 2},
     }
     evaluation = build_section(Evaluation, base | small, "tests")
     return tiny_params({"vae": tiny_entry("vae")}).model_copy(update={"evaluation": evaluation})
@@ -131,11 +131,15 @@ PIXELS = measures("reconstruction_error", "structural_similarity")
 PROBES = measures("linear_probe", "nearest_neighbour")
 BOUND = measures("negative_elbo", "latent_use")
 OUTLIERS = measures("outlier_detection")
-LIKELIHOOD = {"test/likelihood/negative_log_likelihood"}
+LIKELIHOOD = names("likelihood", measures("negative_log_likelihood"))
 PRIOR, FITTED = names("prior", SAMPLES), names("fitted", SAMPLES)
-SEARCHED = names("reconstruction_subset", PIXELS)
+SEARCHED = names("inversion", PIXELS)
 ENCODED = SEARCHED | names("reconstruction", PIXELS) | names("latent", PROBES)
-ENCODED |= names("outliers", OUTLIERS) | names("few_labels", measures("few_labels"))
+ENCODED |= names("few_labels", measures("few_labels"))
+for source in ("outliers", "outliers_pca", "outliers_entropy", "outliers_ink"):
+    ENCODED |= names(source, OUTLIERS)
+for source in ("few_labels_latent", "few_labels_pixels"):
+    ENCODED |= names(source, PROBES)
 VECTOR = names("pca", PIXELS) | names("latent_pca", PROBES)
 ALWAYS = names("pixels", PROBES)
 EXPECTED = {
@@ -143,10 +147,11 @@ EXPECTED = {
     "vae": PRIOR | FITTED | ENCODED | VECTOR | LIKELIHOOD | names("reconstruction", BOUND),
     "gan": PRIOR | SEARCHED | VECTOR,
     "conditional": PRIOR | VECTOR | {"test/prior/label_agreement"},
-    "flow": PRIOR | LIKELIHOOD,
+    "flow": PRIOR | {"test/likelihood/negative_log_likelihood"},
     "growing": PRIOR | SEARCHED | VECTOR,
     "translator": names("translation", SAMPLES | PIXELS),
 }
+EXPECTED["vae"] |= names("outliers_bound", OUTLIERS)
 EVERYTHING = set().union(*EXPECTED.values()) | names("held_out", OUTLIERS)
 
 
@@ -169,7 +174,7 @@ def test_every_value_is_there_or_skipped_with_a_reason(
         ("autoencoder", "prior/frechet_distance", "autoencoder has no prior"),
         ("autoencoder", "reconstruction/kl", "autoencoder has no posterior"),
         ("gan", "fitted/recall", "gan has no encoder, so no latents to fit a density to"),
-        ("gan", "reconstruction/mse", "gan has no encoder; see reconstruction_subset"),
+        ("gan", "reconstruction/mse", "gan has no encoder; see inversion"),
         ("gan", "reconstruction/negative_elbo", "gan has no posterior"),
         ("gan", "prior/label_agreement", "no classes were asked for"),
         ("flow", "pca/mse", "flow has no latent vector"),
@@ -177,7 +182,7 @@ def test_every_value_is_there_or_skipped_with_a_reason(
         ("conditional", "reconstruction/mse", "conditional has no encoder"),
         (
             "conditional",
-            "reconstruction_subset/mse",
+            "inversion/mse",
             "conditional makes no images from a latent vector alone",
         ),
         ("translator", "reconstruction/mse", "translator has no encoder; see translation"),
@@ -215,9 +220,10 @@ def test_measuring_gathers_no_more_than_is_listed(
     evaluation = whole.settings.model_copy(update={"metrics": listed})
     few = whole.params.model_copy(update={"evaluation": evaluation})
     measured = measure(dataclasses.replace(whole, params=few))
-    expected = {n for n in EXPECTED["vae"] if n.endswith(("/mse", "/mae", "/psnr"))}
+    ends = ("/mse", "/mae", "/psnr")
+    expected = {n for n in EXPECTED["vae"] - SEARCHED if n.endswith(ends)}
     assert measured.metrics == {name: scores["vae"].metrics[name] for name in expected}
-    assert set(measured.pictures) == {"reconstructions"}
+    assert set(measured.pictures) == {"originals", "reconstructions"}
 
 
 def test_images_without_classes_have_no_shares(models: dict[str, TrainedModel], data: Path) -> None:
@@ -261,8 +267,18 @@ def test_protocol_of_one_metric_is_that_of_every_model(scores: dict[str, Scores]
         "features": features,
     }
     assert protocols["test/reconstruction/mse"][0]["num_real"] == 20
-    assert protocols["test/reconstruction_subset/mse"][0]["num_real"] == 6
+    assert protocols["test/inversion/mse"][0]["num_real"] == 6
     assert "given" not in samples
+
+
+@pytest.mark.parametrize("number", [6, 20, 30])
+def test_given_rows_are_those_of_the_real_images(
+    models: dict[str, TrainedModel], data: Path, number: int
+) -> None:
+    """The inputs of `data` are the negatives of its images; too few rows repeat."""
+    scored = task(models["translator"], data)
+    images = scored.real.images[np.resize(scored.rows(number), number)]
+    np.testing.assert_array_equal(scored.given(("inputs",), number)["inputs"], 255 - images)
 
 
 @pytest.mark.parametrize(
@@ -279,15 +295,22 @@ def test_protocol_names_what_was_given(
     assert scores[kind].metrics[f"test/{name}"].protocol["given"] == given
 
 
+SEARCH = {
+    "search": {"num_starts": 16, "steps": 3, "learning_rate": 0.1, "optimizer": "adam, cosine"}
+}
+
+
 @pytest.mark.parametrize(
     ("kind", "name", "method", "protocol"),
     [
-        ("vae", "reconstruction_subset/mse", "encoder", {}),
+        ("vae", "reconstruction/mse", "encoder", {"num_real": 20, "real_images": "all"}),
+        ("vae", "inversion/mse", "latent optimised, 3 steps (inversion)", SEARCH),
+        ("autoencoder", "inversion/mse", "latent optimised, 3 steps (inversion)", SEARCH),
         (
             "gan",
-            "reconstruction_subset/mse",
+            "inversion/mse",
             "latent optimised, 3 steps (inversion)",
-            {"num_real": 6},
+            SEARCH | {"real_images": STRATIFIED, "num_real": 6},
         ),
         (
             "vae",
@@ -335,7 +358,7 @@ def test_pictures_and_arrays(scores: dict[str, Scores], data: Path, kind: str) -
     expected = {"originals", "closest_pairs", *(f"{source}_samples" for source in samples)}
     assert set(pictures) == expected | rebuilt
     assert all(array.dtype == np.uint8 and array.shape[1:] == SHAPE for array in pictures.values())
-    np.testing.assert_array_equal(pictures["originals"], test.images)
+    np.testing.assert_array_equal(pictures["originals"], test.images[choose_rows(test.labels, 6)])
     walks = {"interpolations", "traversals"} & set(arrays)
     assert len(walks) == (2 if kind in ("autoencoder", "vae", "gan", "growing") else 0)
     if kind in ("autoencoder", "vae"):
@@ -374,7 +397,8 @@ class Constant:
 
     def decode(self, latents: tf.Tensor) -> tf.Tensor:
         picture = tf.concat([tf.zeros((4, 8, 3)), tf.fill((4, 8, 3), 0.6)], axis=0)
-        return tf.tile(picture[None], (tf.shape(latents)[0], 1, 1, 1))
+        nothing = 0 * tf.reduce_sum(latents, axis=1)[:, None, None, None]  # but a gradient
+        return tf.tile(picture[None], (tf.shape(latents)[0], 1, 1, 1)) + nothing
 
     def encode(self, images: tf.Tensor) -> tf.Tensor:
         return tf.zeros((tf.shape(images)[0], 3))
@@ -420,7 +444,9 @@ def known(data: Path) -> dict[str, float]:
 
 def test_samples_of_a_collapsed_model(known: dict[str, float], data: Path) -> None:
     """All are equal, without covariance: left are the means' distance and the real variance."""
-    colours = to_float(read_split(data, "test").images[:16]).mean(axis=(1, 2)).astype(np.float64)
+    test = read_split(data, "test")
+    chosen = to_float(test.images[choose_rows(test.labels, 16)])
+    colours = chosen.mean(axis=(1, 2)).astype(np.float64)
     expected = np.sum((colours.mean(axis=0) - 0.3) ** 2) + colours.var(axis=0, ddof=1).sum()
     assert known["test/prior/frechet_distance"] == pytest.approx(expected, rel=1e-4)
     assert known["test/prior/smallest_class_share"] == 0
@@ -432,8 +458,9 @@ def test_reconstruction_error_by_hand(known: dict[str, float], data: Path) -> No
     images = np.asarray(read_split(data, "test").images, np.float64) / 255
     halves = np.square(images[:, :4]), np.square(images[:, 4:] - 0.6)
     errors = sum(half.mean(axis=(1, 2, 3)) for half in halves) / 2
+    chosen = choose_rows(read_split(data, "test").labels, 6)
     assert known["test/reconstruction/mse"] == pytest.approx(errors.mean(), rel=1e-5)
-    assert known["test/reconstruction_subset/mse"] == pytest.approx(errors[:6].mean(), rel=1e-5)
+    assert known["test/inversion/mse"] == pytest.approx(errors[chosen].mean(), rel=1e-5)
     psnr = -10 * np.log10(errors).mean()
     assert known["test/reconstruction/psnr"] == pytest.approx(psnr, rel=1e-5)
 
@@ -470,9 +497,10 @@ def test_a_model_that_draws_what_it_is_asked_for_agrees(data: Path) -> None:
 def test_a_perfect_translation_has_no_error(data: Path) -> None:
     scores = evaluate(task(trained(Negative(), "negative"), data))
     assert scores.metrics["test/translation/mse"].value == pytest.approx(0, abs=1e-12)
-    test = read_split(data, "test").images
-    np.testing.assert_array_equal(scores.pictures["reconstructions"], test)
-    np.testing.assert_array_equal(scores.pictures["translation_samples"], test[:16])
+    images, labels = read_split(data, "test")
+    for name, number in (("reconstructions", 6), ("translation_samples", 16)):
+        expected = images[choose_rows(labels, number)]
+        np.testing.assert_array_equal(scores.pictures[name], expected)
 
 
 def test_unaligned_inputs_have_no_ground_truth(data: Path) -> None:
@@ -512,7 +540,7 @@ def test_black_and_white_models_have_no_distances_on_features_of_grey_images(
     assert "black-and-white" in scores.skipped["test/prior/frechet_distance"]
     assert scores.pictures["prior_samples"].shape == (64, *SHAPE)
     assert set(np.unique(scores.pictures["originals"])) == {0, 255}, "as the model sees them"
-    protocol = scores.metrics["test/reconstruction_subset/mse"].protocol
+    protocol = scores.metrics["test/inversion/mse"].protocol
     assert protocol["binarisation"] == "dynamic"
 
 
@@ -528,7 +556,9 @@ def test_held_out_classes_are_outliers_and_in_no_other_number(
     assert scores.metrics["test/held_out/auroc"].protocol["num_outliers"] == 10
     numbers = {score.protocol["num_real"] for score in scores.metrics.values()}
     assert numbers == {10, 6, 4}, "6 of inversion, 4 of the likelihood"
-    assert len(scores.pictures["originals"]) == 10
+    originals, dark = scores.pictures["originals"], slice(4, 8)  # the lower half of class 0
+    assert len(originals) == 6
+    assert originals[:, dark].max() < 60, "class 0 alone"
     assert not (names("prior", CLASSES) | names("fitted", CLASSES)) & set(scores.metrics)
     given = task(models["conditional"], folder).given(("labels",), 12)["labels"]
     assert given.tolist() == [0] * 12, "rows of the inliers, again from the first"

@@ -13,6 +13,7 @@ from genlab.evaluation import evidence_bound as bound
 from genlab.evaluation import likelihood
 from genlab.imaging import binarisation
 from genlab.imaging.arrays import to_float
+from genlab.metrics import negative_elbo
 from genlab.models import vae
 from genlab.trained.model import TrainedModel
 
@@ -168,6 +169,41 @@ def test_terms_of_the_bound_are_those_of_the_images_as_seen(
     np.testing.assert_allclose(terms.reconstruction_losses, losses, rtol=1e-5)
     np.testing.assert_allclose(terms.kls, kls, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(terms.means, model.model.encode(seen), atol=1e-6)
+    assert terms.entropies.tolist() == [0] * 6, "black and white is certain"
+
+
+class Exact:
+    """A decoder that is exactly right, with a posterior that is the prior."""
+
+    def posterior(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return (tf.zeros((tf.shape(images)[0], 2)),) * 2
+
+    def draw_posterior(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        return self.posterior(images)[0]
+
+    def elbo_terms(self, images: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        logits = tf.math.log(images) - tf.math.log1p(-images)
+        return vae.bernoulli_loss(images, logits), self.posterior(images)[0]
+
+    latent_dim = 2
+
+    def encode(self, images: tf.Tensor) -> tf.Tensor:
+        return self.posterior(images)[0]
+
+    def decode(self, latents: tf.Tensor) -> tf.Tensor:
+        raise NotImplementedError
+
+
+def test_bound_of_an_exact_decoder_is_the_entropy_of_the_grey_values() -> None:
+    """Against SciPy's Bernoulli distribution."""
+    facts = {"name": "exact", "kind": "exact", "image_shape": list(SHAPE)}
+    pictures = random_images(5).clip(1, 254)
+    terms = bound.evidence_bound(TrainedModel(Exact(), facts, None), pictures, seed=0)
+    expected = stats.bernoulli(to_float(pictures)).entropy().sum(axis=(1, 2, 3))
+    np.testing.assert_allclose(terms.entropies, expected, rtol=1e-5)
+    values = negative_elbo.compute(terms)
+    np.testing.assert_allclose(values["negative_elbo"], expected, rtol=1e-5)
+    np.testing.assert_allclose(values["negative_elbo_above_entropy"], 0, atol=1e-3)
 
 
 @pytest.mark.parametrize("kind", ["autoencoder", "gan"])

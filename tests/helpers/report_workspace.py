@@ -21,7 +21,7 @@ OUTPUTS = Path(__file__).parents[1] / "report" / "outputs"
 """Texts of the other stages; the arrays beside them are made here."""
 KINDS = {"ae": "autoencoder", "vae": "vae", "gan": "gan"}
 PRIOR, FITTED = "test/prior/frechet_distance", "test/fitted/frechet_distance"
-MSE, SUBSET, PCA = "test/reconstruction/mse", "test/reconstruction_subset/mse", "test/pca/mse"
+MSE, SEARCHED, PCA = "test/reconstruction/mse", "test/inversion/mse", "test/pca/mse"
 
 
 def score(value: float, direction: str = "lower", **changes: Any) -> dict[str, Any]:

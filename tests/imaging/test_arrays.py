@@ -99,3 +99,31 @@ def test_half_an_array_is_one_line(tmp_path: Path, kept: int) -> None:
         arrays.read_split(path.parent, "train")
     assert str(path) in caught.value.expected
     assert caught.value.where == "Run: dvc repro fetch"
+
+
+# Choosing some images for the whole
+
+
+@pytest.mark.parametrize("number", [1, 7, 50, 99])
+def test_fewer_images_have_the_classes_of_the_whole(number: int) -> None:
+    """The labels are sorted, as folders are: the first images are of one class."""
+    labels = np.repeat([0, 1, 2, 5], [50, 30, 19, 1])
+    rows = arrays.choose_rows(labels, number)
+    assert len(set(rows.tolist())) == len(rows) == number
+    shares = np.bincount(labels, minlength=6) * number / 100
+    assert np.abs(np.bincount(labels[rows], minlength=6) - shares).max() <= 1
+    assert arrays.choose_rows(labels, 99)[:number].tolist() == rows.tolist()
+    assert arrays.choice_of(labels, number) == "by class in equal shares, seed 0"
+
+
+@pytest.mark.parametrize("number", [100, 1000])
+def test_all_images_are_in_their_own_order(number: int) -> None:
+    labels = np.arange(100) % 3
+    assert arrays.choose_rows(labels, number).tolist() == list(range(100))
+    assert arrays.choice_of(labels, number) == "all"
+
+
+def test_places_within_a_class_are_random() -> None:
+    """Two populations of writers, one after the other, and no classes: both are in the choice."""
+    rows = arrays.choose_rows(np.full(10_000, -1), 1000)
+    assert abs(np.mean(rows < 5000) - 0.5) < 0.05  # three standard deviations

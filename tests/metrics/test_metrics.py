@@ -47,9 +47,12 @@ EVIDENCE: dict[type, Any] = {
     ),
     Reconstructions: Reconstructions(PICTURES, PICTURES + np.float32(0.1)),
     EvidenceBound: EvidenceBound(
-        np.array([2.0, 4.0]), np.array([[0.5, 0.0], [0.5, 1.0]]), np.array([[0.0, 1], [0, 3]])
+        np.array([2.0, 4.0]),
+        np.array([[0.5, 0.0], [0.5, 1.0]]),
+        np.array([[0.0, 1], [0, 3]]),
+        np.array([1.25, 0.0]),
     ),
-    LogLikelihoods: LogLikelihoods(np.array([-80.0, -90.0])),
+    LogLikelihoods: LogLikelihoods(np.array([-80.0, -90.0]), np.array([45.0, 0.0])),
     LabelledVectors: LabelledVectors(
         np.array([[0.0, 1], [0, 2], [5, 1], [5, 2], [6, 1]]),
         np.array([0, 0, 1, 1, 1]),
@@ -105,15 +108,19 @@ def test_negative_elbo_and_likelihood_by_hand() -> None:
     np.testing.assert_allclose(values["negative_elbo"], [2.5, 5.5])
     np.testing.assert_allclose(values["reconstruction_loss"], [2, 4])
     np.testing.assert_allclose(values["kl"], [0.5, 1.5])
-    (values,) = negative_log_likelihood.compute(EVIDENCE[LogLikelihoods]).values()
-    np.testing.assert_array_equal(values, [80, 90])
+    np.testing.assert_allclose(values["negative_elbo_above_entropy"], [1.25, 5.5])
+    values = negative_log_likelihood.compute(EVIDENCE[LogLikelihoods])
+    np.testing.assert_array_equal(values["negative_log_likelihood"], [80, 90])
+    np.testing.assert_array_equal(values["negative_log_likelihood_above_entropy"], [35, 90])
+    density = negative_log_likelihood.compute(LogLikelihoods(np.array([-80.0])))
+    assert list(density) == ["negative_log_likelihood"], "no probabilities, no entropy of them"
 
 
 def test_active_units_by_hand() -> None:
     """The variances of the posterior means are 1, 1, 0.0025, 0.0121 and 0."""
     means = np.array([[0.0, 5.0, 0.0, 0.0, 7.0], [2.0, 3.0, 0.1, 0.22, 7.0]], np.float32)
     kls = np.array([[1.0, 0.5, 0.0, 0.5, 0.0], [3.0, 0.5, 0.0, 0.1, 0.0]], np.float32)
-    bound = EvidenceBound(np.zeros(2), kls, means)
+    bound = EvidenceBound(np.zeros(2), kls, means, np.zeros(2))
     assert latent_use.compute(bound) == {"active_units": 3, "largest_kl": 2}
     np.testing.assert_allclose(latent_use.kl_by_dimension(bound), [2, 0.5, 0, 0.3, 0], rtol=1e-6)
 
@@ -217,7 +224,7 @@ def test_false_positives_agree_with_the_curve() -> None:
     [
         (
             latent_use,
-            EvidenceBound(np.zeros(1), np.zeros((1, 2)), np.zeros((1, 2))),
+            EvidenceBound(np.zeros(1), np.zeros((1, 2)), np.zeros((1, 2)), np.zeros(1)),
             "a variance needs at least 2 images",
         ),
         (

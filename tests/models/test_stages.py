@@ -26,7 +26,7 @@ EVALUATION: dict[str, Any] = {
 SCORES = {
     "conditional": {"test/prior/frechet_distance", "test/prior/label_agreement"},
     "flow": {"test/prior/frechet_distance", "test/likelihood/negative_log_likelihood"},
-    "growing": {"test/prior/frechet_distance", "test/reconstruction_subset/mse"},
+    "growing": {"test/prior/frechet_distance", "test/inversion/mse"},
     "translator": {"test/translation/frechet_distance", "test/translation/mse"},
 }
 

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from report_workspace import MSE, PCA, PRIOR, SUBSET, distance, score
+from report_workspace import MSE, PCA, PRIOR, SEARCHED, distance, score
 
 from genlab.contract.score import Score
-from genlab.report import card, words
+from genlab.report import card, table, words
 from genlab.report.laboratory import Laboratory, ReportedModel
 from genlab.report.ranking import rank
 from genlab.report.revision import Revision
@@ -52,6 +52,7 @@ FEW, TOO_FEW = {"protocol": {"num_real": 999}}, "999 real images are too few"
         (PRIOR, [distance(4.0)], "a", "", ""),
         (PRIOR, [distance(4.0, direction="none"), distance(5.0, direction="none")], "ab", "", ""),
         (PCA, [score(1.0), score(2.0)], "ab", "", ""),
+        ("test/outliers_pca/auroc", [score(0.9, "higher"), score(0.7, "higher")], "ab", "", ""),
         (PRIOR, [distance(4.0, **FEW), distance(9.0, **FEW)], "ab", "", TOO_FEW),
         (MSE, [score(4.0, **FEW), score(9.0, **FEW)], "ab", "a", ""),
         (PRIOR, [distance(2.4), distance(1.0), distance(9.0)], "abc", "ab", ""),  # below the floor
@@ -63,6 +64,14 @@ def test_ranking(metric: str, scores: Any, order: str, best: str, unranked: str)
     ranking = rank(models(*scores, metric=metric), metric)
     assert "".join(one.name for one in ranking.models) == order
     assert ("".join(ranking.best), ranking.unranked) == (best, unranked)
+
+
+def test_bars_that_need_no_model_stand_beside_its_score() -> None:
+    areas = {"outliers": 0.9, "outliers_bound": 0.95, "outliers_pca": 0.7, "outliers_ink": 0.5}
+    scores = {f"test/{source}/auroc": score(area, "higher") for source, area in areas.items()}
+    notes = {line.metric: line.note for line in table.REPRESENTATION_LINES if line.note}
+    for source in ("outliers", "outliers_bound"):
+        assert notes[f"test/{source}/auroc"](model("a", scores)) == "PCA 0.700, ink 0.500"
 
 
 def test_another_protocol_is_refused_with_the_difference() -> None:
@@ -96,10 +105,10 @@ def test_summary_of_samples(scores: list[dict[str, Any]], text: str) -> None:
 
 
 def test_summary_of_reconstructions() -> None:
-    errors = {MSE: score(0.03126), PCA: score(0.0521), SUBSET: score(0.0311)}
-    found = summary(model("a", errors), model("b", errors | {SUBSET: score(0.02)}))
+    errors = {MSE: score(0.03126), PCA: score(0.0521), SEARCHED: score(0.0311)}
+    found = summary(model("a", errors), model("b", errors | {SEARCHED: score(0.02)}))
     assert "0.0313 per pixel (40 % below PCA with 5 components)" in found["Reconstruction"]
-    assert "training of b has the smallest" in found["Reconstruction, common subset"]
+    assert "training of b has the smallest" in found["Reconstruction by search"]
 
 
 @pytest.mark.parametrize(

@@ -71,3 +71,21 @@ def test_held_out_classes_are_not_among_the_real_images(
     (folder / "dataset.json").write_text(json.dumps(description))
     scores = run(params, folder, tmp_path)
     assert scores["test/floor/frechet_distance"].protocol["num_real"] == 10
+
+
+def test_fewer_images_are_a_sample_of_a_split_that_is_sorted(
+    params: Params, data: Path, tmp_path: Path
+) -> None:
+    """The first images would all be of one class, the train images are of two."""
+    folder = tmp_path / "images"
+    shutil.copytree(data, folder)
+    order = np.argsort(np.load(data / "test_labels.npy"), kind="stable")
+    for field in ("images", "labels"):
+        path = folder / f"test_{field}.npy"
+        np.save(path, np.load(path)[order])
+    scores = run(params, folder, tmp_path)
+    classes = pinned.load(EXTRACTOR).extract(np.load(folder / "test_images.npy")[:12]).classes
+    assert len(set(classes[:10])) == 1, "the extractor tells the halves apart"
+    distance = scores["test/floor/class_histogram_distance"]
+    assert distance.value < 0.25  # of the first images: 0.33
+    assert distance.protocol["real_images"] == "by class in equal shares, seed 0"

@@ -85,7 +85,7 @@ def assert_every_model_is_scored_and_on_the_page_and_has_one_run(copy: Path, *na
     for name in names:
         assert f">{name}<" in page
         assert (copy / "models" / name / "model.weights.h5").is_file()
-        assert read_scores(copy, name)["test/reconstruction_subset/mse"] > 0
+        assert read_scores(copy, name)["test/inversion/mse"] > 0
     runs = runs_in_store(copy)
     assert sorted(run["tags"]["genlab.model"] for run in runs) == sorted(names)
     assert {run["status"] for run in runs} == {"FINISHED"}

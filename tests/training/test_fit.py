@@ -24,12 +24,12 @@ from PIL import Image
 
 from genlab import training
 from genlab.contract import capabilities
-from genlab.imaging.arrays import grid, read_split, to_float, to_uint8
+from genlab.imaging.arrays import choose_rows, grid, read_split, to_float, to_uint8
 from genlab.runtime.errors import InputError
 from genlab.settings import seeds
 from genlab.trained import model as trained_model
 from genlab.trained.generators import generators
-from genlab.training import feed
+from genlab.training import feed, observer
 from genlab.training.engine import Engine
 from genlab.training.observer import geometric_steps
 
@@ -40,7 +40,8 @@ pytestmark = pytest.mark.usefixtures("chapters", "state")
 
 
 def given_to(model: trained_model.TrainedModel, data: Path, number: int) -> dict[str, np.ndarray]:
-    return {name: np.load(data / f"validation_{name}.npy")[:number] for name in model.given}
+    rows = choose_rows(read_split(data, "validation").labels, number)
+    return {name: np.load(data / f"validation_{name}.npy")[rows] for name in model.given}
 
 
 # What is written
@@ -97,7 +98,7 @@ def assert_is_picture(result: Path, name: str, images: np.ndarray) -> None:
 
 @pytest.mark.parametrize("kind", ["vae", *fixture_kinds()])
 def test_pictures_are_of_the_model_at_each_step(finished: Finished, data: Path, kind: str) -> None:
-    """They are made of the same noise at every step, and of the first validation rows."""
+    """They are made of the same noise at every step, and of the same validation rows."""
     (result, _), job = finished(kind), tiny_job(data, kind)
     keras.utils.set_random_seed(job.seed)
     untrained = job.chapter.build(job.settings, job.spec)
@@ -107,7 +108,8 @@ def test_pictures_are_of_the_model_at_each_step(finished: Finished, data: Path, 
     assert_is_picture(result, "samples_000000", at_first.sample(4, seed, given))
     assert_is_picture(result, "samples_000012", model.sample(4, seed, given=given))
     if model.can("reconstruct"):
-        rebuilt = model.reconstruct(to_float(read_split(data, "validation").images[:4]))
+        images, labels = read_split(data, "validation")
+        rebuilt = model.reconstruct(to_float(images[choose_rows(labels, 4)]))
         assert_is_picture(result, "reconstructions_000012", rebuilt)
 
 
@@ -168,6 +170,19 @@ def test_calls_end_where_a_phase_does(data: Path, monkeypatch: pytest.MonkeyPatc
     summary = training.fit(job, Recorder())
     assert sorted(stop for _, stop in calls if stop > 3)[-2:] == [7, 12]
     assert summary.images_per_second * summary.train_seconds == pytest.approx(7 * 4 + 5 * 6)
+
+
+def test_validation_is_of_all_classes_where_images_are_sorted(data: Path, tmp_path: Path) -> None:
+    """As in a folder; 8 of 12 images are validated."""
+    ordered = shutil.copytree(data, tmp_path / "ordered")
+    order = np.argsort(np.load(data / "validation_labels.npy"), kind="stable")
+    for field in ("images", "labels"):
+        np.save(
+            ordered / f"validation_{field}.npy", np.load(data / f"validation_{field}.npy")[order]
+        )
+    job = tiny_job(ordered, "conditional")
+    fields = observer._validation_fields(job, job.chapter.build(job.settings, job.spec))
+    assert np.bincount(fields["labels"]).tolist() == [4, 4]
 
 
 def test_unaligned_inputs_may_be_of_another_number(data: Path, tmp_path: Path) -> None:

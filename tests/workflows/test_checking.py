@@ -42,7 +42,7 @@ def fault() -> InputError:
         ("kl_weight: 1.0", "kl_weight: .nan", "kl_weight=nan", "models.vae.kl_weight"),
         ("kl_weight: 1.0", "kl_weight: .inf", "kl_weight=inf", "models.vae.kl_weight"),
         ("num_neighbours: 5", "num_nieghbours: 5", "'num_nieghbours'", "evaluation.metrics"),
-        ("data: photo_patches", "data: photos", "'photos'", "outliers.data"),
+        ("data: turned ", "data: trned ", "'trned'", "outliers.data"),
         ("\n  gan:", "\n  vae: {kind: vae}\n  gan:", "duplicate key", "params.yaml"),
         ("seed: 0", "seed: &a 0\nprofiles: &a {}", "duplicate anchor 'a'", "params.yaml"),
         ("directory: data/", "directory: ~/", "~/own_images", "data.directory"),

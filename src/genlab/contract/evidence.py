@@ -68,21 +68,30 @@ class Reconstructions:
 
 @dataclass(frozen=True)
 class EvidenceBound:
-    """The unweighted terms of the ELBO: -log p(image | latent), (n,), and the KL, (n, latent_dim).
+    """The unweighted terms of the ELBO of each image, in nats.
 
-    Both in nats; with them the posterior means (n, latent_dim).
+    Attributes:
+        reconstruction_losses: -log p(image | latent), (n,).
+        kls: (n, latent_dim).
+        means: Of the posterior, (n, latent_dim).
+        entropies: Of the grey values as probabilities of white, (n,): they are in the losses.
     """
 
     reconstruction_losses: np.ndarray
     kls: np.ndarray
     means: np.ndarray
+    entropies: np.ndarray
 
 
 @dataclass(frozen=True)
 class LogLikelihoods:
-    """Estimates of log p(image), (n,) nats."""
+    """Estimates of log p(image), (n,) nats.
+
+    Beside them the entropies of the grey values (n,), where these are probabilities of white.
+    """
 
     log_likelihoods: np.ndarray
+    entropies: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

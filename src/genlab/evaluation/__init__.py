@@ -39,9 +39,9 @@ def evaluate(task: Task) -> Scores:
         InputError: The images have another shape than the model's, or a metric is unknown.
     """
     scores = _begin(task)
-    scores.pictures["originals"] = task.model.as_seen(task.real.images[: samples.NUM_PICTURES])
     for part in progress.bar(PARTS, "evaluate"):
         part.score(task, scores)
+    reconstructions.search(task, scores)
     walks.draw(task, scores)
     return scores
 

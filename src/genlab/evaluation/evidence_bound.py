@@ -7,6 +7,7 @@ from genlab.contract.capabilities import HasPosterior
 from genlab.contract.evidence import EvidenceBound, Unavailable
 from genlab.evaluation.scores import Scores
 from genlab.evaluation.task import Task, seen
+from genlab.imaging.binarisation import entropies
 from genlab.metrics import latent_use
 from genlab.numerics.batches import in_batches
 from genlab.trained.model import TrainedModel
@@ -50,4 +51,4 @@ def evidence_bound(model: TrainedModel, images: np.ndarray, seed: int) -> Eviden
         floats,
         BATCH_SIZE,
     )
-    return EvidenceBound(losses, kls, model.encode(floats))
+    return EvidenceBound(losses, kls, model.encode(floats), entropies(floats))

@@ -2,9 +2,13 @@
 
 Both networks have the encoder's layers up to its last hidden one and a linear layer on top, the
 same labelled images in the same order, steps and learning rate; only the hidden layers' first
-weights differ.
+weights differ. Which images are labelled, and the random weights, change the result more than
+other test images would: so there are several draws of both, the same labels for every model.
+Beside it stands what needs no fine-tuning: logistic regression on the latents and on the pixels of
+the same labelled images.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -13,9 +17,9 @@ import tensorflow as tf
 from keras import layers
 
 from genlab.contract.capabilities import HasEncoderNetwork
-from genlab.contract.evidence import FewLabelPredictions, Unavailable
+from genlab.contract.evidence import FewLabelPredictions, LabelledVectors, Unavailable
 from genlab.contract.steps import Losses
-from genlab.evaluation.representations import check_classes
+from genlab.evaluation import representations
 from genlab.evaluation.scores import Scores
 from genlab.evaluation.task import Task, seen
 from genlab.imaging.arrays import Split
@@ -27,49 +31,91 @@ from genlab.trained.model import TrainedModel
 
 BATCH_SIZE = 500
 GIVES = FewLabelPredictions
+TUNED, LATENT, PIXELS = "few_labels", "few_labels_latent", "few_labels_pixels"
+Fit = Callable[[np.ndarray, np.ndarray, int], None]
+"""Trains a network on images (n, ...) and labels (n,); the seed is of their order."""
 
 
 def score(task: Task, scores: Scores) -> None:
-    """Scores the encoder as a classifier of the test images."""
-    settings, seed = task.settings.few_labels, seeds.derive(task.seed, "few_labels")
-    scores.gather(
-        "few_labels",
-        FewLabelPredictions,
-        lambda: few_labels(task.model, task.train, task.real, settings, seed),
-        task.protocol(len(task.real.labels), **settings.model_dump(mode="json")),
-        f"{settings.labels_per_class} labels per class",
-    )
+    """Scores the encoder as a classifier of the test images, and regression on few labels."""
+    model, settings = task.model, task.settings.few_labels
+    draws = draw_seeds(settings, seeds.derive(task.seed, "few_labels"))
+    protocol = task.protocol(len(task.real.labels), **settings.model_dump(mode="json"))
+    method = f"{settings.labels_per_class} labels per class, {settings.num_draws} draws"
+    try:
+        predictions = few_labels(model, task.train, task.real, settings, draws)
+    except Unavailable as reason:
+        scores.skip(TUNED, FewLabelPredictions, str(reason))
+        for source in (LATENT, PIXELS):
+            scores.skip(source, LabelledVectors, str(reason))
+        return
+    scores.add_repeats(TUNED, predictions, protocol, method)
+    for source, vectors in ((LATENT, model.encode), (PIXELS, representations.rows)):
+        repeats = labelled_vectors(task, vectors, draws)
+        scores.add_repeats(source, repeats, protocol, f"{method}, no fine-tuning")
+
+
+def draw_seeds(settings: FewLabelsSettings, seed: int) -> list[int]:
+    """Returns a seed for each draw of labels and weights."""
+    return [seeds.derive(seed, draw) for draw in range(settings.num_draws)]
 
 
 def few_labels(
-    model: TrainedModel, train: Split, test: Split, settings: FewLabelsSettings, seed: int
-) -> FewLabelPredictions:
-    """Returns the classes of the test images that both classifiers predict.
+    model: TrainedModel,
+    train: Split,
+    test: Split,
+    settings: FewLabelsSettings,
+    draws: list[int],
+) -> list[FewLabelPredictions]:
+    """Returns for each draw the classes of the test images that both classifiers predict.
 
-    The labelled images are drawn from `train`; of them, their order and the random weights there is
-    one draw, not a mean over several.
+    The labelled images are drawn from `train`.
 
     Raises:
         Unavailable: The model has no encoder, or the images have no classes.
     """
     if not isinstance(model.model, HasEncoderNetwork):
         raise Unavailable(f"{model.kind} has no encoder")
-    check_classes(train, test)
-    encoder = model.model.encoder
-    rows = choose(train.labels, settings.labels_per_class, seeds.derive(seed, "labelled"))
-    images, labels = seen(model, train.images[rows]), np.asarray(train.labels[rows])
-    num_classes = int(max(labels.max(), test.labels.max())) + 1
-    scratch = build(encoder, num_classes, seeds.derive(seed, "weights"))
-    tuned = keras.models.clone_model(scratch)
-    tuned.set_weights(scratch.get_weights())
-    for new, old in zip(tuned.layers[:-1], hidden_layers(encoder), strict=True):
-        new.set_weights(old.get_weights())
-    for network in (tuned, scratch):
-        _train(network, images, labels, settings, seeds.derive(seed, "order"))
-    floats = seen(model, test.images)
-    return FewLabelPredictions(
-        _predict(tuned, floats), _predict(scratch, floats), np.asarray(test.labels)
-    )
+    representations.check_classes(train, test)
+    encoder, floats, truth = model.model.encoder, seen(model, test.images), np.asarray(test.labels)
+    num_classes = int(max(train.labels.max(), truth.max())) + 1
+    network = build(encoder, num_classes, seed=0)  # compiled once, for all weights
+    fit, predictions = _compile(network, settings), []
+    for draw in draws:
+        rows = choose_labelled(train, settings, draw)
+        images, labels = seen(model, train.images[rows]), np.asarray(train.labels[rows])
+        weights = build(encoder, num_classes, seeds.derive(draw, "weights")).get_weights()
+        predicted = []
+        for first_layers in (hidden_layers(encoder), []):
+            network.set_weights(weights)
+            for new, old in zip(network.layers[: len(first_layers)], first_layers, strict=True):
+                new.set_weights(old.get_weights())
+            fit(images, labels, seeds.derive(draw, "order"))
+            predicted.append(_predict(network, floats))
+        predictions.append(FewLabelPredictions(*predicted, truth))
+    return predictions
+
+
+def labelled_vectors(
+    task: Task, vectors: representations.Vectors, draws: list[int]
+) -> list[LabelledVectors]:
+    """Returns for each draw the vectors of the labelled images, and those of the test images."""
+    test, train = vectors(task.floats), task.train
+    chosen = [choose_labelled(train, task.settings.few_labels, draw) for draw in draws]
+    return [
+        LabelledVectors(
+            vectors(seen(task.model, train.images[rows])),
+            np.asarray(train.labels[rows]),
+            test,
+            np.asarray(task.real.labels),
+        )
+        for rows in chosen
+    ]
+
+
+def choose_labelled(train: Split, settings: FewLabelsSettings, draw: int) -> np.ndarray:
+    """Returns the rows of the images that are labelled in one draw."""
+    return choose(train.labels, settings.labels_per_class, seeds.derive(draw, "labelled"))
 
 
 def choose(labels: np.ndarray, labels_per_class: int, seed: int) -> np.ndarray:
@@ -95,18 +141,14 @@ def build(encoder: keras.Model, num_classes: int, seed: int) -> keras.Model:
     return keras.models.clone_model(keras.Model(encoder.input, logits))
 
 
-def _train(
-    network: keras.Model,
-    images: np.ndarray,
-    labels: np.ndarray,
-    settings: FewLabelsSettings,
-    seed: int,
-) -> None:
+def _compile(network: keras.Model, settings: FewLabelsSettings) -> Fit:
+    """Returns what trains the network from the weights that it has, with a new optimizer."""
     optimizer = keras.optimizers.Adam(settings.learning_rate)
     optimizer.build(network.trainable_variables)
+    at_first = [variable.numpy() for variable in optimizer.variables]
     cross_entropy = tf.nn.sparse_softmax_cross_entropy_with_logits
 
-    @tf.function(autograph=False)
+    @tf.function(autograph=False, reduce_retracing=True)
     def step(batch: tf.Tensor, targets: tf.Tensor) -> Losses:
         def compute_losses() -> Losses:
             logits = network(batch, training=True)
@@ -114,9 +156,14 @@ def _train(
 
         return optimization.descend(compute_losses, network.trainable_variables, optimizer)
 
-    size = min(settings.batch_size, len(labels))
-    for rows in _batches(len(labels), size, settings.steps, seed):
-        step(tf.constant(images[rows]), tf.constant(labels[rows]))
+    def fit(images: np.ndarray, labels: np.ndarray, seed: int) -> None:
+        for variable, value in zip(optimizer.variables, at_first, strict=True):
+            variable.assign(value)
+        size = min(settings.batch_size, len(labels))
+        for rows in _batches(len(labels), size, settings.steps, seed):
+            step(tf.constant(images[rows]), tf.constant(labels[rows]))
+
+    return fit
 
 
 def _batches(num_images: int, size: int, steps: int, seed: int) -> np.ndarray:

@@ -11,7 +11,13 @@ from genlab.evaluation import samples
 from genlab.evaluation.scores import Scores
 from genlab.features.extractor import Extracted, Extractor
 from genlab.features.judges import Judge
-from genlab.imaging.arrays import part_outliers, read_description, read_split
+from genlab.imaging.arrays import (
+    choice_of,
+    choose_rows,
+    part_outliers,
+    read_description,
+    read_split,
+)
 from genlab.runtime import progress
 from genlab.settings import seeds
 from genlab.settings.params import Evaluation
@@ -30,11 +36,11 @@ def score(
     `test/floor_halves/...` of two disjoint halves of the test images: fewer images, more bias. The
     name of the space is added: `""` or `"_inception"`.
     """
-    test = part_outliers(read_split(images, "test"), read_description(images))[0].images
+    test = part_outliers(read_split(images, "test"), read_description(images))[0]
     train = read_split(images, "train").images
-    number = min(settings.num_images, len(test), len(train))
+    number = min(settings.num_images, len(test.labels), len(train))
     progress.note(f"floor: {number} real images against as many, {settings.num_repeats} times")
-    judges = samples.judges_of(extractors, test[:number])
+    judges = samples.judges_of(extractors, test.images[choose_rows(test.labels, number)])
     draws = [seeds.derive(scores.seed, str(repeat)) for repeat in range(settings.num_repeats)]
     for source, pair in progress.bar(SETS.items(), "floor", len(SETS), "comparison"):
         repeats: dict[str, list[Evidence]] = {}
@@ -52,6 +58,7 @@ def score(
         halves = source == "floor_halves"
         protocol = {
             "split": "test",
+            "real_images": choice_of(test.labels, number),
             "num_real": number // 2 if halves else number,
             "num_generated": number - number // 2 if halves else number,
             "num_repeats": len(draws),

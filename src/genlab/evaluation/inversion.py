@@ -1,8 +1,9 @@
-"""Reconstruction without an encoder: gradient descent finds the latent with the nearest image.
+"""Reconstruction by search: gradient descent finds the latent with the nearest image.
 
 Zhu et al., "Generative Visual Manipulation on the Natural Image Manifold", ECCV 2016, section 3.1.
-Each search starts at the draw from the prior whose image is nearest: from one common start it often
-ends in a poor minimum.
+Each search starts at that of the model's own samples (from the prior, else from the fitted density)
+whose image is nearest: from one common start it often ends in a poor minimum. An encoder finds its
+latent in one step and is no match for a search: compare searches with searches.
 """
 
 from collections.abc import Callable
@@ -11,10 +12,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from genlab.contract.capabilities import Generates
 from genlab.contract.evidence import Unavailable
 from genlab.settings.params import Inversion
-from genlab.trained.generators import PRIOR
 from genlab.trained.model import TrainedModel
 
 BATCH_SIZE = 256
@@ -28,16 +27,14 @@ def invert(model: TrainedModel, images: np.ndarray, settings: Inversion, seed: i
     Adam descends the squared error of each image.
 
     Raises:
-        Unavailable: The model generates from something else.
+        Unavailable: The model generates from something else, or has no samples.
     """
-    generator = model.model
-    if not isinstance(generator, Generates) or not model.can("decode"):
+    decode = model.functions().get("decode")
+    if decode is None:
         raise Unavailable(f"{model.kind} {NO_SEARCH}")
-
-    def decode(latents: tf.Tensor) -> tf.Tensor:
-        return generator.generate(latents, {})
-
-    candidates = model.draw_latents(settings.num_starts, seed, PRIOR)
+    if not model.sources():
+        raise Unavailable(f"{model.kind} has no samples to start from")
+    candidates = model.draw_latents(settings.num_starts, seed, model.sources()[0])
     decoded = np.concatenate([np.asarray(decode(batch)) for batch in _batches(candidates)])
     starts = candidates[nearest(images, decoded)]
     pairs = zip(_batches(images), _batches(starts), strict=True)

@@ -17,6 +17,7 @@ from genlab.contract.evidence import LogLikelihoods
 from genlab.evaluation.evidence_bound import bernoulli
 from genlab.evaluation.scores import Scores
 from genlab.evaluation.task import Task, seen
+from genlab.imaging.binarisation import entropies
 from genlab.numerics.batches import in_batches
 from genlab.settings import seeds
 
@@ -28,11 +29,13 @@ GIVES = LogLikelihoods
 class Mean(NamedTuple):
     """How blocks of estimates (n, samples) become (n,), and what it is in words.
 
-    The likelihood depends on the model's binarisation.
+    The likelihood depends on the model's binarisation. Where it is Bernoulli's, images (n, ...)
+    have entropies (n,).
     """
 
     method: str
     likelihood: Callable[[str], str]
+    entropies: Callable[[np.ndarray], np.ndarray | None]
     of: Callable[[list[np.ndarray]], np.ndarray]
 
 
@@ -46,21 +49,25 @@ def _of_logarithms(blocks: list[np.ndarray]) -> np.ndarray:
 
 
 MEANS = {
-    "probabilities": Mean("importance sampling", bernoulli, _of_probabilities),
-    "logarithms": Mean("change of variables", lambda _: "density of grey values", _of_logarithms),
+    "probabilities": Mean("importance sampling", bernoulli, entropies, _of_probabilities),
+    "logarithms": Mean(
+        "change of variables", lambda _: "density of grey values", lambda _: None, _of_logarithms
+    ),
 }
 """By the model's `likelihood_mean`."""
 
 
 def score(task: Task, scores: Scores) -> None:
-    """Scores the likelihood of the first test images."""
+    """Scores the likelihood of some of the test images."""
     model, settings = task.model.model, task.settings.likelihood
     if not isinstance(model, HasLikelihood):
         scores.skip("likelihood", LogLikelihoods, f"{task.model.kind} has no posterior")
         return
-    mean, images = MEANS[model.likelihood_mean], task.real.images[: settings.num_images]
+    mean = MEANS[model.likelihood_mean]
+    images = seen(task.model, task.real.images[task.rows(settings.num_images)])
     seed = seeds.derive(task.seed, "likelihood")
-    evidence = LogLikelihoods(estimate(model, seen(task.model, images), settings.num_samples, seed))
+    estimates = estimate(model, images, settings.num_samples, seed)
+    evidence = LogLikelihoods(estimates, mean.entropies(images))
     likelihood = mean.likelihood(task.binarisation)
     protocol = task.protocol(len(images), num_samples=settings.num_samples, likelihood=likelihood)
     method = f"{mean.method}, {settings.num_samples} samples"

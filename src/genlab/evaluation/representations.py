@@ -82,6 +82,12 @@ def fit_pca(model: TrainedModel, images: np.ndarray, seed: int) -> PCA:
     return PCA(components, random_state=seed).fit(vectors)
 
 
+def rebuild(pca: PCA, images: np.ndarray) -> np.ndarray:
+    """Returns images as PCA rebuilds them, float32 in [0, 1], the range that models have."""
+    rebuilt = pca.inverse_transform(pca.transform(rows(images)))
+    return np.clip(rebuilt, 0, 1).astype(np.float32).reshape(images.shape)
+
+
 def rows(images: np.ndarray) -> np.ndarray:
     """Returns images (n, ...) as vectors (n, size)."""
     return images.reshape(len(images), -1)

@@ -16,7 +16,7 @@ from genlab.imaging.pictures import read_png
 from genlab.runtime.files import FolderKind, replacing
 from genlab.trained.model import TrainedModel
 
-SAME = ("num_real", "num_generated", "features", "quantisation", "resize", "metric")
+SAME = ("num_real", "real_images", "num_generated", "features", "quantisation", "resize", "metric")
 """What the protocols of a score and its floor must agree on."""
 KINDS = ("floor", "floor_halves")
 """Real images against real ones: train against test, and halves of test against each other."""

@@ -130,7 +130,7 @@ def choose(extracted: Extracted, rows: np.ndarray) -> Extracted:
 
 def _space(task: Task, extractors: Mapping[str, Extractor]) -> FeatureSpace:
     number = min(task.settings.num_images, len(task.real.images))
-    panel = judges_of(extractors, task.real.images[:number])
+    panel = judges_of(extractors, task.real.images[task.rows(number)])
     return FeatureSpace(panel, {judge.name: extract(judge, task.train.images) for judge in panel})
 
 

@@ -24,7 +24,7 @@ def sources(model: Model) -> dict[type[Evidence], str]:
         if is_translator:
             given[Reconstructions] = TRANSLATION
         elif len(model.noise_shape) == 1 and not model.given:
-            given[Reconstructions] = "reconstruction_subset"  # by inversion
+            given[Reconstructions] = "inversion"
     if isinstance(model, Encodes):
         given.setdefault(Samples, FITTED)
         given[Reconstructions] = "reconstruction"

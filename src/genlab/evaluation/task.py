@@ -14,6 +14,8 @@ from genlab.contract.fields import read_arrays
 from genlab.features.extractor import Extractor
 from genlab.imaging.arrays import (
     Split,
+    choice_of,
+    choose_rows,
     held_out_labels,
     part_outliers,
     read_description,
@@ -98,13 +100,22 @@ class Task:
         """The images of `real` as the model sees them, float32 in [0, 1]."""
         return seen(self.model, self.real.images)
 
+    def rows(self, num_images: int) -> np.ndarray:
+        """Returns the rows of `real` that a number on `num_images` images is of."""
+        return choose_rows(self.real.labels, num_images)
+
+    @cached_property
+    def subset(self) -> np.ndarray:
+        """The rows of `real` on which latents are searched, and of which pages show the first."""
+        return self.rows(self.settings.inversion.num_images)
+
     def given(self, fields: Sequence[str], num_images: int) -> dict[str, np.ndarray]:
         """Returns the split's own rows of what samples are given, (num_images, *shape) by field.
 
-        They belong to the first images of `real`; where these are too few, they repeat.
+        They belong to the images of `rows(num_images)`; where these are too few, they repeat.
         """
         inliers = ~np.isin(self._whole.labels, held_out_labels(self.description))
-        rows = np.resize(np.flatnonzero(inliers), num_images)
+        rows = np.resize(np.flatnonzero(inliers)[self.rows(num_images)], num_images)
         arrays = read_arrays(self.data, self.split, fields)
         return {name: array[rows % len(array)] for name, array in arrays.items()}
 
@@ -113,6 +124,7 @@ class Task:
         protocol = {
             "split": self.split,
             "num_real": num_images,
+            "real_images": choice_of(self.real.labels, num_images),
             "quantisation": "none",
             "resize": "none",
             "binarisation": self.binarisation,

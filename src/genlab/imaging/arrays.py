@@ -23,6 +23,7 @@ ImageShape = tuple[int, int, int]
 SLACK = 0.5 / 255
 """Of the range: what lies so little beyond it, by float arithmetic, rounds to black or white."""
 SPLITS = ("train", "validation", "test")
+STRATIFIED = "by class in equal shares, seed 0"
 
 
 class Split(NamedTuple):
@@ -54,6 +55,28 @@ def part_outliers(split: Split, description: Mapping[str, Any]) -> tuple[Split, 
     held_out = np.isin(split.labels, held_out_labels(description))
     inliers = Split(split.images[~held_out], split.labels[~held_out])
     return inliers, Split(split.images[held_out], split.labels[held_out])
+
+
+def choose_rows(labels: np.ndarray, number: int) -> np.ndarray:
+    """Returns the rows of at most `number` images that stand for a split: (number,), or all.
+
+    All are in their own order. Fewer are drawn at random, and each class has its share of the whole
+    to within one image. The first images of a split are no sample: MNIST's test images are of two
+    groups of writers, and folders are sorted by class. The seed is fixed, so that numbers on as
+    many images are on the same ones; the first rows do not depend on the number.
+    """
+    if number >= len(labels):
+        return np.arange(len(labels))
+    generator, ranks = np.random.default_rng(0), np.empty(len(labels))
+    for label in np.unique(labels):
+        rows = generator.permutation(np.flatnonzero(labels == label))
+        ranks[rows] = (np.arange(len(rows)) + generator.random()) / len(rows)
+    return np.argsort(ranks, kind="stable")[:number]
+
+
+def choice_of(labels: np.ndarray, number: int) -> str:
+    """Returns what a protocol says of `choose_rows`."""
+    return "all" if number >= len(labels) else STRATIFIED
 
 
 def empty(shape: tuple[int, ...], where: str) -> np.ndarray:

@@ -11,7 +11,7 @@ from genlab.report.laboratory import ReportedModel
 from genlab.report.ranking import REFERENCES
 
 DISTANCE = "frechet_distance"
-MSE, SUBSET_MSE = "test/reconstruction/mse", "test/reconstruction_subset/mse"
+MSE, SEARCHED_MSE = "test/reconstruction/mse", "test/inversion/mse"
 PCA_MSE = "test/pca/mse"
 BETTER = {"lower": "↓ lower is better", "higher": "↑ higher is better"}
 
@@ -98,7 +98,7 @@ def percent(relation: float, what: str) -> str:
 
 def made_by(model: ReportedModel) -> str:
     """Returns how the model reconstructs; empty where it does not."""
-    metrics = (metric for metric in (SUBSET_MSE, MSE) if metric in model.scores)
+    metrics = (metric for metric in (MSE, SEARCHED_MSE) if metric in model.scores)
     return next((model.scores[metric].method for metric in metrics), "")
 
 

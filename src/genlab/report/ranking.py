@@ -12,7 +12,9 @@ from genlab.report.laboratory import ReportedModel
 FEW_IMAGES = 1000
 """With fewer real images models are not ranked by a Fréchet distance."""
 
-REFERENCES = {"pca", "latent_pca", "pixels"}
+REFERENCES = {"pca", "latent_pca", "pixels", "few_labels_pixels"} | {
+    f"{source}_{bar}" for source in ("outliers", "held_out") for bar in ("pca", "entropy", "ink")
+}
 """Sources that are measured beside a model and are none of its merits."""
 
 

@@ -6,11 +6,13 @@ from typing import Any, NamedTuple
 from genlab.contract.comparison import differing
 from genlab.pages import readable, significant
 from genlab.report import cells, facts
-from genlab.report.cells import DISTANCE, MSE, PCA_MSE, SUBSET_MSE, Cell, Group, Row
+from genlab.report.cells import DISTANCE, MSE, PCA_MSE, SEARCHED_MSE, Cell, Group, Row
 from genlab.report.laboratory import Laboratory, ReportedModel
 from genlab.report.ranking import Ranking, rank
 
-PROBE, PROBE_BARS = "linear_probe_accuracy", {"latent_pca": "PCA", "pixels": "pixels"}
+PROBE = "linear_probe_accuracy"
+BOUND = "negative_elbo_above_entropy"
+LIKELIHOOD = "negative_log_likelihood_above_entropy"
 SIMILARITY = "test/reconstruction/structural_similarity"
 INCEPTION, COLOUR = "_inception", 3
 SAMPLES = {
@@ -46,12 +48,30 @@ def _beside_pca(model: ReportedModel) -> str:
     return "" if relation is None else cells.percent(relation, "PCA")
 
 
-def _beside_bars(model: ReportedModel) -> str:
-    values = [(name, model.value(f"test/{source}/{PROBE}")) for source, name in PROBE_BARS.items()]
-    return ", ".join(f"{name} {value:.1%}" for name, value in values if value is not None)
-
-
 ONE, TWO, THREE, PERCENT = "{:,.1f}".format, "{:.2f}".format, "{:.3f}".format, "{:.1%}".format
+
+
+def _bars(
+    metric: str, text: Callable[[float], str], **names: str
+) -> Callable[[ReportedModel], str]:
+    """Returns what notes the metric of other sources; `names` has what each is called."""
+
+    def note(model: ReportedModel) -> str:
+        values = {name: model.value(f"test/{source}/{metric}") for source, name in names.items()}
+        known = {name: value for name, value in values.items() if value is not None}
+        return ", ".join(f"{name} {text(value)}" for name, value in known.items())
+
+    return note
+
+
+def _outlier_lines(source: str, kind: str) -> tuple[TableLine, TableLine]:
+    bars = {"pca": "PCA", "entropy": "entropy", "ink": "ink"}
+    note = _bars("auroc", THREE, **{f"{source}_{bar}": name for bar, name in bars.items()})
+    by_error = TableLine(f"{kind}, told by error", f"test/{source}/auroc", THREE, note)
+    by_bound = TableLine(f"{kind}, told by the bound", f"test/{source}_bound/auroc", THREE, note)
+    return by_error, by_bound
+
+
 SAMPLE_LINES = (
     TableLine("Fréchet distance", f"/{DISTANCE}"),
     TableLine("Fréchet Inception distance", f"{INCEPTION}/{DISTANCE}"),
@@ -70,18 +90,25 @@ TARGET_LINES = (
 """Of each source of images that have a target, apart from reconstructions: `translation`."""
 RECONSTRUCTION_LINES = (
     TableLine("Reconstruction MSE, all test images", MSE, note=_beside_pca),
-    TableLine("Reconstruction MSE, common subset", SUBSET_MSE, note=cells.made_by),
+    TableLine("Reconstruction MSE by search, common subset", SEARCHED_MSE),
     TableLine("PCA of the same latent size, MSE", PCA_MSE),
     TableLine("PSNR, all test images", "test/reconstruction/psnr", TWO),
     TableLine("Structural similarity, all test images", SIMILARITY, THREE),
+    TableLine("Negative ELBO above entropy", f"test/reconstruction/{BOUND}", ONE),
+    TableLine("Negative log-likelihood above entropy", f"test/likelihood/{LIKELIHOOD}", ONE),
     TableLine("Negative ELBO, unweighted", "test/reconstruction/negative_elbo", ONE),
     TableLine("Negative log-likelihood", "test/likelihood/negative_log_likelihood", ONE),
 )
+PROBE_BARS = _bars(PROBE, PERCENT, latent_pca="PCA", pixels="pixels")
+FEW_BARS = _bars(
+    PROBE, PERCENT, few_labels_latent="regression on latents", few_labels_pixels="on pixels"
+)
 REPRESENTATION_LINES = (
-    TableLine("Linear probe of the latent", f"test/latent/{PROBE}", PERCENT, _beside_bars),
+    TableLine("Linear probe of the latent", f"test/latent/{PROBE}", PERCENT, PROBE_BARS),
     TableLine("Gain of pre-training on few labels", "test/few_labels/few_labels_gain", PERCENT),
-    TableLine("Outliers told, another data set", "test/outliers/auroc", THREE),
-    TableLine("Outliers told, held-out classes", "test/held_out/auroc", THREE),
+    TableLine("Fine-tuned on few labels", "test/few_labels/fine_tuned_accuracy", PERCENT, FEW_BARS),
+    *_outlier_lines("outliers", "Outliers"),
+    *_outlier_lines("held_out", "Held-out classes"),
 )
 
 
@@ -153,7 +180,7 @@ def _samples(models: Sequence[ReportedModel], is_colour: bool) -> list[Row]:
 
 
 def _images_with_targets(models: Sequence[ReportedModel]) -> list[Group]:
-    known = {metric.split("/")[1] for metric in (MSE, SUBSET_MSE, PCA_MSE)}
+    known = {metric.split("/")[1] for metric in (MSE, SEARCHED_MSE, PCA_MSE)}
     sources = [source for _, source, name in _names(models) if name == "mse"]
     return [
         Group(readable(source), _filled(models, _of_source(source, TARGET_LINES)))

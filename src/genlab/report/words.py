@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from genlab.contract import comparison
 from genlab.pages import significant
 from genlab.report import cells, table
-from genlab.report.cells import DISTANCE, MSE, SUBSET_MSE
+from genlab.report.cells import DISTANCE, MSE, SEARCHED_MSE
 from genlab.report.laboratory import Laboratory, ReportedModel
 from genlab.report.ranking import FEW_IMAGES, Ranking, rank
 
@@ -57,7 +57,7 @@ def summary(laboratory: Laboratory) -> list[Statement]:
         Statement("Spread", _spread(laboratory.models)),
         *(_samples(laboratory, source) for source in sources),
         _reconstruction(laboratory),
-        _subset(laboratory),
+        _by_search(laboratory),
         *(_weak(model) for model in laboratory.models),
     ]
     return [statement for statement in statements if statement.text]
@@ -181,15 +181,14 @@ def _reconstruction(laboratory: Laboratory) -> Statement:
     return Statement("Reconstruction", _lead(rank(laboratory.models, MSE), what, describe))
 
 
-def _subset(laboratory: Laboratory) -> Statement:
+def _by_search(laboratory: Laboratory) -> Statement:
     def describe(model: ReportedModel) -> str:
-        how = "encoder" if model.encodes else "inversion"
-        return f"{significant(model.scores[SUBSET_MSE].value)} ({how})"
+        return significant(model.scores[SEARCHED_MSE].value)
 
-    ranking = rank(laboratory.models, SUBSET_MSE)
-    what = "smallest reconstruction error on the common subset"
+    ranking = rank(laboratory.models, SEARCHED_MSE)
+    what = "smallest reconstruction error by search on the common subset"
     text = _lead(ranking, what, describe) if len(ranking.models) > 1 else ""
-    return Statement("Reconstruction, common subset", text)
+    return Statement("Reconstruction by search", text)
 
 
 def _weak(model: ReportedModel) -> Statement:

@@ -105,6 +105,7 @@ class FewLabelsSettings(Section):
     """Fine-tuning of a trained encoder on few labels, against the network from random weights."""
 
     labels_per_class: int = Field(ge=1)
+    num_draws: int = Field(ge=2)
     steps: int = Field(ge=1)
     learning_rate: float = Field(gt=0)
     batch_size: int = Field(ge=1)

@@ -143,9 +143,9 @@ class TrainedModel:
 
     def can(self, verb: str) -> bool:
         """Returns whether the model can `encode`, `reconstruct` or `decode`."""
-        return verb in self._functions()
+        return verb in self.functions()
 
-    def _functions(self) -> dict[str, Function]:
+    def functions(self) -> dict[str, Function]:
         """Returns by verb a function from one tensor to another."""
         model = self.model
         if isinstance(model, Encodes):
@@ -259,7 +259,7 @@ class TrainedModel:
             where = "See params.yaml: models"
             raise InputError(f"{verb} must be asked of a model with {part}", received, where)
         if verb not in self._compiled:
-            self._compiled[verb] = tf.function(self._functions()[verb], autograph=False)
+            self._compiled[verb] = tf.function(self.functions()[verb], autograph=False)
         return self._compiled[verb]
 
 

@@ -174,15 +174,17 @@ class Observer:
 
 
 def _validation_fields(job: Job, model: Model) -> dict[str, np.ndarray]:
-    """Returns the first validation rows of all fields that the model takes or is given.
+    """Returns validation rows of all fields that the model takes or is given.
 
-    All have the same number of rows; unaligned fields may have fewer than there are images.
+    All have the same number of rows; unaligned fields may have fewer than there are images. Fewer
+    than all are drawn by class: a folder's first images are of one class.
     """
     given = model.given if isinstance(model, Generates) else ()
     names = dict.fromkeys(("images", *job.takes, *given))
-    arrays = read_arrays(job.data, "validation", names)
-    number = min(job.training.num_validation_images, *map(len, arrays.values()))
-    return {name: np.asarray(array[:number]) for name, array in arrays.items()}
+    fields = read_arrays(job.data, "validation", names)
+    number = min(job.training.num_validation_images, *map(len, fields.values()))
+    rows = arrays.choose_rows(arrays.read_split(job.data, "validation").labels, number)
+    return {name: np.asarray(array[rows % len(array)]) for name, array in fields.items()}
 
 
 def _as_floats(fields: Mapping[str, np.ndarray], job: Job) -> dict[str, np.ndarray]:

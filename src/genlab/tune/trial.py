@@ -195,8 +195,6 @@ def _measure(order: TrialOrder, job: Job, split: str, run: tracking.Run) -> dict
     seed = seeds.derive(order.params.seed, "evaluate")
     task = Task(trained, panel, order.images, order.params, seed, split=split)
     scores = evaluation.measure(task)
-    if num_rebuilt := len(scores.pictures.get("reconstructions", ())):
-        scores.pictures["originals"] = trained.as_seen(task.real.images[:num_rebuilt])
     for name, images in scores.pictures.items():
         path = (order.pictures or job.folder) / f"{name}.png"
         if name in PICTURES:

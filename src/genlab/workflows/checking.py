@@ -86,15 +86,15 @@ def _check_directory(directory: str) -> None:
 
 def _check_chapters(params: Params, path: Path) -> None:
     import_tensorflow()
-    from genlab.evaluation import Panel
+    from genlab.evaluation import Panel, outliers
 
     for name, entry in params.models.items():
         where = f"{path}: models.{name}"
         chapter = plugins.find("models", str(entry["kind"]), f"{where}.kind")
         build_section(chapter.Settings, entry, where)
     Panel(params.evaluation.metrics, f"{path}: evaluation.metrics")
-    if outliers := params.evaluation.outliers.data:
-        plugins.check("datasets", outliers, f"{path}: evaluation.outliers.data")
+    if name := params.evaluation.outliers.data:
+        outliers.check(name, f"{path}: evaluation.outliers.data")
 
 
 def _stamp(path: Path, params: Params) -> Path:
