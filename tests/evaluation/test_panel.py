@@ -56,7 +56,7 @@ def samples(*values: float) -> Samples:
 def test_number_carries_interval_unit_reference_method_and_protocol(scores: Scores) -> None:
     """4.30265 is the quantile of Student's distribution with 2 degrees of freedom."""
     sets = [samples(*[value] * 4) for value in (1, 2, 3)]
-    scores.add_repeats("prior", {"judge": sets}, {"seed": 4}, "samples")
+    scores.add_repeats("prior", sets, {"seed": 4}, "samples")
     margin = 2 * 4.30265 / np.sqrt(3)
     assert scores.values() == {GLOW: 4}
     assert scores.metrics[GLOW] == Score(
@@ -75,7 +75,7 @@ def test_several_judges_have_a_mean_and_the_spread_is_over_the_sets(scores: Scor
     """The judges say 2, 4, 6 and 8, 6, 10 of three sets: the means are 5, 5 and 8."""
     sets = {"one": (1, 2, 3), "other": (4, 3, 5)}
     repeats = {name: [samples(*[value] * 4) for value in of] for name, of in sets.items()}
-    scores.add_repeats("prior", repeats, {}, "samples")
+    scores.add_judged("prior", repeats, {}, "samples")
     score, margin = scores.metrics[GLOW], 4.30265 * np.std([5, 5, 8], ddof=1) / np.sqrt(3)
     assert (score.value, score.judges) == (6, {"one": 4, "other": 8})
     assert score.interval == pytest.approx((6 - margin, 6 + margin), rel=1e-5)
@@ -134,7 +134,7 @@ def test_reason_why_there_is_no_number(scores: Scores, sets: list[Any], reason: 
     if len(evidence) == 1:
         scores.add("prior", evidence[0], {}, "samples")
     else:
-        scores.add_repeats("prior", {"judge": evidence, "other": [evidence[0]] * 2}, {}, "samples")
+        scores.add_judged("prior", {"judge": evidence, "other": evidence}, {}, "samples")
     assert (scores.metrics, scores.skipped) == ({}, {GLOW: reason})
 
 

@@ -84,8 +84,10 @@ def test_fewer_images_are_a_sample_of_a_split_that_is_sorted(
         path = folder / f"test_{field}.npy"
         np.save(path, np.load(path)[order])
     scores = run(params, folder, tmp_path)
-    classes = pinned.load(EXTRACTOR).extract(np.load(folder / "test_images.npy")[:12]).classes
-    assert len(set(classes[:10])) == 1, "the extractor tells the halves apart"
+    classes = (
+        pinned.load(PANEL)["strided"].extract(np.load(folder / "test_images.npy")[:12]).classes
+    )
+    assert len(set(classes[:10])) == 1, "the judge tells the halves apart"
     distance = scores["test/floor/class_histogram_distance"]
     assert distance.value < 0.25  # of the first images: 0.33
     assert distance.protocol["real_images"] == "by class in equal shares, seed 0"

@@ -66,7 +66,7 @@ def score(
             "genlab_version": genlab.__version__,
             **samples.facts_of(judges),
         }
-        scores.add_repeats(f"{source}{space}", repeats, protocol, "real images")
+        scores.add_judged(f"{source}{space}", repeats, protocol, "real images")
 
 
 def _against_train(judge: Judge, train: Extracted, draw: int) -> tuple[Extracted, Extracted]:

@@ -161,7 +161,7 @@ def _score_source(task: Task, scores: Scores, source: str, spaces: dict[str, Fea
             num_train=len(task.train.images),
             **facts_of(space.judges),
         )
-        scores.add_repeats(f"{source}{name}", repeats[name], protocol, "samples")
+        scores.add_judged(f"{source}{name}", repeats[name], protocol, "samples")
 
 
 def _show(task: Task, scores: Scores, source: str, pictures: np.ndarray, samples: Samples) -> None:

@@ -80,7 +80,13 @@ class Scores:
                 estimate = intervals.of_jackknife(float(answer.value), without)
             self._keep(source, answer, estimate, protocol, method)
 
-    def add_repeats(self, source: str, repeats: Repeats, protocol: Protocol, method: str) -> None:
+    def add_repeats(
+        self, source: str, repeats: Sequence[Evidence], protocol: Protocol, method: str
+    ) -> None:
+        """Scores several sets, each of a seed of its own, as `add` does: the mean is the number."""
+        self.add_judged(source, {"": repeats}, protocol, method)
+
+    def add_judged(self, source: str, repeats: Repeats, protocol: Protocol, method: str) -> None:
         """Scores several sets, each of a seed of its own, by each judge.
 
         The number is the mean over judges and sets. Its interval is over the sets, each with the
