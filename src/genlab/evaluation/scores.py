@@ -1,7 +1,7 @@
 """Numbers with all that belongs to them, the reasons for missing ones, pictures and arrays."""
 
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,13 +13,14 @@ from genlab.evaluation.panel import Answer, Panel
 from genlab.numerics import intervals
 from genlab.numerics.intervals import Estimate
 
-LeaveOut = Callable[[Any], Iterable[Evidence]]
-"""From evidence to that without each of some blocks of images; nothing: no interval."""
+LeaveOut = Callable[[Panel, Any], Sequence[Mapping[str, float]]]
+"""From evidence to the numbers without each of some blocks of images; none: no interval."""
 
 
-def leave_out_blocks(evidence: Evidence) -> list[Evidence]:
-    """Returns the evidence without each block of its images; nothing where they are few."""
-    return without_blocks(evidence, intervals.NUM_BLOCKS)
+def leave_out_blocks(panel: Panel, evidence: Evidence) -> list[dict[str, float]]:
+    """Returns the numbers without each block of the images; none where these are few."""
+    parts = without_blocks(evidence, intervals.NUM_BLOCKS)
+    return [_set_values(panel.ask(part)) for part in parts]
 
 
 @dataclass
@@ -64,8 +65,8 @@ class Scores:
         """
 
         @functools.cache
-        def values_without_blocks() -> list[dict[str, float]]:
-            return [_set_values(self.panel.ask(part)) for part in leave_out(evidence)]
+        def values_without_blocks() -> Sequence[Mapping[str, float]]:
+            return leave_out(self.panel, evidence)
 
         for answer in self.panel.ask(evidence):
             if answer.value is None:
@@ -116,9 +117,11 @@ class Scores:
     def _keep(
         self, source: str, answer: Answer, estimate: Estimate, protocol: Protocol, method: str
     ) -> None:
+        facts = answer.measure._asdict()
+        limits = facts.pop("limits")
         self.metrics[self._name(source, answer)] = Score(
-            **estimate._asdict(),
-            **answer.measure._asdict(),
+            **intervals.within(estimate, limits)._asdict(),
+            **facts,
             method=method,
             protocol=protocol | {"metric": answer.settings},
         )
