@@ -49,9 +49,9 @@ def _far(scores: Mapping[str, Score]) -> Iterator[str]:
 
 def _classes(scores: Mapping[str, Score]) -> Iterator[str]:
     smallest, largest = (scores.get(f"{name}_class_share") for name in ("smallest", "largest"))
-    if smallest and smallest.value < FEWEST:
+    if smallest and comparison.interval(smallest)[1] < FEWEST:
         yield f"neglect a class (the rarest has {smallest.value:.2f} of its share)"
-    if largest and largest.value > MOST:
+    if largest and comparison.interval(largest)[0] > MOST:
         yield f"favour a class (the commonest has {largest.value:.2f} times its share)"
 
 

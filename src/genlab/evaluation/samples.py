@@ -1,5 +1,6 @@
 """Generated images against real ones, in the features of a classifier; several sets by seed."""
 
+import dataclasses
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -105,6 +106,11 @@ def evidence(
     )
 
 
+def with_images(samples: Samples, generated: np.ndarray, train: np.ndarray | None) -> Samples:
+    """Returns the evidence with the images themselves, for metrics that look at pixels."""
+    return dataclasses.replace(samples, generated_images=generated, train_images=train)
+
+
 def halves(real: Extracted, seed: int) -> tuple[Extracted, Extracted]:
     """Returns two random halves of real images; the second is larger by one if need be."""
     order = np.random.default_rng(seed).permutation(len(real.features))
@@ -138,6 +144,8 @@ def _score_source(task: Task, scores: Scores, source: str, spaces: dict[str, Fea
         for name, (extractor, real, train, num_classes) in spaces.items():
             generated, dice = extractor.extract(pictures), seeds.derive(seed, "metrics")
             sample = evidence(real, generated, train, num_classes, dice, asked_classes)
+            if not name:  # pixels are the same in each space
+                sample = with_images(sample, pictures, task.train.images)
             repeats[name].append(sample)
         if repeat == 0:
             _show(task, scores, source, pictures, repeats[""][0])

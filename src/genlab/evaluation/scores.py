@@ -117,6 +117,7 @@ class Scores:
     def _keep(
         self, source: str, answer: Answer, estimate: Estimate, protocol: Protocol, method: str
     ) -> None:
+        self.skipped.pop(self._name(source, answer), None)
         facts = answer.measure._asdict()
         limits = facts.pop("limits")
         self.metrics[self._name(source, answer)] = Score(

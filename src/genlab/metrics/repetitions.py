@@ -20,6 +20,6 @@ def compute(samples: Samples) -> Values:
 def compute_parts(samples: Samples, kept: np.ndarray) -> list[Values]:
     """Returns the share in each part of the generated images, bool (parts, m)."""
     if samples.generated_images is None:
-        raise Unavailable("the generated images are not given, only their features")
+        raise Unavailable("the images are not given, only their features")
     sums = np.array([blake2b(image.tobytes()).hexdigest() for image in samples.generated_images])
     return [{"repeated_share": 1 - len(np.unique(sums[part])) / int(part.sum())} for part in kept]

@@ -302,8 +302,9 @@ def _without_blocks(panel: Panel, evidence: Samples) -> list[dict[str, float]]:
     number = len(evidence.generated_features)
     if number < 2 * intervals.NUM_BLOCKS:
         return []
-    places = np.random.default_rng(seeds.derive(evidence.seed, "jackknife")).permutation(number)
-    kept = places % intervals.NUM_BLOCKS != np.arange(intervals.NUM_BLOCKS)[:, np.newaxis]
+    order = np.random.default_rng(seeds.derive(evidence.seed, "jackknife")).permutation(number)
+    places, blocks = np.argsort(order), np.arange(intervals.NUM_BLOCKS)
+    kept = places % intervals.NUM_BLOCKS != blocks[:, np.newaxis]
     return panel.ask_parts(evidence, kept)
 
 

@@ -42,8 +42,7 @@ def evidence(pair: Pair, train: Pictures | None, num_classes: int, seed: int) ->
     real, others = pair
     features = train.extracted if train else None
     found = samples.evidence(real.extracted, others.extracted, features, num_classes, seed)
-    images = train.images if train else None
-    return dataclasses.replace(found, generated_images=others.images, train_images=images)
+    return samples.with_images(found, others.images, train.images if train else None)
 
 
 def pairs(real: Pictures, generated: Pictures, least: int, seed: int) -> dict[str, Pair]:
