@@ -39,7 +39,7 @@ def in_pixels(generated: np.ndarray, train: np.ndarray = TRAIN) -> float:
         (TRAIN[:300], 1, 1),
         (np.roll(TRAIN[:300], 1, 1), 1, 1),
         (np.roll(TRAIN[:300], (2, -2), (1, 2)), 1, 1),
-        (noisy(np.roll(TRAIN[:300], -1, 2), 8), 1, 1),
+        (noisy(np.roll(TRAIN[:300], -1, 2), 4), 1, 1),
         (np.concatenate([HELD_OUT, np.roll(TRAIN[:100], 1, 2)]), 0.25, 0.25),
         (np.tile(HELD_OUT[:1], (300, 1, 1, 1)), 0, 0),
     ],
