@@ -57,7 +57,7 @@ def scores() -> dict[str, float]:
     from genlab.imaging.arrays import to_uint8
     from genlab.trained.model import TrainedModel
 
-    untrained, extractor = workloads.build("vae"), pinned.load(EXTRACTOR)
+    untrained, (extractor,) = workloads.build("vae"), pinned.load(EXTRACTOR).values()
     model = TrainedModel(untrained, workloads.trained_settings(untrained, "vae"), None)
     real, train = (
         extractor.extract(workloads.blobs(number, seed))

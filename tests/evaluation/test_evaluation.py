@@ -124,7 +124,8 @@ def names(source: str, metrics: set[str]) -> set[str]:
 
 CLASSES = measures("class_histogram", "class_frechet_distance")
 SAMPLES = CLASSES | measures(
-    "frechet_distance", "kernel_distance", "precision_recall", "density_coverage", "memorisation"
+    *("frechet_distance", "kernel_distance", "precision_recall", "density_coverage"),
+    *("memorisation", "pixel_copies", "repetitions"),
 )
 SAMPLES -= {"frechet_distance_infinite"}  # of 16 images nothing is extrapolated
 PIXELS = measures("reconstruction_error", "structural_similarity")
@@ -241,9 +242,10 @@ def test_images_without_classes_have_no_shares(models: dict[str, TrainedModel], 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_number_has_an_interval_and_a_protocol(scores: dict[str, Scores], kind: str) -> None:
     common = {"split", "num_real", "seed", "genlab_version", "quantisation", "metric"}
-    for score in scores[kind].metrics.values():
-        assert score.interval is not None
-        assert score.interval[0] <= score.value <= score.interval[1]
+    counts = {"class_frechet_distance_classes", "active_units"}
+    for name, score in scores[kind].metrics.items():
+        assert (score.interval is None) == (name.split("/")[2] in counts)
+        assert score.interval is None or score.interval[0] <= score.value <= score.interval[1]
         assert set(score.protocol) >= common
         assert Score.from_json(json.loads(json.dumps(score.to_json()))) == score
 
@@ -584,3 +586,7 @@ def test_floor_is_beside_what_was_measured_alike(
     floors = {f"test/{kind}/frechet_distance": number for kind in ("floor", "floor_halves")}
     results.add_floor(copy, floors)
     assert copy.metrics[name] == dataclasses.replace(score, floor=expected)
+    del floors["test/floor_halves/frechet_distance"]
+    results.add_floor(copy, floors)
+    alone = {kind: floor for kind, floor in expected.items() if kind == "floor"}
+    assert copy.metrics[name].floor == alone, "memorisation has no halves"

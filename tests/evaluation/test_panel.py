@@ -90,8 +90,10 @@ def test_number_of_one_whole_set_is_jackknifed(scores: Scores) -> None:
     assert score.interval == pytest.approx((mean - margin, mean + margin), rel=1e-6)
 
 
-def leave_out_too_much(evidence: Samples) -> list[Samples]:
-    return [evidence] * 9 + [samples(1, 1)]  # fewer than 4
+def leave_out_too_much(panel: Panel, evidence: Samples) -> list[dict[str, float]]:
+    kept = np.ones((10, 40), bool)
+    kept[9, 2:] = False  # fewer than 4
+    return panel.ask_parts(evidence, kept)
 
 
 @pytest.mark.parametrize(

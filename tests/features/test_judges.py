@@ -92,4 +92,4 @@ def test_only_these_rooms_name_reporting_judges() -> None:
         if (isinstance(node, ast.Attribute) and node.attr == "REPORTING")
         or (isinstance(node, ast.Constant) and node.value == "reporting")
     }
-    assert naming == {"features", "stages"}
+    assert naming == {"features", "scoring", "stages"}

@@ -44,6 +44,8 @@ EVIDENCE: dict[type, Any] = {
         2,
         RANDOM.normal(size=(50, 3)),
         asked_classes=HALVES,
+        generated_images=RANDOM.integers(256, size=(120, 16, 16, 1)).astype(np.uint8),
+        train_images=RANDOM.integers(256, size=(50, 16, 16, 1)).astype(np.uint8),
     ),
     Reconstructions: Reconstructions(PICTURES, PICTURES + np.float32(0.1)),
     EvidenceBound: EvidenceBound(
@@ -98,6 +100,7 @@ def test_every_metric_has_an_entry_and_every_number_one_meaning() -> None:
         assert measure.unit, name
         assert measure.reference, name
         assert measure.direction in ("lower", "higher", "none")
+        assert measure.limits is None or measure.limits[0] < measure.limits[1]
 
 
 # Bound and likelihood

@@ -24,6 +24,14 @@ def block_size(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(neighbours, "_search", neighbours._search.__wrapped__)  # type: ignore
 
 
+def count_balls(queries: np.ndarray, centres: np.ndarray, radii: np.ndarray) -> np.ndarray:
+    """Returns in how many balls each query lies."""
+    counts = np.zeros(len(queries), np.int64)
+    for pairs in neighbours.pairs_in_balls(queries, centres, radii):
+        counts += np.bincount(pairs.queries, minlength=len(queries))
+    return counts
+
+
 @pytest.mark.usefixtures("block_size")
 def test_blocks_agree_with_a_tree() -> None:
     queries, others = points(40, 5, 1), points(70, 5, 2)
@@ -36,7 +44,7 @@ def test_blocks_agree_with_a_tree() -> None:
         np.testing.assert_allclose(kth, kth_in_tree(others, k), rtol=1e-14)
     radii = np.random.default_rng(5).uniform(0, 5, 70)
     inside = (cdist(queries.astype(np.float64), others.astype(np.float64)) <= radii).sum(axis=1)
-    np.testing.assert_array_equal(neighbours.count_balls(queries, others, radii), inside)
+    np.testing.assert_array_equal(count_balls(queries, others, radii), inside)
     assert 0 < inside.sum() < 2800
 
 
@@ -45,17 +53,35 @@ def test_blocks_agree_with_a_tree() -> None:
 def test_a_neighbour_on_the_surface_is_inside(centre: float) -> None:
     """Each ball reaches to the k-th neighbour: it holds its centre and k others after rounding."""
     vectors = points(80, 6, 6, centre)
-    counts = neighbours.count_balls(vectors, vectors, neighbours.kth_distances(vectors, 4))
+    counts = count_balls(vectors, vectors, neighbours.kth_distances(vectors, 4))
     assert counts.sum() == 80 * 5
 
 
 def test_results_are_remembered_by_content_and_read_only(monkeypatch: pytest.MonkeyPatch) -> None:
     vectors = points(30, 3, 12)
     first = neighbours.kth_distances(vectors, 2)
-    assert neighbours.kth_distances(vectors.copy(), 2) is first
-    assert neighbours.kth_distances(vectors, 3) is not first
+    searched: list[int] = []
+    monkeypatch.setattr(neighbours, "_blocks", lambda *_: searched.append(1))
+    again, other = (neighbours.kth_distances(vectors.copy(), k) for k in (2, 5))
+    np.testing.assert_array_equal(first, again)
+    assert (other > first).all()
+    assert searched == [], "several k are read from one list"
     with pytest.raises(ValueError, match="read-only"):
         first[0] = 0
+
+
+@pytest.mark.parametrize("share", [0.1, 0.9])
+@pytest.mark.parametrize("copies", [1, 30])
+def test_parts_have_the_distances_of_a_search_of_their_own(share: float, copies: int) -> None:
+    """Of crowded or many left-out points the lists are too short, and are made anew."""
+    vectors = np.repeat(points(200 // copies, 4, 3), copies, axis=0)
+    kept = np.random.default_rng(4).random((3, len(vectors))) > share
+    kept[0, np.argsort(vectors[:, 0])[: len(vectors) // 2]] = False  # all of one side
+    found = neighbours.kth_distances_of_parts(vectors, 4, kept)
+    for own, part in zip(found, kept, strict=True):
+        np.testing.assert_allclose(own[part], kth_in_tree(vectors[part], 4), rtol=1e-14)
+        assert np.isneginf(own[~part]).all()
+        assert not count_balls(vectors, vectors[~part], own[~part]).any()
 
 
 def test_equal_points_are_at_distance_zero_far_from_the_origin() -> None:
@@ -80,7 +106,7 @@ def test_crowded_points_beside_far_ones_are_told_apart_by_their_differences() ->
     kth = neighbours.kth_distances(vectors, 2)
     np.testing.assert_allclose(kth, kth_in_tree(vectors, 2), rtol=1e-12)
     inside = [int((np.linalg.norm(vectors - point, axis=1) <= 1e-3).sum()) for point in vectors]
-    counts = neighbours.count_balls(vectors, vectors, np.full(1000, 1e-3))
+    counts = count_balls(vectors, vectors, np.full(1000, 1e-3))
     np.testing.assert_array_equal(counts, inside)
     assert 2_000 < sum(inside) < 998_000
 

@@ -21,14 +21,15 @@ import genlab
 from genlab import scoring
 from genlab.contract.evidence import Samples
 from genlab.contract.score import Floor, Score
-from genlab.evaluation import Panel, samples
+from genlab.evaluation import Panel
 from genlab.features import pinned
 from genlab.features.extractor import Extracted
 from genlab.imaging.array_files import ArrayImages, Form
 from genlab.imaging.arrays import digest
 from genlab.numerics.gaussians import frechet_distance_of_features
 from genlab.runtime.errors import InputError
-from genlab.scoring import PictureScores, reading, table
+from genlab.scoring import PictureScores, floors, reading, table
+from genlab.scoring.floors import ALIKE, FLOOR, Pictures
 from genlab.settings import params
 
 DIGITS = np.rint(load_digits().images * (255 / 16)).astype(np.uint8)[..., np.newaxis]
@@ -128,6 +129,7 @@ def test_json_and_protocol(scores: PictureScores) -> None:
         "reference": "Heusel et al. 2017",
         "floor": score.floor["floor"].value,
         "settings": {"num_sizes": 15},
+        "alike": scores.alike[FRECHET],
     }
     protocol = content["protocol"]
     facts = pinned.load("digits-v1").settings
@@ -146,7 +148,8 @@ def test_json_and_protocol(scores: PictureScores) -> None:
         "image_shape": [8, 8, 1],
         "quantisation": {"real": "none", "generated": "none", "train": "none"},
         "resize": "none",
-        "floor": "150 of the real pictures against the other 150",
+        "floor": "150 of the real pictures (floor) and 150 generated ones (alike), each against "
+        "the other 150 real ones",
         "seed": 0,
         "genlab_version": genlab.__version__,
     }
@@ -208,6 +211,14 @@ def numbered(num_real: int, num_generated: int) -> Samples:
     return Samples(real[:, None], generated[:, None], real, generated, 0)
 
 
+class Asked(Panel):
+    """Keeps the parts that it is asked for."""
+
+    def ask_parts(self, samples: Samples, kept: np.ndarray) -> list[dict[str, float]]:
+        self.kept = kept
+        return super().ask_parts(samples, kept)
+
+
 @pytest.mark.parametrize("is_terminal", [True, False])
 def test_every_generated_image_is_left_out_once_and_a_terminal_sees_how_far_it_is(
     is_terminal: bool, monkeypatch: pytest.MonkeyPatch
@@ -215,25 +226,70 @@ def test_every_generated_image_is_left_out_once_and_a_terminal_sees_how_far_it_i
     stderr = io.StringIO()
     stderr.isatty = lambda: is_terminal  # type: ignore[method-assign]
     monkeypatch.setattr(sys, "stderr", stderr)
-    parts = list(scoring._without_blocks(numbered(5, 43)))
-    assert ("0/10" in stderr.getvalue()) == is_terminal
-    left_out = [set(range(43)) - set(part.generated_classes.tolist()) for part in parts]
-    assert sorted(number for block in left_out for number in block) == list(range(43))
-    assert {len(block) for block in left_out} == {4, 5}
-    for part in parts:
-        assert len(part.real_features) == 5
-        np.testing.assert_array_equal(part.generated_features.ravel(), part.generated_classes)
-    assert list(scoring._without_blocks(numbered(5, 19))) == []
+    panel = Asked({"frechet_distance": {"num_sizes": 2}, "precision_recall": {"num_neighbours": 3}})
+    numbers = scoring._without_blocks(panel, numbered(5, 43))
+    assert ("0/2" in stderr.getvalue()) == is_terminal
+    assert panel.kept.shape == (10, 43)
+    np.testing.assert_array_equal((~panel.kept).sum(axis=0), 1)
+    assert set((~panel.kept).sum(axis=1)) == {4, 5}
+    assert {len(values) for values in numbers} == {4}
+    assert scoring._without_blocks(panel, numbered(5, 19)) == []
 
 
-def test_floor_is_one_half_of_the_real_images_against_the_other() -> None:
-    real = Extracted(np.arange(11.0)[:, np.newaxis], np.arange(11))
-    rows, others = samples.halves(real, seed=0)
-    assert (len(rows.features), len(others.features)) == (5, 6)
-    assert sorted([*rows.classes, *others.classes]) == list(range(11))
-    for half in (rows, others):
-        np.testing.assert_array_equal(half.features[:, 0], half.classes)
-    assert set(samples.halves(real, seed=1)[0].classes) != set(rows.classes)
+def pictures(number: int, start: int) -> Pictures:
+    """Returns pictures that are told by their numbers."""
+    numbers = np.arange(start, start + number)
+    return Pictures(numbers, Extracted(numbers[:, np.newaxis], numbers))
+
+
+@pytest.mark.parametrize(
+    ("num_real", "num_generated", "number", "num_others"),
+    [(11, 5, 5, 6), (11, 50, 5, 6), (40, 7, 7, 20), (40, 20, 20, 20)],
+)
+def test_floor_has_the_numbers_of_what_stands_beside_it(
+    num_real: int, num_generated: int, number: int, num_others: int
+) -> None:
+    real, generated = pictures(num_real, 0), pictures(num_generated, 1000)
+    chosen = floors.pairs(real, generated, 2, seed=0)
+    assert list(chosen) == [FLOOR, ALIKE]
+    for pair in chosen.values():
+        assert (len(pair.others.images), len(pair.real.images)) == (number, num_others)
+        for part in pair:
+            np.testing.assert_array_equal(part.images, part.extracted.classes)
+    (rest, others), (again, beside) = chosen.values()
+    assert not set(rest.images) & set(others.images)
+    assert again is rest
+    assert len({*rest.images, *others.images}) == number + num_others
+    assert set(beside.images) <= set(generated.images)
+    other = floors.pairs(real, generated, 2, seed=1)[FLOOR]
+    assert set(other.real.images) != set(rest.images)
+    assert floors.pairs(real, generated, number + 1, seed=0) == {}
+
+
+def test_a_perfect_set_of_few_pictures_is_as_good_as_the_floor(tmp_path: Path) -> None:
+    """100 other real pictures against 900: beside their own numbers both are alike."""
+    order = np.random.default_rng(0).permutation(1797)
+    real, generated = DIGITS[order[:900]], DIGITS[order[900:1000]]
+    scores = scoring.score(request(tmp_path, real=real, generated=generated))
+    assert scores.protocol["floor"] == (
+        "100 of the real pictures (floor) and 100 generated ones (alike), each against the other "
+        "450 real ones"
+    )
+    for name, tolerance in ((FRECHET, 0.35), ("coverage", 0.15), ("precision", 0.15)):
+        floor = scores.metrics[name].floor["floor"].value
+        assert scores.alike[name] == pytest.approx(floor, rel=tolerance)
+    assert scores.warnings == ()
+    content = scores.to_json()["metrics"]["coverage"]
+    assert content["alike"] == scores.alike["coverage"]
+
+
+def test_floor_of_too_few_pictures_is_refused_in_words(tmp_path: Path) -> None:
+    scores = scoring.score(request(tmp_path, real=REAL[:30]))
+    assert not scores.metrics[FRECHET].floor
+    assert scores.protocol["floor"] == (
+        "none: half of the 30 real pictures, or all generated ones, are fewer than 17; "
+        "see --allow-few"
+    )
 
 
 # What is read
@@ -587,11 +643,12 @@ def test_table() -> None:
     floor = {"floor": Floor(0.5, None)}
     first = Score(2.71828, (2.5, 2.9), "", "squared", "lower", "", "", {}, floor)
     second = Score(123456.0, None, "", "share", "higher", "", "", {})
-    scores = PictureScores({"a": first, "b_c": second}, {"d": "no classes"}, protocol)
+    missing = {"d": "no classes"}
+    scores = PictureScores({"a": first, "b_c": second}, missing, protocol, (), {"a": 0.6})
     assert table.lines(scores) == [
-        "measure      value  95 % interval  floor  better  unit",
-        "a            2.718     2.5 to 2.9    0.5  lower   squared",
-        "b_c      1.235e+05              -      -  higher  share",
+        "measure      value  95 % interval  alike  floor  better  unit",
+        "a            2.718     2.5 to 2.9    0.6    0.5  lower   squared",
+        "b_c      1.235e+05              -      -      -  higher  share",
         "not measured: d: no classes",
         "",
         "features: digits-v1 (task classes, SHA-256 abababababab)",

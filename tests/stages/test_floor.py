@@ -55,6 +55,11 @@ def test_real_images_are_near_to_real_images(params: Params, data: Path, tmp_pat
         assert (score.method, score.protocol["num_real"]) == ("real images", number)
         assert score.protocol["num_generated"] == number
         assert f"test/{kind}/class_histogram_distance" in scores
+    rank = scores["test/floor/nearest_train_rank"]  # of validation images, beside test ones
+    assert (rank.method, rank.protocol["num_generated"]) == ("validation images", 12)
+    assert 0.2 < rank.value < 0.8
+    assert scores["test/floor/pixel_copied_share"].method == "validation images"
+    assert "test/floor_halves/nearest_train_rank" not in scores
     values = json.loads((tmp_path / "floor" / "metrics.json").read_text())
     assert values == {name: score.value for name, score in scores.items()}
     run(params, data, tmp_path)

@@ -11,7 +11,8 @@ from genlab.settings.plugins import nearest
 DECIDING = "frechet_distance"
 SOURCES = ("prior/", "fitted/", "translation/", "reconstruction/")
 """The order in which a metric is looked for by its own name; a source's samples come first."""
-COPIED = "copied_share"
+COPIED = ("pixel_copied_share", "copied_share")
+"""In the pixels, and in the features."""
 MOST_COPIED = 0.02
 """Of new real images 0.01 are as near to a train image as what counts as a copy."""
 
@@ -111,10 +112,9 @@ def differing(protocols: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str,
 
 def copies(scores: Mapping[str, Score], source: str) -> str:
     """Returns which share of a source's samples copies train images; empty where that is small."""
-    score = scores.get(f"test/{source}/{COPIED}")
-    if score is None or interval(score)[0] <= MOST_COPIED:
-        return ""
-    return f"a share of {told(score)} copies train images"
+    found = (scores.get(f"test/{source}/{name}") for name in COPIED)
+    shares = [score for score in found if score and interval(score)[0] > MOST_COPIED]
+    return f"a share of {told(shares[0])} copies train images" if shares else ""
 
 
 def judged(score: Score) -> Score:

@@ -1,20 +1,29 @@
 """What metrics are given, and what they say of their values."""
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from genlab.contract.score import Direction
+from genlab.contract.score import Direction, Interval
 
 
 class Measure(NamedTuple):
-    """What one number means: its unit, which direction is better, and where it is defined."""
+    """What one number means.
+
+    Attributes:
+        unit: Of the value.
+        direction: In which it is better.
+        reference: Where it is defined.
+        limits: Of all values, and so of an interval; None for a count, which has no interval.
+    """
 
     unit: str
     direction: Direction
     reference: str
+    limits: Interval | None = (-math.inf, math.inf)
 
 
 class Unavailable(Exception):  # noqa: N818 - no error of the user
@@ -40,6 +49,8 @@ class Samples:
         seed: Of what a metric draws.
         generated_rows: Rows of the generated images in the whole set, int64 (m,); None: all.
         asked_classes: That the generated images were to have, int64 (m,); None: any.
+        generated_images: uint8 (m, height, width, channels), where a metric may look at them.
+        train_images: uint8 (t, height, width, channels), the same.
     """
 
     real_features: np.ndarray
@@ -51,11 +62,17 @@ class Samples:
     seed: int = 0
     generated_rows: np.ndarray | None = None
     asked_classes: np.ndarray | None = None
+    generated_images: np.ndarray | None = None
+    train_images: np.ndarray | None = None
 
     def check_classes(self) -> None:
         """Raises Unavailable where the images have no classes."""
         if self.num_classes < 2:
             raise Unavailable("the images have no classes")
+
+    def whole(self) -> np.ndarray:
+        """Returns the one part that holds all generated images, bool (1, m)."""
+        return np.ones((1, len(self.generated_features)), bool)
 
 
 @dataclass(frozen=True)
@@ -148,9 +165,14 @@ def draw(features: np.ndarray, rows: np.ndarray | None, size: int, seed: int) ->
     they are all). So without some images the draw keeps the others, and the jackknife does not take
     the noise of the draw for that of the images.
     """
-    places = np.arange(len(features)) if rows is None else rows
+    return features[np.sort(draw_order(len(features), rows, seed)[:size])]
+
+
+def draw_order(number: int, rows: np.ndarray | None, seed: int) -> np.ndarray:
+    """Returns in which order `draw` takes `number` features, int64 (number,)."""
+    places = np.arange(number) if rows is None else rows
     ranks = np.random.default_rng(seed).random(int(places.max()) + 1)[places]
-    return features[np.sort(np.argsort(ranks, kind="stable")[:size])]
+    return np.argsort(ranks, kind="stable")
 
 
 def without_blocks(evidence: AnyEvidence, num_blocks: int) -> list[AnyEvidence]:
@@ -174,8 +196,9 @@ def without_generated(samples: Samples, indices: np.ndarray) -> Samples:
         "generated_classes": samples.generated_classes,
         "generated_rows": np.arange(len(samples.generated_features)) if rows is None else rows,
     }
-    if samples.asked_classes is not None:
-        arrays["asked_classes"] = samples.asked_classes
+    for name in ("asked_classes", "generated_images"):
+        if (array := getattr(samples, name)) is not None:
+            arrays[name] = array
     return _without(samples, indices, arrays)
 
 

@@ -1,13 +1,16 @@
 """Real images against real ones, by every metric of samples: what a perfect generator scores."""
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 import genlab
-from genlab.contract.evidence import Evidence
+from genlab.contract.evidence import Protocol, Samples
 from genlab.evaluation import samples
+from genlab.evaluation.panel import Panel
 from genlab.evaluation.scores import Scores
 from genlab.features.extractor import Extracted, Extractor
 from genlab.features.judges import Judge
@@ -22,6 +25,17 @@ from genlab.runtime import progress
 from genlab.settings import seeds
 from genlab.settings.params import Evaluation
 
+MEMORY = ("memorisation", "pixel_copies")
+"""The metrics that compare with train images."""
+
+
+class _Opinion(NamedTuple):
+    """One judge, and the images of the other splits as it sees them."""
+
+    judge: Judge
+    train: Extracted
+    unseen: Extracted
+
 
 def score(
     settings: Evaluation,
@@ -34,50 +48,82 @@ def score(
 
     `test/floor/...` is of test images against as many train images, drawn several times;
     `test/floor_halves/...` of two disjoint halves of the test images: fewer images, more bias. The
-    name of the space is added: `""` or `"_inception"`.
+    name of the space is added: `""` or `"_inception"`. Memorisation is that of validation images,
+    which no model was trained on: they come from where the train images do, and test may not.
     """
     test = part_outliers(read_split(images, "test"), read_description(images))[0]
-    train = read_split(images, "train").images
+    train, unseen = (read_split(images, split).images for split in ("train", "validation"))
     number = min(settings.num_images, len(test.labels), len(train))
     progress.note(f"floor: {number} real images against as many, {settings.num_repeats} times")
     judges = samples.judges_of(extractors, test.images[choose_rows(test.labels, number)])
+    opinions = [
+        _Opinion(judge, samples.extract(judge, train), samples.extract(judge, unseen))
+        for judge in judges
+    ]
     draws = [seeds.derive(scores.seed, str(repeat)) for repeat in range(settings.num_repeats)]
-    for source, pair in progress.bar(SETS.items(), "floor", len(SETS), "comparison"):
-        repeats: dict[str, list[Evidence]] = {}
-        for judge in judges:
-            train_features = samples.extract(judge, train)
-            repeats[judge.name] = [
-                samples.evidence(
-                    *pair(judge, train_features, draw),
-                    None,
-                    judge.extractor.num_classes,
-                    seeds.derive(draw, "metrics"),
-                )
-                for draw in draws
-            ]
-        halves = source == "floor_halves"
-        protocol = {
-            "split": "test",
-            "real_images": choice_of(test.labels, number),
-            "num_real": number // 2 if halves else number,
-            "num_generated": number - number // 2 if halves else number,
-            "num_repeats": len(draws),
-            "seed": scores.seed,
-            "genlab_version": genlab.__version__,
-            **samples.facts_of(judges),
-        }
-        scores.add_judged(f"{source}{space}", repeats, protocol, "real images")
+    protocol = {
+        "split": "test",
+        "real_images": choice_of(test.labels, number),
+        "num_repeats": len(draws),
+        "seed": scores.seed,
+        "genlab_version": genlab.__version__,
+        **samples.facts_of(judges),
+    }
+    for source, compared in progress.bar(SETS.items(), "floor", len(SETS), "comparison"):
+        sets = {one.judge.name: [compared(one, draw) for draw in draws] for one in opinions}
+        numbers = _numbers(sets)
+        scores.add_judged(f"{source}{space}", sets, protocol | numbers, "real images")
+    sets = {
+        one.judge.name: [
+            samples.with_images(_of_unseen(one, draw), unseen[_rows(one, draw)], train)
+            for draw in draws
+        ]
+        for one in opinions
+    }
+    memory = {name: entry for name, entry in settings.metrics.items() if name in MEMORY}
+    recalled = dataclasses.replace(scores, panel=Panel(memory))
+    protocol |= _numbers(sets)
+    recalled.add_judged(f"floor{space}", sets, protocol, "validation images")
 
 
-def _against_train(judge: Judge, train: Extracted, draw: int) -> tuple[Extracted, Extracted]:
+def _numbers(sets: Mapping[str, list[Samples]]) -> Protocol:
+    evidence = next(iter(sets.values()))[0]
+    return {
+        "num_real": len(evidence.real_classes),
+        "num_generated": len(evidence.generated_classes),
+    }
+
+
+def _of_train(opinion: _Opinion, draw: int) -> Samples:
+    real, train = opinion.judge.real, opinion.train
     order = np.random.default_rng(seeds.derive(draw, "train")).permutation(len(train.features))
-    return judge.real, samples.choose(train, order[: len(judge.real.features)])
+    return _evidence(opinion, (real, samples.choose(train, order[: len(real.features)])), draw)
 
 
-def _halves(judge: Judge, train: Extracted, draw: int) -> tuple[Extracted, Extracted]:
-    del train
-    return samples.halves(judge.real, seeds.derive(draw, "halves"))
+def _of_halves(opinion: _Opinion, draw: int) -> Samples:
+    return _evidence(
+        opinion, samples.halves(opinion.judge.real, seeds.derive(draw, "halves")), draw
+    )
 
 
-SETS = {"floor": _against_train, "floor_halves": _halves}
+def _of_unseen(opinion: _Opinion, draw: int) -> Samples:
+    """Returns validation images in the place of generated ones."""
+    unseen = samples.choose(opinion.unseen, _rows(opinion, draw))
+    return _evidence(opinion, (opinion.judge.real, unseen), draw, opinion.train)
+
+
+def _rows(opinion: _Opinion, draw: int) -> np.ndarray:
+    """Returns rows of validation images, as many as of the real ones, drawn with repetition."""
+    generator = np.random.default_rng(seeds.derive(draw, "validation"))
+    return generator.integers(len(opinion.unseen.features), size=len(opinion.judge.real.features))
+
+
+def _evidence(
+    opinion: _Opinion, pair: tuple[Extracted, Extracted], draw: int, train: Extracted | None = None
+) -> Samples:
+    num_classes = opinion.judge.extractor.num_classes
+    return samples.evidence(*pair, train, num_classes, seeds.derive(draw, "metrics"))
+
+
+SETS = {"floor": _of_train, "floor_halves": _of_halves}
 """How the two sets come about, by source."""

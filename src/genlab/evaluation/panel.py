@@ -4,12 +4,22 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+import threadpoolctl
 
-from genlab.contract.evidence import Evidence, Measure, Unavailable, Values
+from genlab.contract.evidence import (
+    Evidence,
+    Measure,
+    Samples,
+    Unavailable,
+    Values,
+    without_generated,
+)
+from genlab.runtime import progress
 from genlab.settings import plugins
 from genlab.settings.params import build_section
 from genlab.settings.section import Section
 
+FEW_FEATURES = 256
 WHERE = "params.yaml: evaluation.metrics"
 
 
@@ -51,6 +61,24 @@ class Panel:
                     value, reason = None, "not a finite number"
                 yield Answer(name, measure, facts, value, reason)
 
+    def ask_parts(self, samples: Samples, kept: np.ndarray) -> list[dict[str, float]]:
+        """Returns the numbers by name of each part of the generated images, bool (parts, m).
+
+        A metric with `compute_parts` gives them at once, another one is asked for part after part;
+        where one has no number for a part, it has none for any.
+        """
+        numbers: list[dict[str, float]] = [{} for _ in kept]
+        metrics = [item for item in self._metrics if item[0].NEEDS is Samples]
+        for module, settings in progress.bar(metrics, "intervals", unit="metric"):
+            try:
+                with _threads(samples):
+                    parts = _of_parts(module, samples, settings, kept)
+            except Unavailable:
+                continue
+            for found, values in zip(numbers, parts, strict=True):
+                found |= {name: float(value) for name, value in values.items()}
+        return numbers
+
     def names(self, kind: type[Evidence]) -> list[str]:
         """Returns the names of all numbers that this kind of evidence gives."""
         return [
@@ -60,8 +88,26 @@ class Panel:
 
 def _compute(module: Any, evidence: Evidence, settings: Section) -> tuple[Values, str]:
     """Returns what a metric gives, and why it gives no more."""
-    arguments = (evidence, settings) if hasattr(module, "Settings") else (evidence,)
     try:
-        return module.compute(*arguments), "not measured"
+        with _threads(evidence):
+            return module.compute(*_arguments(module, evidence, settings)), "not measured"
     except Unavailable as error:
         return {}, str(error)
+
+
+def _of_parts(module: Any, samples: Samples, settings: Section, kept: np.ndarray) -> list[Values]:
+    if hasattr(module, "compute_parts"):
+        parts: list[Values] = module.compute_parts(*_arguments(module, samples, settings), kept)
+        return parts
+    evidence = (without_generated(samples, np.flatnonzero(~part)) for part in kept)
+    return [module.compute(*_arguments(module, part, settings)) for part in evidence]
+
+
+def _threads(evidence: Evidence) -> threadpoolctl.threadpool_limits:
+    """One thread for small matrices: several would wait for each other longer than they compute."""
+    is_small = isinstance(evidence, Samples) and evidence.real_features.shape[1] <= FEW_FEATURES
+    return threadpoolctl.threadpool_limits(1 if is_small else None, user_api="blas")
+
+
+def _arguments(module: Any, evidence: Evidence, settings: Section) -> tuple[Any, ...]:
+    return (evidence, settings) if hasattr(module, "Settings") else (evidence,)

@@ -18,8 +18,10 @@ from genlab.trained.model import TrainedModel
 
 SAME = ("num_real", "real_images", "num_generated", "features", "quantisation", "resize", "metric")
 """What the protocols of a score and its floor must agree on."""
-KINDS = ("floor", "floor_halves")
-"""Real images against real ones: train against test, and halves of test against each other."""
+FLOOR = "floor"
+KINDS = (FLOOR, "floor_halves")
+"""Real images against real ones: train against test, and halves of test against each other; of
+memorisation there is the first alone, validation images against test."""
 SCORES = FolderKind("scores", ("metrics.json", "scores.json"))
 PICTURES = FolderKind("an evaluation's pictures", ("pictures.npz", "*.png", "*.npz"))
 SHOWN_PIXELS = 400
@@ -32,9 +34,10 @@ def add_floor(scores: Scores, floor: Mapping[str, Score]) -> None:
         split, source, metric = name.split("/")
         source, underscore, space = source.partition("_")
         names = {kind: f"{split}/{kind}{underscore}{space}/{metric}" for kind in KINDS}
-        if source not in samples.SOURCES or not floor.keys() >= set(names.values()):
+        names = {kind: name for kind, name in names.items() if name in floor}
+        if source not in samples.SOURCES or FLOOR not in names:
             continue
-        protocol = floor[names["floor"]].protocol
+        protocol = floor[names[FLOOR]].protocol
         if all(protocol[key] == score.protocol[key] for key in SAME):
             floors = {
                 kind: Floor(floor[name].value, floor[name].interval) for kind, name in names.items()

@@ -1,5 +1,6 @@
 """Generated images against real ones, in the features of several judges; several sets by seed."""
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -116,6 +117,11 @@ def evidence(
     )
 
 
+def with_images(samples: Samples, generated: np.ndarray, train: np.ndarray | None) -> Samples:
+    """Returns the evidence with the images themselves, for metrics that look at pixels."""
+    return dataclasses.replace(samples, generated_images=generated, train_images=train)
+
+
 def halves(real: Extracted, seed: int) -> tuple[Extracted, Extracted]:
     """Returns two random halves of real images; the second is larger by one if need be."""
     order = np.random.default_rng(seed).permutation(len(real.features))
@@ -149,6 +155,7 @@ def _score_source(task: Task, scores: Scores, source: str, spaces: dict[str, Fea
                 # The judge tells classes that train lacks.
                 num_classes = 0 if len(task.held_out.labels) else judge.extractor.num_classes
                 sample = evidence(judge.real, generated, train, num_classes, dice, asked_classes)
+                sample = with_images(sample, pictures, task.train.images)
                 repeats[name].setdefault(judge.name, []).append(sample)
         if repeat == 0:
             _show(task, scores, source, pictures, next(iter(repeats[""].values()))[0])

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,13 +15,14 @@ from genlab.numerics.intervals import Estimate
 
 Repeats = Mapping[str, Sequence[Evidence]]
 """By judge the same sets."""
-LeaveOut = Callable[[Any], Iterable[Evidence]]
-"""From evidence to that without each of some blocks of images; nothing: no interval."""
+LeaveOut = Callable[[Panel, Any], Sequence[Mapping[str, float]]]
+"""From evidence to the numbers without each of some blocks of images; none: no interval."""
 
 
-def leave_out_blocks(evidence: Evidence) -> list[Evidence]:
-    """Returns the evidence without each block of its images; nothing where they are few."""
-    return without_blocks(evidence, intervals.NUM_BLOCKS)
+def leave_out_blocks(panel: Panel, evidence: Evidence) -> list[dict[str, float]]:
+    """Returns the numbers without each block of the images; none where these are few."""
+    parts = without_blocks(evidence, intervals.NUM_BLOCKS)
+    return [_set_values(panel.ask(part)) for part in parts]
 
 
 @dataclass
@@ -64,21 +65,34 @@ class Scores:
         (over what `leave_out` gives). The protocol is how the evidence came about, the method the
         same in a word; the metric's settings are added.
         """
+        self.add_opinions(source, {"": evidence}, protocol, method, leave_out)
+
+    def add_opinions(
+        self,
+        source: str,
+        opinions: Mapping[str, Evidence],
+        protocol: Protocol,
+        method: str,
+        leave_out: LeaveOut = leave_out_blocks,
+    ) -> None:
+        """Scores one set by each judge, as `add` does: the mean over judges is the number."""
 
         @functools.cache
         def values_without_blocks() -> list[dict[str, float]]:
-            return [_set_values(self.panel.ask(part)) for part in leave_out(evidence)]
+            blocks = [leave_out(self.panel, evidence) for evidence in opinions.values()]
+            return [_means(same) for same in zip(*blocks, strict=True)]
 
-        for answer in self.panel.ask(evidence):
-            if answer.value is None:
-                self.skipped[self._name(source, answer)] = answer.reason
+        for answers in zip(*map(self.panel.ask, opinions.values()), strict=True):
+            if self._is_missing(source, answers):
                 continue
+            answer, values = answers[0], [answer.value for answer in answers]
             if np.ndim(answer.value):
-                estimate = intervals.of_mean(answer.value, self.seed)
+                estimate = intervals.of_mean(np.mean(values, axis=0), self.seed)
             else:
                 without = [block.get(answer.name, np.nan) for block in values_without_blocks()]
-                estimate = intervals.of_jackknife(float(answer.value), without)
-            self._keep(source, answer, estimate, protocol, method)
+                estimate = intervals.of_jackknife(float(np.mean(values)), without)
+            judges = dict(zip(opinions, map(float, map(np.mean, values)), strict=True))
+            self._keep(source, answer, estimate, protocol, method, judges)
 
     def add_repeats(
         self, source: str, repeats: Sequence[Evidence], protocol: Protocol, method: str
@@ -92,21 +106,15 @@ class Scores:
         The number is the mean over judges and sets. Its interval is over the sets, each with the
         mean over judges as its value.
         """
-        answers = {name: [[*self.panel.ask(one)] for one in sets] for name, sets in repeats.items()}
-        first, *_ = next(iter(answers.values()))
-        for index, answer in enumerate(first):
-            asked = {name: [one[index] for one in sets] for name, sets in answers.items()}
-            missing = [one for sets in asked.values() for one in sets if one.value is None]
-            if missing:
-                self.skipped[self._name(source, answer)] = missing[0].reason
+        asked = ([*map(self.panel.ask, sets)] for sets in repeats.values())
+        for by_judge in zip(*(zip(*sets, strict=True) for sets in asked), strict=True):
+            answers = [answer for own in by_judge for answer in own]
+            if self._is_missing(source, answers):
                 continue
-            values = [[float(np.mean(one.value)) for one in sets] for sets in asked.values()]
+            values = [[float(np.mean(answer.value)) for answer in own] for own in by_judge]
             estimate = intervals.of_repeats(np.mean(values, axis=0).tolist())
-            by_judge = dict(zip(asked, np.mean(values, axis=1).tolist(), strict=True))
-            self._keep(source, answer, estimate, protocol, method)
-            if len(by_judge) > 1:
-                name = self._name(source, answer)
-                self.metrics[name] = replace(self.metrics[name], judges=by_judge)
+            judges = dict(zip(repeats, np.mean(values, axis=1).tolist(), strict=True))
+            self._keep(source, answers[0], estimate, protocol, method, judges)
 
     def gather(
         self,
@@ -131,17 +139,40 @@ class Scores:
     def _name(self, source: str, answer: Answer) -> str:
         return f"{self.split}/{source}/{answer.name}"
 
+    def _is_missing(self, source: str, answers: Sequence[Answer]) -> bool:
+        """Notes why there is no number where a judge, or one set, has none."""
+        missing = [answer for answer in answers if answer.value is None]
+        if missing:
+            self.skipped[self._name(source, missing[0])] = missing[0].reason
+        return bool(missing)
+
     def _keep(
-        self, source: str, answer: Answer, estimate: Estimate, protocol: Protocol, method: str
+        self,
+        source: str,
+        answer: Answer,
+        estimate: Estimate,
+        protocol: Protocol,
+        method: str,
+        judges: dict[str, float],
     ) -> None:
+        self.skipped.pop(self._name(source, answer), None)
+        facts = answer.measure._asdict()
+        limits = facts.pop("limits")
         self.metrics[self._name(source, answer)] = Score(
-            **estimate._asdict(),
-            **answer.measure._asdict(),
+            **intervals.within(estimate, limits)._asdict(),
+            **facts,
             method=method,
             protocol=protocol | {"metric": answer.settings},
+            judges=judges if len(judges) > 1 else {},
         )
 
 
 def _set_values(answers: Iterable[Answer]) -> dict[str, float]:
     """Returns the values of a whole set by name."""
     return {answer.name: answer.value for answer in answers if isinstance(answer.value, float)}
+
+
+def _means(values: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Returns the means of the numbers that all judges have, by name."""
+    names = set.intersection(*(set(one) for one in values))
+    return {name: float(np.mean([one[name] for one in values])) for name in names}

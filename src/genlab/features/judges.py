@@ -79,10 +79,12 @@ class Lessons(NamedTuple):
     num_classes: int
 
 
-def train(features: Features, lessons: Lessons, seed: int, out: Path) -> None:
+def train(
+    features: Features, lessons: Lessons, seed: int, out: Path, roles: Sequence[str] = ROLES
+) -> None:
     """Trains the panel of `params.yaml: features` and writes it into the folder `out`."""
-    for role, by_name in features.judges:
-        for name, filters in by_name.items():
+    for role in roles:
+        for name, filters in getattr(features.judges, role).items():
             if filters is None:
                 continue
             folder = out / role / name

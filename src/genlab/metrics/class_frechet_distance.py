@@ -5,6 +5,8 @@ mean, so the number of classes stands beside it. A class often has fewer images 
 bias is then large, so compare only numbers of equally many images.
 """
 
+import math
+
 import numpy as np
 from pydantic import Field
 
@@ -13,11 +15,13 @@ from genlab.numerics import gaussians
 from genlab.settings.section import Section
 
 NEEDS = Samples
-REFERENCE = "docs/metrics.md"
+UNIT, REFERENCE = "squared feature distance", "docs/metrics.md"
 MEASURES = {
-    "class_frechet_distance_mean": Measure("squared feature distance", "lower", REFERENCE),
-    "class_frechet_distance_largest": Measure("squared feature distance", "lower", REFERENCE),
-    "class_frechet_distance_classes": Measure("classes with enough images", "higher", REFERENCE),
+    "class_frechet_distance_mean": Measure(UNIT, "lower", REFERENCE, (0, math.inf)),
+    "class_frechet_distance_largest": Measure(UNIT, "lower", REFERENCE, (0, math.inf)),
+    "class_frechet_distance_classes": Measure(
+        "classes with enough images", "higher", REFERENCE, None
+    ),
 }
 
 

@@ -5,16 +5,19 @@ it as often as it occurs, 0 where it has lost it. The distance is the total vari
 two histograms.
 """
 
+import math
+
 import numpy as np
 
 from genlab.contract.evidence import Measure, Samples, Values
 
 NEEDS = Samples
+UNIT = "ratio to the real share"
 MEASURES = {
-    "smallest_class_share": Measure("ratio to the real share", "higher", "docs/metrics.md"),
-    "largest_class_share": Measure("ratio to the real share", "lower", "docs/metrics.md"),
+    "smallest_class_share": Measure(UNIT, "higher", "docs/metrics.md", (0, math.inf)),
+    "largest_class_share": Measure(UNIT, "lower", "docs/metrics.md", (0, math.inf)),
     "class_histogram_distance": Measure(
-        "total variation", "lower", "Levin and Peres 2017, section 4.1"
+        "total variation", "lower", "Levin and Peres 2017, section 4.1", (0, 1)
     ),
 }
 

@@ -7,6 +7,8 @@ distributions, and more where samples crowd at the densest places. Coverage is t
 balls that hold a generated feature.
 """
 
+import math
+
 import numpy as np
 from pydantic import Field
 
@@ -16,8 +18,8 @@ from genlab.settings.section import Section
 
 NEEDS = Samples
 MEASURES = {
-    "density": Measure("ratio to the real images' own", "none", "Naeem et al. 2020"),
-    "coverage": Measure("share of the real images", "higher", "Naeem et al. 2020"),
+    "density": Measure("ratio to the real images' own", "none", "Naeem et al. 2020", (0, math.inf)),
+    "coverage": Measure("share of the real images", "higher", "Naeem et al. 2020", (0, 1)),
 }
 
 
@@ -29,13 +31,22 @@ class Settings(Section):
 
 def compute(samples: Samples, settings: Settings) -> Values:
     """Returns both."""
+    return compute_parts(samples, settings, samples.whole())[0]
+
+
+def compute_parts(samples: Samples, settings: Settings, kept: np.ndarray) -> list[Values]:
+    """Returns both for each part of the generated images, bool (parts, m)."""
     real, generated = samples.real_features, samples.generated_features
     number = settings.num_neighbours
-    if len(real) <= number or not len(generated):
+    if len(real) <= number or not kept.any(axis=1).all():
         raise Unavailable(f"{number} nearest neighbours need more than {number} images")
     radii = neighbours.kth_distances(real, number)
-    distances, _ = neighbours.nearest(real, generated)
-    return {
-        "density": float(neighbours.count_balls(generated, real, radii).mean() / number),
-        "coverage": float(np.mean(distances <= radii)),
-    }
+    counts, reached = np.zeros(len(generated), np.int64), np.zeros((len(kept), len(real)), bool)
+    for pairs in neighbours.pairs_in_balls(generated, real, radii):
+        counts += np.bincount(pairs.queries, minlength=len(generated))
+        for found, part in zip(reached, kept, strict=True):
+            found[pairs.centres[part[pairs.queries]]] = True
+    return [
+        {"density": float(counts[part].mean() / number), "coverage": float(found.mean())}
+        for part, found in zip(kept, reached, strict=True)
+    ]

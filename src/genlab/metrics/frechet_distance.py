@@ -10,6 +10,7 @@ Unbiased FID and Inception Score and Where to Find Them", CVPR 2020.
 generated from a quasi-random sequence of latents: this needs no model.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -23,7 +24,7 @@ from genlab.settings.section import Section
 NEEDS = Samples
 UNIT = "squared feature distance"
 MEASURES = {
-    "frechet_distance": Measure(UNIT, "lower", "Heusel et al. 2017"),
+    "frechet_distance": Measure(UNIT, "lower", "Heusel et al. 2017", (0, math.inf)),
     "frechet_distance_infinite": Measure(UNIT, "lower", "Chong and Forsyth 2020"),
 }
 SMALLEST_SHARE = 0.1

@@ -9,10 +9,12 @@ of generated ones, less twice the mean over all pairs of a real and a generated 
 expectation for equal distributions, whatever the number of images, and may be negative.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from pydantic import Field
 
-from genlab.contract.evidence import Measure, Samples, Unavailable, Values, draw
+from genlab.contract.evidence import Measure, Samples, Unavailable, Values, draw_order
 from genlab.settings import seeds
 from genlab.settings.section import Section
 
@@ -31,32 +33,64 @@ class Settings(Section):
 
 def compute(samples: Samples, settings: Settings) -> Values:
     """Returns the mean of the estimates of random subsets, each without replacement."""
+    return compute_parts(samples, settings, samples.whole())[0]
+
+
+def compute_parts(samples: Samples, settings: Settings, kept: np.ndarray) -> list[Values]:
+    """Returns the mean for each part of the generated images, bool (parts, m).
+
+    A subset of a part is nearly one of the whole: their kernels are computed once.
+    """
     real, generated = samples.real_features, samples.generated_features
-    size = min(settings.subset_size, len(real), len(generated))
-    if size < 2:
+    sizes = np.minimum(kept.sum(axis=1), min(settings.subset_size, len(real)))
+    if sizes.min() < 2:
         raise Unavailable("pairs of different images need at least 2 images")
+    every = np.ones((len(kept), len(real)), bool)
     estimates = []
     for subset in range(settings.num_subsets):
         real_seed, generated_seed = (
             seeds.derive(samples.seed, "kernel_distance", subset, side)
             for side in ("real", "generated")
         )
-        first = draw(real, None, size, real_seed)
-        second = draw(generated, samples.generated_rows, size, generated_seed)
-        estimates.append(squared_discrepancy(first, second))
-    return {"kernel_distance": float(np.mean(estimates))}
+        first = _drawn(real, every, draw_order(len(real), None, real_seed), sizes)
+        order = draw_order(len(generated), samples.generated_rows, generated_seed)
+        second = _drawn(generated, kept, order, sizes)
+        estimates.append(_discrepancies(first, second))
+    return [{"kernel_distance": float(mean)} for mean in np.mean(estimates, axis=0)]
 
 
 def squared_discrepancy(first: np.ndarray, second: np.ndarray) -> float:
     """Returns the unbiased estimate from two sets of features (n, feature_dim)."""
-    first, second = first.astype(np.float64), second.astype(np.float64)
-    within = _mean_of_pairs(first) + _mean_of_pairs(second)
-    return float(within - 2 * _kernel(first, second).mean())
+    sets = (_Drawn(part.astype(np.float64), np.ones((1, len(part)))) for part in (first, second))
+    return float(_discrepancies(*sets)[0])
 
 
-def _mean_of_pairs(features: np.ndarray) -> float:
-    kernel = _kernel(features, features)
-    return (kernel.sum() - np.trace(kernel)) / (len(features) * (len(features) - 1))
+class _Drawn(NamedTuple):
+    """All that several subsets hold, float64 (n, feature_dim); 1 where one has it, (subsets, n)."""
+
+    features: np.ndarray
+    has: np.ndarray
+
+
+def _drawn(features: np.ndarray, kept: np.ndarray, order: np.ndarray, sizes: np.ndarray) -> _Drawn:
+    """Returns for each part the first of the features in an order that are kept."""
+    places = kept[:, order].cumsum(axis=1)
+    has = kept[:, order] & (places <= sizes[:, np.newaxis])
+    used = has.any(axis=0)
+    return _Drawn(features[order[used]].astype(np.float64), has[:, used].astype(np.float64))
+
+
+def _discrepancies(first: _Drawn, second: _Drawn) -> np.ndarray:
+    """Returns the unbiased estimates of several pairs of subsets, (subsets,)."""
+    sums = np.sum(first.has @ _kernel(first.features, second.features) * second.has, axis=1)
+    means = sums / (first.has.sum(axis=1) * second.has.sum(axis=1))
+    return _means_of_pairs(first) + _means_of_pairs(second) - 2 * means
+
+
+def _means_of_pairs(drawn: _Drawn) -> np.ndarray:
+    kernel, numbers = _kernel(drawn.features, drawn.features), drawn.has.sum(axis=1)
+    sums = np.sum(drawn.has @ kernel * drawn.has, axis=1) - drawn.has @ np.diag(kernel)
+    return sums / (numbers * (numbers - 1))
 
 
 def _kernel(first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from genlab.contract.evidence import Measure, Samples, Unavailable, Values
 
 NEEDS = Samples
 MEASURES = {
-    "label_agreement": Measure("share of the generated images", "higher", "docs/metrics.md")
+    "label_agreement": Measure("share of the generated images", "higher", "docs/metrics.md", (0, 1))
 }
 
 

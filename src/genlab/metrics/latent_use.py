@@ -12,7 +12,7 @@ from genlab.numerics.posterior import ACTIVE_VARIANCE
 
 NEEDS = EvidenceBound
 MEASURES = {
-    "active_units": Measure("latent dimensions", "none", "Burda et al. 2016"),
+    "active_units": Measure("latent dimensions", "none", "Burda et al. 2016", None),
     "largest_kl": Measure("nats per image, of one latent dimension", "none", "docs/metrics.md"),
 }
 

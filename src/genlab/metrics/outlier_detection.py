@@ -15,8 +15,10 @@ from genlab.contract.evidence import Measure, OutlierScores, Unavailable, Values
 
 NEEDS = OutlierScores
 MEASURES = {
-    "auroc": Measure("share of pairs", "higher", "Hendrycks and Gimpel 2017"),
-    "false_positive_rate_at_95": Measure("share of the inliers", "lower", "Hendrycks et al. 2019"),
+    "auroc": Measure("share of pairs", "higher", "Hendrycks and Gimpel 2017", (0, 1)),
+    "false_positive_rate_at_95": Measure(
+        "share of the inliers", "lower", "Hendrycks et al. 2019", (0, 1)
+    ),
 }
 DETECTED_SHARE = 0.95
 

@@ -14,9 +14,10 @@ from genlab.numerics import neighbours
 from genlab.settings.section import Section
 
 NEEDS = Samples
+REFERENCE = "Kynkäänniemi et al. 2019"
 MEASURES = {
-    "precision": Measure("share of the generated images", "higher", "Kynkäänniemi et al. 2019"),
-    "recall": Measure("share of the real images", "higher", "Kynkäänniemi et al. 2019"),
+    "precision": Measure("share of the generated images", "higher", REFERENCE, (0, 1)),
+    "recall": Measure("share of the real images", "higher", REFERENCE, (0, 1)),
 }
 
 
@@ -28,14 +29,29 @@ class Settings(Section):
 
 def compute(samples: Samples, settings: Settings) -> Values:
     """Returns both shares."""
+    return compute_parts(samples, settings, samples.whole())[0]
+
+
+def compute_parts(samples: Samples, settings: Settings, kept: np.ndarray) -> list[Values]:
+    """Returns both shares for each part of the generated images, bool (parts, m)."""
     real, generated = samples.real_features, samples.generated_features
     number = settings.num_neighbours
-    if min(len(real), len(generated)) <= number:
+    if min(len(real), *kept.sum(axis=1)) <= number:
         raise Unavailable(f"{number} nearest neighbours need more than {number} images")
-    return {"precision": _share(generated, real, number), "recall": _share(real, generated, number)}
+    radii = neighbours.kth_distances(real, number)
+    radii_of_parts = neighbours.kth_distances_of_parts(generated, number, kept)
+    (precise,) = _in_regions(generated, real, radii[np.newaxis])
+    recalled = _in_regions(real, generated, radii_of_parts)
+    return [
+        {"precision": float(precise[part].mean()), "recall": float(found.mean())}
+        for part, found in zip(kept, recalled, strict=True)
+    ]
 
 
-def _share(features: np.ndarray, centres: np.ndarray, num_neighbours: int) -> float:
-    """Returns the share of the features (n, feature_dim) that lie in the centres' region."""
-    radii = neighbours.kth_distances(centres, num_neighbours)
-    return float(np.mean(neighbours.count_balls(features, centres, radii) > 0))
+def _in_regions(features: np.ndarray, centres: np.ndarray, radii: np.ndarray) -> np.ndarray:
+    """Returns which features lie in a ball, for each of several radii (r, n): bool (r, m)."""
+    inside = np.zeros((len(radii), len(features)), bool)
+    for pairs in neighbours.pairs_in_balls(features, centres, radii.max(axis=0)):
+        for found, own in zip(inside, radii, strict=True):
+            found[pairs.queries[pairs.distances <= own[pairs.centres]]] = True
+    return inside

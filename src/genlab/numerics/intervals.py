@@ -16,6 +16,7 @@ NUM_RESAMPLES = 1000
 RESAMPLES_AT_ONCE = 100
 NUM_BLOCKS = 10
 TOO_FEW = "none: too few images"
+OF_A_COUNT = "none: a count"
 
 
 class Estimate(NamedTuple):
@@ -64,6 +65,16 @@ def of_jackknife(value: float, without: Sequence[float]) -> Estimate:
     squares = np.sum(np.square(np.asarray(without) - np.mean(without)))
     error = float(np.sqrt((number - 1) / number * squares))
     return _student(value, error, number, f"jackknife, {number} blocks of images")
+
+
+def within(estimate: Estimate, limits: tuple[float, float] | None) -> Estimate:
+    """Returns the estimate with its interval inside of the limits, without one for a count."""
+    if limits is None:
+        return estimate._replace(interval=None, interval_method=OF_A_COUNT)
+    if estimate.interval is None:
+        return estimate
+    low, high = (min(max(end, limits[0]), limits[1]) for end in estimate.interval)
+    return estimate._replace(interval=(low, high))
 
 
 def _student(value: float, error: float, number: int, method: str) -> Estimate:

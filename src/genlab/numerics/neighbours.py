@@ -5,23 +5,23 @@ close. So products only choose candidates: every distance that is returned or co
 from the difference itself, in float64.
 """
 
-import functools
-from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
-from genlab.imaging.arrays import digest
+from genlab.numerics.remembering import remembered
 
 BLOCK_SIZE = 2**22
 """Numbers in the largest array of one block."""
-MEMORY = 16
+MEMORY = 48
 """Results that are remembered; the largest is as long as a set of images."""
 
+LISTED = 16
+"""Points that are listed for each one: enough for several k, and for sets without some points."""
+
 Nearest = tuple[np.ndarray, np.ndarray]
-"""Distances, float64 (m,), and indices, int64 (m,)."""
-Search = Callable[[np.ndarray, np.ndarray, int], Nearest]
+"""Distances, float64, and indices, int64: (m,), or (m, k) with the nearest first."""
 
 
 def kth_distances(points: np.ndarray, k: int) -> np.ndarray:
@@ -29,7 +29,29 @@ def kth_distances(points: np.ndarray, k: int) -> np.ndarray:
 
     A point of the same value is another point, at distance 0; k is from 1 to n - 1.
     """
-    return _search(points, points, k + 1)[0]  # the nearest is the point itself
+    return _listed(points, k)[0][:, k]  # the nearest is the point itself
+
+
+def kth_distances_of_parts(points: np.ndarray, k: int, kept: np.ndarray) -> np.ndarray:
+    """Returns `kth_distances` of each part of the points, float64 (parts, n).
+
+    All points are searched once; the few that have too few neighbours left are searched again.
+
+    Args:
+        points: (n, size).
+        k: From 1 to the number of points in the smallest part less 1.
+        kept: Which points are in a part, bool (parts, n); the others' distance is minus infinity.
+    """
+    distances, indices = _listed(points, k)
+    radii = np.full(kept.shape, -np.inf)
+    for own, part in zip(radii, kept, strict=True):
+        known = part[indices[part]]
+        place = np.argmax(np.cumsum(known, axis=1) == k + 1, axis=1)  # 0 where there is none
+        own[part] = np.take_along_axis(distances[part], place[:, None], axis=1)[:, 0]
+        again = np.flatnonzero(part)[known.sum(axis=1) <= k]
+        if len(again):
+            own[again] = _search(points[again], points[part], k + 1)[0][:, k]
+    return radii
 
 
 def nearest(queries: np.ndarray, points: np.ndarray) -> Nearest:
@@ -37,56 +59,58 @@ def nearest(queries: np.ndarray, points: np.ndarray) -> Nearest:
 
     Of points at equal distance it is the first.
     """
-    return _search(queries, points, 1)
+    distances, indices = _search(queries, points, 1)
+    return distances[:, 0], indices[:, 0]
 
 
-def count_balls(queries: np.ndarray, centres: np.ndarray, radii: np.ndarray) -> np.ndarray:
-    """Returns in how many balls each query (m, size) lies, surfaces included: int64 (m,)."""
-    counts = np.empty(len(queries), np.int64)
-    squared_radii = np.square(radii).astype(np.float32)
-    for block in _blocks(queries, centres):
-        excess = block.squared - squared_radii
-        inside = excess < -block.tolerance
-        rows, columns = _where(np.abs(excess) <= block.tolerance)
-        distances = _distances(queries[block.rows], centres, rows, columns)
-        inside[rows, columns] = distances <= radii[columns]
-        counts[block.rows] = np.count_nonzero(inside, axis=1)
-    return counts
+def candidates(queries: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Returns the indices of the nearest points of each query, nearest first: int64 (m, k).
 
-
-def _remembered(search: Search) -> Search:
-    """Remembers the last results by the content of the arrays, read-only.
-
-    Several metrics ask the same of the real images, and every set of generated images asks again.
+    k is `LISTED`, or the number of points if that is smaller.
     """
-    results: OrderedDict[tuple[str, str, int], Nearest] = OrderedDict()
-
-    @functools.wraps(search)
-    def remember(queries: np.ndarray, points: np.ndarray, k: int) -> Nearest:
-        key = digest(queries), digest(points), k
-        if key not in results:
-            results[key] = search(queries, points, k)
-            for array in results[key]:
-                array.flags.writeable = False
-        results.move_to_end(key)
-        if len(results) > MEMORY:
-            results.popitem(last=False)
-        return results[key]
-
-    return remember
+    return _search(queries, points, min(LISTED, len(points)))[1]
 
 
-@_remembered
+class Pairs(NamedTuple):
+    """Indices of queries and centres, int64 (pairs,), and their distances, float64 (pairs,)."""
+
+    queries: np.ndarray
+    centres: np.ndarray
+    distances: np.ndarray
+
+
+def pairs_in_balls(queries: np.ndarray, centres: np.ndarray, radii: np.ndarray) -> Iterator[Pairs]:
+    """Yields each query (m, size) with each ball in which it lies, surfaces included, in blocks.
+
+    Args:
+        queries: (m, size).
+        centres: Of the balls, (n, size).
+        radii: (n,); a ball with one below 0 holds nothing.
+    """
+    squared_radii = np.where(radii < 0, -np.inf, np.square(radii)).astype(np.float32)
+    for block in _blocks(queries, centres):
+        rows, columns = _where(block.squared <= squared_radii + block.tolerance)
+        distances = _distances(queries[block.rows], centres, rows, columns)
+        inside = distances <= radii[columns]
+        yield Pairs(rows[inside] + block.rows.start, columns[inside], distances[inside])
+
+
+def _listed(points: np.ndarray, k: int) -> Nearest:
+    """Returns the nearest points of each point, itself among them, more than k."""
+    return _search(points, points, min(len(points), max(LISTED, 2 * (k + 1))))
+
+
+@remembered(MEMORY)
 def _search(queries: np.ndarray, points: np.ndarray, k: int) -> Nearest:
-    """Returns the distance from each query to its k-th nearest point, and that point's index."""
-    distances, indices = np.empty(len(queries)), np.empty(len(queries), np.int64)
+    """Returns the distances from each query to its k nearest points, and these points' indices."""
+    distances, indices = np.empty((len(queries), k)), np.empty((len(queries), k), np.int64)
     for block in _blocks(queries, points):
         rows, columns = _candidates(block, k)
-        candidates = _distances(queries[block.rows], points, rows, columns)
-        order = np.lexsort((candidates, rows))  # row by row, the nearest candidate first
+        measured = _distances(queries[block.rows], points, rows, columns)
+        order = np.lexsort((measured, rows))  # row by row, the nearest candidate first
         starts = np.searchsorted(rows, np.arange(len(block.squared)))
-        chosen = order[starts + k - 1]
-        distances[block.rows], indices[block.rows] = candidates[chosen], columns[chosen]
+        chosen = order[starts[:, None] + np.arange(k)]
+        distances[block.rows], indices[block.rows] = measured[chosen], columns[chosen]
     return distances, indices
 
 

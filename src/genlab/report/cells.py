@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from genlab.contract.findings import times_floor
 from genlab.contract.score import Score
 from genlab.pages import significant
 from genlab.report.laboratory import ReportedModel
@@ -61,12 +62,6 @@ def cell(score: Score, text: Callable[[float], str], note: str, best: bool = Fal
         spread = f"± {text(statistics.stdev(score.trainings))} over {number} trainings"
         note = f"{spread}; {note}" if note else spread
     return Cell(text(score.value), span, note, best=best)
-
-
-def times_floor(score: Score | None) -> float | None:
-    """Returns a distance in units of what real images have to real ones, if both are known."""
-    floor = score.floor.get("floor") if score else None
-    return score.value / floor.value if score and floor and floor.value > 0 else None
 
 
 def against_floor(metric: str, score: Score) -> str:

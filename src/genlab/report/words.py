@@ -3,15 +3,14 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from genlab.contract import comparison
+from genlab.contract import findings
+from genlab.contract.findings import FAR_FROM_FLOOR, FEWEST, NEAR_FLOOR
 from genlab.pages import significant
 from genlab.report import cells, table
 from genlab.report.cells import DISTANCE, MSE, SEARCHED_MSE
 from genlab.report.laboratory import Laboratory, ReportedModel
 from genlab.report.ranking import FEW_IMAGES, Ranking, rank
 
-NEAR_FLOOR, FAR_FROM_FLOOR = 2.0, 5.0
-FEWEST, MOST = 0.5, 1.5
 ONE_TRAINING = (
     "Each model was trained once. The intervals do not hold what another training of the same "
     "settings would change: that can be more than the difference of two models."
@@ -201,23 +200,7 @@ def _weak(model: ReportedModel) -> Statement:
 
 def _weak_samples(model: ReportedModel, source: str) -> list[str]:
     samples = table.name_of_samples(source)
-    ratio = cells.times_floor(model.scores.get(f"test/{source}/{DISTANCE}"))
-    smallest = model.value(f"test/{source}/smallest_class_share")
-    largest = model.value(f"test/{source}/largest_class_share")
-    texts = []
-    if ratio is not None and ratio > FAR_FROM_FLOOR:
-        texts.append(f"are far from the data ({significant(ratio, 2)} times the floor)")
-    if smallest is not None and smallest < FEWEST:
-        texts.append(f"neglect a class (the rarest has {smallest:.2f} of its share)")
-    if largest is not None and largest > MOST:
-        texts.append(f"favour a class (the commonest has {largest:.2f} times its share)")
-    recall = model.scores.get(f"test/{source}/recall")
-    if recall and "floor" in recall.floor and recall.value < FEWEST * recall.floor["floor"].value:
-        real = recall.floor["floor"].value
-        texts.append(f"miss much of the data (recall {recall.value:.2f}, real images {real:.2f})")
-    if copies := comparison.copies(model.scores, source):
-        texts.append(f"are partly known images: {copies}")
-    return [f"{samples} {text}" for text in texts]
+    return [f"{samples} {text}" for text in findings.of_samples(model.scores, source)]
 
 
 def _weak_reconstructions(model: ReportedModel) -> list[str]:

@@ -4,46 +4,43 @@ Every listed metric of generated images is measured, with its settings in `param
 
 Interval: Student's, from the delete-a-block jackknife over ten blocks of the generated pictures. It
 shows how far other pictures of the same generator would move the number. Floor: the same number for
-one half of the real pictures against the other half. These are fewer pictures, so it is an upper
-estimate of what a perfect generator would score.
+pictures of one half of the real ones against the other half. Most numbers depend on how many
+pictures there are, so beside the floor stands that of as many generated pictures against the same
+half (`alike`): compare these two.
 """
 
-import contextlib
 import dataclasses
 import json
-import sys
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 import genlab
-from genlab.contract.evidence import Samples, without_generated
+from genlab.contract.evidence import Samples
 from genlab.contract.score import Floor, Score
 from genlab.evaluation import Panel, Scores, samples
-from genlab.features import cache, classifier, inception, pinned
-from genlab.features.extractor import Extracted, Extractor
+from genlab.features import judges, pinned
 from genlab.imaging import arrays
 from genlab.imaging.array_files import AS_USUAL, ArrayImages, Form
-from genlab.imaging.arrays import Split
 from genlab.networks import devices
 from genlab.numerics import intervals
 from genlab.runtime import progress
 from genlab.runtime.errors import InputError
 from genlab.runtime.files import check_free, replacing
-from genlab.scoring import reading
+from genlab.scoring import floors, judging, reading
 from genlab.scoring.doubts import doubts
+from genlab.scoring.floors import ALIKE, FLOOR, GENERATED
+from genlab.scoring.judging import INCEPTION, TRAINED, Opinion
 from genlab.settings import params, plugins, seeds
-from genlab.settings.params import Params
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
 """The numbers of this version: the repository's `params.yaml`, which the wheel carries."""
-INCEPTION, TRAINED = "inception", "trained"
-GENERATED, FLOOR = "generated", "floor"
-MIN_IMAGES = 2
+
+
 INTERVALS = f"95 %, jackknife over {intervals.NUM_BLOCKS} blocks of the generated pictures"
 
 
@@ -79,16 +76,31 @@ class Request(NamedTuple):
 
 @dataclass(frozen=True)
 class PictureScores:
-    """The scores by metric, reasons for missing ones, how all came about, and what is doubtful."""
+    """The scores of generated pictures.
+
+    Attributes:
+        metrics: By name.
+        skipped: By name why there is no score.
+        protocol: How all came about.
+        warnings: What is doubtful.
+        alike: By name the numbers of as many pictures as the floor is of.
+    """
 
     metrics: dict[str, Score]
     skipped: dict[str, str]
     protocol: dict[str, Any]
     warnings: tuple[str, ...] = ()
+    alike: dict[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Returns the content of `--out`."""
-        return vars(self) | {"metrics": {n: _to_json(score) for n, score in self.metrics.items()}}
+        metrics = {
+            name: _to_json(score) | {"alike": self.alike.get(name)}
+            for name, score in self.metrics.items()
+        }
+        content = vars(self) | {"metrics": metrics}
+        del content["alike"]
+        return content
 
 
 def score(request: Request) -> PictureScores:
@@ -110,24 +122,33 @@ def score(request: Request) -> PictureScores:
     settings = params.load(request.params, data_name="image_folder", profile="default")
     sets = _read(request)
     with tempfile.TemporaryDirectory() as folder:
-        extractor = _extractor(request, settings, sets, Path(folder))
-    _check_numbers(sets, extractor, request.allow_few)
+        networks = judging.extractors(request, settings, sets, Path(folder))
+    least = judging.least(sets["real"], next(iter(networks.values())), request.allow_few)
+    judging.check_numbers(sets, least)
     folder_of_features = request.cache / "features" if request.cache else None
-    features = {
-        name: cache.extract(extractor, pictures.images, folder_of_features)
-        for name, pictures in progress.bar(sets.items(), "features", len(sets), "set")
+    seen = {
+        judge.name: Opinion(judge, judging.pictures(judge, sets, folder_of_features))
+        for judge in (
+            judges.beside(*named, sets["real"].images, folder_of_features)
+            for named in progress.bar(networks.items(), "features", len(networks), "judge")
+        )
     }
     panel = Panel(settings.evaluation.metrics, f"{request.params}: evaluation.metrics")
     scores = Scores(panel, request.seed)
-    _measure(scores, features, extractor.num_classes)
-    floors = {name: Floor(score.value, None) for name, score in _of(FLOOR, scores.metrics)}
+    text = _measure(scores, seen, least.number)
+    real = {name: Floor(score.value, None) for name, score in _of(FLOOR, scores.metrics)}
     metrics = {
-        name: dataclasses.replace(score, floor={FLOOR: floors[name]} if name in floors else {})
+        name: dataclasses.replace(score, floor={FLOOR: real[name]} if name in real else {})
         for name, score in _of(GENERATED, scores.metrics)
     }
-    protocol = _protocol(request, sets, extractor, features["real"].features.shape[1])
-    skipped = dict(_of(GENERATED, scores.skipped))
-    return PictureScores(metrics, skipped, protocol, tuple(doubts(sets)))
+    alike = {name: score.value for name, score in _of(ALIKE, scores.metrics)}
+    return PictureScores(
+        metrics,
+        dict(_of(GENERATED, scores.skipped)),
+        _protocol(request, sets, seen, least.feature_dim) | {"floor": text},
+        (*doubts(sets), *floors.weaknesses(metrics, alike)),
+        alike,
+    )
 
 
 def check_out(out: Path) -> None:
@@ -183,54 +204,25 @@ def _read(request: Request) -> dict[str, ArrayImages]:
     return sets
 
 
-def _check_numbers(sets: Mapping[str, ArrayImages], extractor: Extractor, allow_few: bool) -> None:
-    size = extractor.extract(sets["real"].images[:1]).features.shape[1]
-    least, why, remedy = MIN_IMAGES, "", ""
-    if not allow_few:
-        least, remedy = max(MIN_IMAGES, size + 1), ", other --features, or --allow-few"
-        why = f", more than the {size} dimensions of the features: else distances are mostly bias"
-    for name in ("real", "generated"):
-        number = len(sets[name].images)
-        if number < least:
-            expected = f"the {name} pictures must be at least {least}{why}"
-            raise InputError(expected, str(number), f"See --{name}{remedy}")
-
-
-def _extractor(
-    request: Request, settings: Params, sets: Mapping[str, ArrayImages], folder: Path
-) -> Extractor:
-    if request.features == INCEPTION:
-        directory = (request.cache or folder) / "downloads"
-        extractor = inception.load(request.graph, request.sha256, directory)
-        if extractor is None:
-            raise InputError(
-                f"--inception-graph must be given for --features {INCEPTION}",
-                "none",
-                "See genlab score --help",
-            )
-        return extractor
-    if request.features != TRAINED:
-        pinned.check_shape(request.features, sets["real"].images.shape[1:], "--features")
-        return pinned.load(request.features)
-    train, real = (
-        Split(sets[name].images, np.full(len(sets[name].images), -1)) for name in ("train", "real")
-    )
-    seed = seeds.derive(request.seed, "features")
-    with contextlib.redirect_stdout(sys.stderr):  # its progress: the table goes to stdout
-        classifier.train(settings.features, train, real, 0, seed, folder)
-    return classifier.load(folder)
-
-
 # The numbers
 
 
-def _measure(scores: Scores, features: Mapping[str, Extracted], num_classes: int) -> None:
-    train, seed = features.get("train"), scores.seed
-    pair = samples.halves(features["real"], seeds.derive(seed, "floor"))
-    floor = samples.evidence(*pair, train, num_classes, seed)
-    generated = samples.evidence(features["real"], features["generated"], train, num_classes, seed)
-    scores.add(GENERATED, generated, {}, "pictures", _without_blocks)
-    scores.add(FLOOR, floor, {}, "pictures", lambda _: [])  # a floor has no interval
+def _measure(scores: Scores, opinions: Mapping[str, Opinion], least: int) -> str:
+    """Scores all, and returns what the floor is of, or why there is none."""
+    evidence: dict[str, dict[str, Samples]] = {}
+    for judge, pictures in opinions.values():
+        train, real = pictures.get("train"), pictures["real"]
+        whole = {GENERATED: floors.Pair(real, pictures["generated"])}
+        seed = seeds.derive(scores.seed, "floor")
+        chosen = floors.pairs(real, pictures["generated"], least, seed)
+        for name, pair in (whole | chosen).items():
+            known = None if name == ALIKE else train  # near to train has no other half
+            given = floors.evidence(pair, known, judge.extractor.num_classes, scores.seed)
+            evidence.setdefault(name, {})[judge.name] = given
+    for name, by_judge in evidence.items():  # halves have no intervals
+        leave_out = _without_blocks if name == GENERATED else lambda *_: []
+        scores.add_opinions(name, by_judge, {}, "pictures", leave_out)
+    return floors.said(chosen, len(real.images), least)
 
 
 def _of(source: str, numbers: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
@@ -249,32 +241,31 @@ def _to_json(score: Score) -> dict[str, Any]:
     return values | {"floor": floor and floor.value, "settings": settings}
 
 
-def _without_blocks(evidence: Samples) -> Iterable[Samples]:
-    """Yields the evidence without each of ten random blocks of the generated images.
+def _without_blocks(panel: Panel, evidence: Samples) -> list[dict[str, float]]:
+    """Returns the numbers without each of ten random blocks of the generated images.
 
-    Random, since pictures in a file may be in the order of their classes; nothing where they are
-    few. This takes long, so a terminal shows the progress.
+    Random, since pictures in a file may be in the order of their classes; none where they are few.
     """
     number = len(evidence.generated_features)
     if number < 2 * intervals.NUM_BLOCKS:
         return []
     order = np.random.default_rng(seeds.derive(evidence.seed, "jackknife")).permutation(number)
-    parts = (
-        without_generated(evidence, order[block :: intervals.NUM_BLOCKS])
-        for block in range(intervals.NUM_BLOCKS)
-    )
-    return progress.bar(parts, "intervals", intervals.NUM_BLOCKS, "block")
+    places, blocks = np.argsort(order), np.arange(intervals.NUM_BLOCKS)
+    kept = places % intervals.NUM_BLOCKS != blocks[:, np.newaxis]
+    return panel.ask_parts(evidence, kept)
 
 
 def _protocol(
-    request: Request, sets: Mapping[str, ArrayImages], extractor: Extractor, feature_dim: int
+    request: Request,
+    sets: Mapping[str, ArrayImages],
+    opinions: Mapping[str, Opinion],
+    feature_dim: int,
 ) -> dict[str, Any]:
-    facts = samples.facts_of(extractor)
-    features = facts["features"]
+    facts = samples.facts_of([opinion.judge for opinion in opinions.values()])
     numbers = {name: len(sets[name].images) if name in sets else 0 for name in Request._fields[:3]}
-    half = numbers["real"] // 2
     return {
-        "features": features | {"name": features["name"] or request.features},
+        "features": request.features,
+        "judges": facts["features"],
         "feature_dim": feature_dim,
         **{f"num_{name}": number for name, number in numbers.items()},
         **{f"{name}_sha256": arrays.digest(part.images) for name, part in sets.items()},
@@ -282,7 +273,6 @@ def _protocol(
         "quantisation": {name: part.quantisation for name, part in sets.items()},
         "resize": facts["resize"],
         "intervals": INTERVALS,
-        "floor": f"{half} of the real pictures against the other {numbers['real'] - half}",
         "seed": request.seed,
         "genlab_version": genlab.__version__,
     }

@@ -1,0 +1,98 @@
+"""Which judges see the pictures, and how many pictures these need."""
+
+import contextlib
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from genlab.features import inception, judges, pinned
+from genlab.features.extractor import Extractor
+from genlab.features.judges import Judge
+from genlab.imaging.array_files import ArrayImages
+from genlab.imaging.arrays import Split
+from genlab.runtime.errors import InputError
+from genlab.scoring.floors import Pictures
+from genlab.settings import seeds
+from genlab.settings.params import Params
+
+if TYPE_CHECKING:
+    from genlab.scoring import Request
+
+INCEPTION, TRAINED = "inception", "trained"
+MIN_IMAGES = 2
+
+
+class Least(NamedTuple):
+    """How many pictures a set must have, why, what else to do, and the size of the features."""
+
+    number: int
+    why: str
+    remedy: str
+    feature_dim: int
+
+
+def least(real: ArrayImages, extractor: Extractor, allow_few: bool) -> Least:
+    """Returns how many pictures a set must have."""
+    size = extractor.extract(real.images[:1]).features.shape[1]
+    if allow_few:
+        return Least(MIN_IMAGES, "", "", size)
+    why = f", more than the {size} dimensions of the features: else distances are mostly bias"
+    remedy = ", other --features, or --allow-few"
+    return Least(max(MIN_IMAGES, size + 1), why, remedy, size)
+
+
+def check_numbers(sets: Mapping[str, ArrayImages], least: Least) -> None:
+    """Raises an InputError where there are fewer real or generated pictures."""
+    for name in ("real", "generated"):
+        number = len(sets[name].images)
+        if number < least.number:
+            expected = f"the {name} pictures must be at least {least.number}{least.why}"
+            raise InputError(expected, str(number), f"See --{name}{least.remedy}")
+
+
+def extractors(
+    request: Request, settings: Params, sets: Mapping[str, ArrayImages], folder: Path
+) -> Mapping[str, Extractor]:
+    """Returns the networks by name."""
+    if request.features == INCEPTION:
+        directory = (request.cache or folder) / "downloads"
+        extractor = inception.load(request.graph, request.sha256, directory)
+        if extractor is None:
+            raise InputError(
+                f"--inception-graph must be given for --features {INCEPTION}",
+                "none",
+                "See genlab score --help",
+            )
+        return {INCEPTION: extractor}
+    if request.features != TRAINED:
+        pinned.check_shape(request.features, sets["real"].images.shape[1:], "--features")
+        return pinned.load(request.features)
+    train, real = (
+        Split(sets[name].images, np.full(len(sets[name].images), -1)) for name in ("train", "real")
+    )
+    seed = seeds.derive(request.seed, "features")
+    roles = (judges.REPORTING,)
+    with contextlib.redirect_stdout(sys.stderr):  # its progress: the table goes to stdout
+        judges.train(settings.features, judges.Lessons(train, real, 0), seed, folder, roles)
+    return judges.load(folder / judges.REPORTING)
+
+
+class Opinion(NamedTuple):
+    """A judge, and by name the sets of pictures as it sees them."""
+
+    judge: Judge
+    pictures: Mapping[str, Pictures]
+
+
+def pictures(
+    judge: Judge, sets: Mapping[str, ArrayImages], cache: Path | None
+) -> dict[str, Pictures]:
+    """Returns the sets as a judge sees them; features are kept in the folder `cache`."""
+    others = {name: part for name, part in sets.items() if name != "real"}
+    return {"real": Pictures(sets["real"].images, judge.real)} | {
+        name: Pictures(part.images, judge.extract(part.images, cache))
+        for name, part in others.items()
+    }
