@@ -66,6 +66,16 @@ def discard(train_key: str) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def copy_paused(source: str, target: str) -> None:
+    """Gives one paused training the checkpoint and the pictures of another, by their keys.
+
+    It is no atomic change: after a kill, do it again.
+    """
+    discard(target)
+    for part in ("checkpoints", "work"):
+        shutil.copytree(folder_of(source) / part, folder_of(target) / part)
+
+
 def _describe(job: Job) -> dict[str, Any]:
     return {
         "name": job.name,
