@@ -60,6 +60,7 @@ def test_copied_training_goes_on_under_other_settings(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A constant learning rate is a variable of Keras's optimizer; the settings' value counts."""
+
     def run(source: str, target: str, rates: tuple[float, float]) -> Any:
         jobs = [tiny_job(data, "vae", learning_rate=rate) for rate in rates]
         first, second = (

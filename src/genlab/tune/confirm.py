@@ -13,7 +13,7 @@ from tqdm import tqdm
 from genlab import tracking
 from genlab.runtime.errors import InputError
 from genlab.runtime.files import replacing
-from genlab.tune import process, storage
+from genlab.tune import front, process, storage
 from genlab.tune.loop import in_parallel
 from genlab.tune.plan import Plan
 from genlab.tune.study import REASON, SETTINGS, Study, settled
@@ -91,8 +91,8 @@ def confirm(plan: Plan, study: Study, run: tracking.Run) -> Confirmation:
     finalists = [result for result in tried if isinstance(result, FullTraining)]
     failed = [result for result in tried if isinstance(result, Failure)]
     _refuse([failure for failure in failed if failure.contender == present])
-    goal = plan.objectives[0]
-    winner = min(finalists, key=lambda training: goal.sign * goal.of(training.values)).contender
+    best = front.order([plan.point(training.values) for training in finalists])
+    winner = finalists[best[0]].contender
     sides = [present] if winner == present else [present, winner]
     splits = ("validation", "test")
     indices = range(1, 1 + plan.params.search.num_seeds)

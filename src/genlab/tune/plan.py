@@ -15,15 +15,19 @@ from genlab.features import classifier
 from genlab.imaging import arrays
 from genlab.runtime.errors import InputError
 from genlab.settings import plugins
-from genlab.settings.params import Params, Tune
+from genlab.settings.params import Params, Search, Tune
 from genlab.settings.plugins import nearest
+from genlab.training import Pause
 from genlab.tune import objective, sampling, space, storage
 from genlab.tune.objective import Objective
+from genlab.tune.pauses import PAUSES, SAMPLER
 from genlab.tune.space import Space
 from genlab.tune.trial import NUM_REPEATS, TrialOrder
 
 NAME = r"[A-Za-z0-9][\w.\-]*"
 """A study's name, which is a folder's too."""
+GOING_ON = {"method", "brackets", "reduction_factor", "replaced", "perturbation", "resampled"}
+"""Parameters of a search that a study whose trials go on must keep."""
 ALSO_CONFIRMED = ("frechet_distance", "reconstruction_error", "negative_elbo")
 """Metrics of a training in full, beside the objective's."""
 
@@ -73,6 +77,10 @@ class Plan:
         """The present settings that are searched."""
         return self.space.settings(self.space.present)
 
+    def point(self, values: Mapping[str, float]) -> list[float]:
+        """Returns the objectives on validation images so that low is better; or `Unmeasured`."""
+        return [goal.sign * goal.of(values) for goal in self.objectives]
+
     def trial_params(self, settings: Mapping[str, Any]) -> Params:
         """Returns all parameters of a trial: short, and scored by the objective's metrics alone."""
         search, steps = self.params.search, self.tune.steps
@@ -114,13 +122,33 @@ class Plan:
         }
         return params.model_copy(update=changes)
 
+    @property
+    def pauses(self) -> list[int]:
+        """The steps at which a trial that goes on is measured; the last ones are all its steps."""
+        search = self.params.search
+        return PAUSES[search.method](search, self.tune.steps, f"params.yaml: tune.{self.name}")
+
     def trial_order(
-        self, settings: Mapping[str, Any], number: int, share: tuple[int, int], parent: str | None
+        self,
+        settings: Mapping[str, Any],
+        number: int,
+        share: tuple[int, int],
+        parent: str | None,
+        pause: Pause | None = None,
     ) -> TrialOrder:
-        """Returns the order of a trial. Optuna takes no reports if there are several objectives."""
+        """Returns the order of a trial, or of a part of it, which reports nothing to a pruner.
+
+        Optuna takes no reports if there are several objectives.
+        """
         order = self.order(self.trial_params(settings), f"trial {number}", share, parent)
-        prune_by = self.tune.prune_by if len(self.objectives) == 1 else None
-        return replace(order, prune_by=prune_by, is_trial=True)
+        is_reporting = len(self.objectives) == 1 and not pause
+        prune_by = self.tune.prune_by if is_reporting else None
+        own = self.trial_params({})
+        return replace(order, prune_by=prune_by, own_by=own, pause=pause)
+
+    def training_id(self, run_name: str) -> str:
+        """Returns what a killed training of this name continues by."""
+        return f"{self.study_id}-{run_name.replace(' ', '-')}"
 
     def order(
         self, params: Params, run_name: str, share: tuple[int, int], parent: str | None
@@ -133,7 +161,7 @@ class Plan:
             images=self.images,
             features=self.features,
             run_name=run_name,
-            training_id=f"{self.study_id}-{file_name}",
+            training_id=self.training_id(run_name),
             experiment=self.experiment,
             parent=parent,
             tags={"genlab.study": self.study_name},
@@ -177,12 +205,7 @@ def make(params: Params, name: str, study_name: str | None, images: Path, featur
     objective.check_honest(objectives, list(searched.distributions), f"{where}.objective")
     known = training.validated_names(model, empty_batch(job.spec, job.takes, 1))
     training.check_monitor(tune.prune_by, known, f"{where}.prune_by")
-    if len(objectives) > 1 and params.search.pruner != "none":
-        raise InputError(
-            "pruner must be none with several objectives",
-            params.search.pruner,
-            "See params.yaml: search.pruner",
-        )
+    _check_method(params.search, len(objectives))
     plan = Plan(
         params=params,
         name=name,
@@ -195,12 +218,28 @@ def make(params: Params, name: str, study_name: str | None, images: Path, featur
         kind=job.settings.kind,
         identity={},
     )
-    plan = replace(plan, identity=_identity(plan, data_sha256))
+    plan = replace(plan, identity=_identity(plan, data_sha256, plan.pauses))
     training.prepare(plan.trial_params({}), name, images, features)  # a trial's steps fit
     return plan
 
 
-def _identity(plan: Plan, data_sha256: str) -> dict[str, Any]:
+def _check_method(search: Search, num_objectives: int) -> None:
+    """Raises an InputError if the method does not go with the pruner or with the storage."""
+    if search.method == SAMPLER and num_objectives > 1 and search.pruner != "none":
+        raise InputError(
+            "pruner must be none with several objectives",
+            search.pruner,
+            "See params.yaml: search.pruner",
+        )
+    if search.method != SAMPLER and storage.address(search):
+        raise InputError(
+            f"the method must be {SAMPLER} in a database: checkpoints lie on one machine",
+            search.method,
+            f"See params.yaml: search.method; {storage.WHERE}",
+        )
+
+
+def _identity(plan: Plan, data_sha256: str, pauses: list[int]) -> dict[str, Any]:
     """Returns all that values depend on except the settings tried, as JSON gives it back."""
     entry = plan.params.model(plan.name)
     varied = {*plan.space.distributions, "steps"}
@@ -216,6 +255,8 @@ def _identity(plan: Plan, data_sha256: str) -> dict[str, Any]:
         "seed": plan.params.seed,
         "genlab_version": genlab.__version__,
     }
+    if pauses:
+        facts["method"] = plan.params.search.model_dump(include=GOING_ON) | {"pauses": pauses}
     return json.loads(json.dumps(facts))
 
 

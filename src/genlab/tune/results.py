@@ -13,6 +13,7 @@ from genlab.runtime.files import replacing
 from genlab.tune import differences
 from genlab.tune.apply import BEST
 from genlab.tune.confirm import Confirmation
+from genlab.tune.continued import rungs
 from genlab.tune.plan import Plan
 from genlab.tune.study import REASON, SECONDS, SETTINGS, VALUES, Study
 
@@ -69,6 +70,7 @@ def _trial(trial: FrozenTrial) -> dict[str, Any]:
         "settings": attributes.get(SETTINGS, trial.params),
         "objectives": trial.values,
         "values": attributes.get(VALUES),
+        "rungs": rungs(trial),
         "reports": {str(step): value for step, value in sorted(trial.intermediate_values.items())},
         "seconds": attributes.get(SECONDS),
         "reason": attributes.get(REASON),

@@ -25,7 +25,7 @@ from genlab.runtime.errors import InputError
 from genlab.settings import seeds
 from genlab.settings.params import Params
 from genlab.trained import model as trained_model
-from genlab.training import Job
+from genlab.training import Job, Pause
 from genlab.tune.objective import TRAIN_SECONDS, Objective, Unmeasured
 
 PICTURES = ("prior_samples", "fitted_samples", "originals", "reconstructions")
@@ -44,8 +44,10 @@ class TrialOrder:
         parent: The study's MLflow run, if it has one.
         share: Which share of the machine this is, and of how many.
         prune_by: The validation metric to report during training; None: nothing is reported.
-        is_trial: A trial's training is its own, since two trials may have equal settings; the
-            result of a training in full is the pipeline's too.
+        own_by: Parameters that name the training, together with its `training_id`: a trial's is
+            its own, since two trials may have equal settings, and one may change its settings.
+            None: the training is the pipeline's too.
+        pause: Up to where a part of a training goes; None: to its end.
         pictures: A folder for the grids of the last split; None: the training's own.
     """
 
@@ -62,7 +64,8 @@ class TrialOrder:
     log: Path
     splits: tuple[str, ...] = ("validation",)
     prune_by: str | None = None
-    is_trial: bool = False
+    own_by: Params | None = None
+    pause: Pause | None = None
     pictures: Path | None = None
     objectives: tuple[Objective, ...] = ()
 
@@ -137,9 +140,10 @@ class _Recorder:
 
 def _prepare(order: TrialOrder) -> Job:
     job = training.prepare(order.params, order.name, order.images, order.features)
-    if not order.is_trial:
+    if not order.own_by:
         return job
-    own = hashlib.sha256(f"{job.train_key} {order.training_id}".encode()).hexdigest()[:32]
+    named = training.prepare(order.own_by, order.name, order.images, order.features).train_key
+    own = hashlib.sha256(f"{named} {order.training_id}".encode()).hexdigest()[:32]
     return replace(job, train_key=own)
 
 
@@ -160,7 +164,7 @@ def _train_and_measure(order: TrialOrder, connection: Connection) -> tuple[Any, 
     with tracking.training_run(shown) as run:
         begun = time.monotonic()
         try:
-            summary = training.fit(job, _Recorder(order, run, connection))
+            summary = training.fit(job, _Recorder(order, run, connection), order.pause)
         except Pruned:
             run.set_tags({"genlab.trial_state": "pruned"})
             return ("pruned",)
@@ -170,8 +174,11 @@ def _train_and_measure(order: TrialOrder, connection: Connection) -> tuple[Any, 
         for split in order.splits:
             values |= _measure(order, job, split, run)
         values["measure_seconds"] = time.monotonic() - fitted
-        run.log_metrics(values | _objectives(order, values), step=job.steps)
-        run.set_tags({"genlab.trial_state": "complete"})
+        step = order.pause.step if order.pause else job.steps
+        run.log_metrics(values | _objectives(order, values), step)
+        if step < job.steps:
+            run.status_at_end = "SCHEDULED"
+        run.set_tags({"genlab.trial_state": "paused" if step < job.steps else "complete"})
     return "done", values
 
 
