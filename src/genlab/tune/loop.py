@@ -14,6 +14,7 @@ from genlab.tune.halving import Halving
 from genlab.tune.method import Method, Part
 from genlab.tune.objective import Unmeasured
 from genlab.tune.plan import Plan
+from genlab.tune.population import Population
 from genlab.tune.process import Outcome
 from genlab.tune.sampled import Sampled
 from genlab.tune.storage import storage_errors
@@ -22,6 +23,7 @@ from genlab.tune.study import Study, settled
 METHODS: dict[str, Callable[[Plan, Study, int], Method]] = {
     pauses.SAMPLER: Sampled,
     pauses.HALVING: Halving,
+    pauses.POPULATION: Population,
 }
 PAUSE_SECONDS = 0.2
 """How long a worker waits until it asks again; on a shared study at most 5 seconds."""

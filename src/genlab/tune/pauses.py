@@ -1,4 +1,4 @@
-"""The steps at which trials that go on are measured, by method; the last ones are all their steps."""
+"""The steps at which trials that go on are measured, by method; the last ones are all steps."""
 
 from collections.abc import Callable
 

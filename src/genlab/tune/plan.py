@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,11 @@ from genlab.settings import plugins
 from genlab.settings.params import Params, Search, Tune
 from genlab.settings.plugins import nearest
 from genlab.training import Pause
-from genlab.tune import objective, sampling, space, storage
+from genlab.tune import changeable, objective, sampling, space, storage
 from genlab.tune.objective import Objective
-from genlab.tune.pauses import PAUSES, SAMPLER
+from genlab.tune.pauses import PAUSES, POPULATION, SAMPLER
 from genlab.tune.space import Space
-from genlab.tune.trial import NUM_REPEATS, TrialOrder
+from genlab.tune.trial import NUM_REPEATS, Stage, TrialOrder
 
 NAME = r"[A-Za-z0-9][\w.\-]*"
 """A study's name, which is a folder's too."""
@@ -150,6 +150,21 @@ class Plan:
         """Returns what a killed training of this name continues by."""
         return f"{self.study_id}-{run_name.replace(' ', '-')}"
 
+    def stages(
+        self, schedule: Sequence[Mapping[str, Any]], index: int
+    ) -> tuple[tuple[Stage, ...], Params | None]:
+        """Returns the stages of a training in full before its last settings, and what names it.
+
+        Each entry of the schedule has `step` and `settings`; a step keeps its share of all steps.
+        """
+        full = self.params.model(self.name)["steps"]
+        steps = [round(entry["step"] * full / self.tune.steps) for entry in schedule]
+        found = tuple(
+            Stage(self.full_params(entry["settings"], index), Pause(end, start, is_shown=False))
+            for entry, start, end in zip(schedule, steps, steps[1:], strict=False)
+        )
+        return found, self.full_params({}, index) if found else None
+
     def order(
         self, params: Params, run_name: str, share: tuple[int, int], parent: str | None
     ) -> TrialOrder:
@@ -206,6 +221,8 @@ def make(params: Params, name: str, study_name: str | None, images: Path, featur
     known = training.validated_names(model, empty_batch(job.spec, job.takes, 1))
     training.check_monitor(tune.prune_by, known, f"{where}.prune_by")
     _check_method(params.search, len(objectives))
+    if params.search.method == POPULATION:
+        changeable.check(searched, job)
     plan = Plan(
         params=params,
         name=name,
@@ -230,6 +247,12 @@ def _check_method(search: Search, num_objectives: int) -> None:
             "pruner must be none with several objectives",
             search.pruner,
             "See params.yaml: search.pruner",
+        )
+    if search.method == POPULATION and search.sampler == sampling.GRID:
+        raise InputError(
+            "a population must have a sampler that draws",
+            search.sampler,
+            "See params.yaml: search.sampler",
         )
     if search.method != SAMPLER and storage.address(search):
         raise InputError(

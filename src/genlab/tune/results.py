@@ -29,7 +29,9 @@ def write(plan: Plan, study: Study, confirmation: Confirmation, folder: Path) ->
         f"the objective is {plan.objectives[0].name}.\n"
         f"# To apply it: genlab tune {plan.name} --apply\n"
     )
-    YAML().dump({"data": plan.params.data.name, "models": {plan.name: winner.settings}}, text)
+    best = {"data": plan.params.data.name, "models": {plan.name: winner.settings}}
+    best |= {"schedule": winner.schedule} if winner.schedule else {}
+    YAML().dump(best, text)
     with replacing(folder / BEST) as building:
         building.write_text(text.getvalue())
     with replacing(folder / STUDY) as building:

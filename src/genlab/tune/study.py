@@ -67,7 +67,7 @@ class Study:
         self.space = space
         self._storage = storage
         self._search = search
-        self._seed = seed
+        self.seed = seed
         self._lock = threading.RLock()
         self._running: set[int] = set()
         self._vouched: set[int] = set()
@@ -144,7 +144,7 @@ class Study:
         share a study draw differently, except in a quasi-random sequence, whose place is stored.
         """
         differs = self.is_shared and self._search.sampler != sampling.QMC
-        seed = seeds.derive(self._seed, os.urandom(4).hex()) if differs else self._seed
+        seed = seeds.derive(self.seed, os.urandom(4).hex()) if differs else self.seed
         seed = seeds.derive(seed, name) if name else seed
         return sampling.SAMPLERS[self._search.sampler](seed, number, self._search.startup_trials)
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 import threadpoolctl
@@ -34,6 +34,13 @@ NUM_REPEATS = 2
 """Sets of generated images that a trial is scored on."""
 
 
+class Stage(NamedTuple):
+    """A part of a training that has settings of its own."""
+
+    params: Params
+    pause: Pause
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrialOrder:
     """What one process does.
@@ -47,6 +54,7 @@ class TrialOrder:
         own_by: Parameters that name the training, together with its `training_id`: a trial's is
             its own, since two trials may have equal settings, and one may change its settings.
             None: the training is the pipeline's too.
+        stages: What comes before: other settings, each up to a pause.
         pause: Up to where a part of a training goes; None: to its end.
         pictures: A folder for the grids of the last split; None: the training's own.
     """
@@ -65,6 +73,7 @@ class TrialOrder:
     splits: tuple[str, ...] = ("validation",)
     prune_by: str | None = None
     own_by: Params | None = None
+    stages: tuple[Stage, ...] = ()
     pause: Pause | None = None
     pictures: Path | None = None
     objectives: tuple[Objective, ...] = ()
@@ -164,7 +173,10 @@ def _train_and_measure(order: TrialOrder, connection: Connection) -> tuple[Any, 
     with tracking.training_run(shown) as run:
         begun = time.monotonic()
         try:
-            summary = training.fit(job, _Recorder(order, run, connection), order.pause)
+            recorder = _Recorder(order, run, connection)
+            for stage in order.stages:
+                training.fit(_prepare(replace(order, params=stage.params)), recorder, stage.pause)
+            summary = training.fit(job, recorder, order.pause)
         except Pruned:
             run.set_tags({"genlab.trial_state": "pruned"})
             return ("pruned",)
