@@ -12,7 +12,7 @@ open. All trials are measured at every rung that they pass, also below the one a
 bracket begins to compare, so that a rung's rank can be held against the last one's.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from optuna.trial import FrozenTrial, TrialState
@@ -42,6 +42,27 @@ def size_of(search: Search, entry: int) -> int:
     return -(-search.rungs * search.reduction_factor**halvings // (halvings + 1))
 
 
+def brackets(
+    search: Search, begun: Sequence[FrozenTrial], attributes: Mapping[str, Any]
+) -> Iterator[Bracket]:
+    """Yields the brackets that have trials, and the one for the next trial.
+
+    Args:
+        search: Its `rungs`, `reduction_factor` and `brackets` are read.
+        begun: The study's trials without those that wait in the queue.
+        attributes: The study's.
+    """
+    number = first = 0
+    while True:
+        entry = number % search.brackets
+        size = attributes.get(CLOSED.format(number)) or size_of(search, entry)
+        members = list(begun[first : first + size])
+        yield Bracket(number, entry, size, members)
+        if len(members) < size:
+            return
+        number, first = number + 1, first + size
+
+
 class Halving(Continued):
     """Trials in brackets, each compared at its rungs."""
 
@@ -52,25 +73,12 @@ class Halving(Continued):
             self._finish(known.number, TrialState.FAIL, facts | {REASON: rung.reason})
 
     def _next(self) -> Part | None:
-        for bracket in self._brackets():
+        of = self.study.optuna.user_attrs
+        for bracket in brackets(self.plan.params.search, self._begun(), of):
             part = self._part_of(bracket)
             if part:
                 return part
         return None
-
-    def _brackets(self) -> Iterator[Bracket]:
-        """Yields the brackets that have trials, and the one for the next trial."""
-        search, trials = self.plan.params.search, self._begun()
-        number = first = 0
-        while True:
-            entry = number % search.brackets
-            stored = self.study.optuna.user_attrs.get(CLOSED.format(number))
-            size = stored or size_of(search, entry)
-            members = trials[first : first + size]
-            yield Bracket(number, entry, size, members)
-            if len(members) < size:
-                return
-            number, first = number + 1, first + size
 
     def _part_of(self, bracket: Bracket) -> Part | None:
         """Returns what a bracket waits for, if nobody is at it."""

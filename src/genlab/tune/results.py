@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial
 from ruamel.yaml import YAML
 
 from genlab.runtime.files import replacing
-from genlab.tune import differences
+from genlab.tune import differences, front, ranks
 from genlab.tune.apply import BEST
 from genlab.tune.confirm import Confirmation
 from genlab.tune.continued import rungs
@@ -26,7 +26,7 @@ def write(plan: Plan, study: Study, confirmation: Confirmation, folder: Path) ->
     text = io.StringIO()
     text.write(
         f"# {winner.name} of the study {plan.study_name}; "
-        f"the objective is {plan.objectives[0].name}.\n"
+        f"the objective is {' and '.join(goal.name for goal in plan.objectives)}.\n"
         f"# To apply it: genlab tune {plan.name} --apply\n"
     )
     best = {"data": plan.params.data.name, "models": {plan.name: winner.settings}}
@@ -40,6 +40,7 @@ def write(plan: Plan, study: Study, confirmation: Confirmation, folder: Path) ->
 
 def _facts(plan: Plan, study: Study, confirmation: Confirmation) -> dict[str, Any]:
     numbers = differences.of_objectives(plan, confirmation)
+    correlations = ranks.of_rungs(plan, study.trials, study.optuna.user_attrs)
     sides = {"present": confirmation.present, "winner": confirmation.won}
     return {
         "study": plan.study_name,
@@ -47,9 +48,11 @@ def _facts(plan: Plan, study: Study, confirmation: Confirmation) -> dict[str, An
         "kind": plan.kind,
         "data": plan.params.data.name,
         "objectives": [{"name": of.name, "direction": of.direction} for of in plan.objectives],
+        "chosen_by": front.RULE if len(plan.objectives) > 1 else "the objective",
         "search": plan.params.search.model_dump(mode="json", exclude={"storage"}),
         "identity": plan.identity,
         "seeds": plan.seeds,
+        "rank_correlation": [asdict(each) for each in correlations],
         "trials": [_trial(trial) for trial in study.trials],
         "finalists": [asdict(training) for training in confirmation.finalists],
         "failed": [
