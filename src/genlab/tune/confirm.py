@@ -98,7 +98,8 @@ def confirm(plan: Plan, study: Study, run: tracking.Run) -> Confirmation:
     finalists = [result for result in tried if isinstance(result, FullTraining)]
     failed = [result for result in tried if isinstance(result, Failure)]
     _refuse([failure for failure in failed if failure.contender == present])
-    best = front.order([plan.point(training.values) for training in finalists])
+    points = [plan.point(training.values) for training in finalists]
+    best = front.order(points, among=study.points(study.ranking()))
     winner = finalists[best[0]].contender
     sides = [present] if winner == present else [present, winner]
     splits = ("validation", "test")

@@ -8,6 +8,9 @@ below the line between the ends of the front that lies farthest from it (the kne
 characterizing the 'knee' of the Pareto curve based on Normal-Boundary Intersection", 1999). Between
 equals the first objective decides, then who came first.
 
+The two points of a front of two are always equal by their own scale. So the finalists of a study,
+which are few, are scaled by the spans of the front of its trials.
+
 With one objective this is the order of its values.
 """
 
@@ -16,9 +19,9 @@ from collections.abc import Sequence
 import numpy as np
 
 RULE = (
-    "the knee of the front: each objective is scaled over the front to 0 for its best value and 1 "
-    "for its worst, and the smallest sum wins, which for two objectives lies farthest from the "
-    "line between the ends of the front; between equals the first objective decides"
+    "the knee of the front: each objective is divided by its span over the front of the trials, "
+    "and the smallest sum wins, which for two objectives lies farthest below the line between the "
+    "ends of the front; between equals the first objective decides"
 )
 
 
@@ -39,14 +42,31 @@ def _dominates(one: np.ndarray, other: np.ndarray) -> bool:
     return bool(np.all(one <= other) and np.any(one < other))
 
 
-def order(points: Sequence[Sequence[float]]) -> list[int]:
-    """Returns the indices of the points (n, objectives), best first; low is better."""
-    return [index for front in fronts(points) for index in _from_the_knee(points, front)]
+def order(points: Sequence[Sequence[float]], among: Sequence[Sequence[float]] = ()) -> list[int]:
+    """Returns the indices of the points (n, objectives), best first; low is better.
+
+    The spans are those of each front, or of the first front of the points `among`.
+    """
+    given = _spans(among, fronts(among)[0]) if among else None
+    ordered: list[int] = []
+    for front in fronts(points):
+        own = _spans(points, front)
+        spans = own if given is None else np.where(given > 0, given, own)
+        ordered += _from_the_knee(points, front, np.where(spans > 0, spans, 1.0))
+    return ordered
 
 
-def _from_the_knee(points: Sequence[Sequence[float]], front: Sequence[int]) -> list[int]:
+def _spans(points: Sequence[Sequence[float]], front: Sequence[int]) -> np.ndarray:
+    """Returns each objective's span over a front; where that is 0, over all points."""
+    values = np.asarray(points, float)
+    spans = np.ptp(values[list(front)], axis=0)
+    return np.where(spans > 0, spans, np.ptp(values, axis=0))
+
+
+def _from_the_knee(
+    points: Sequence[Sequence[float]], front: Sequence[int], spans: np.ndarray
+) -> list[int]:
     values = np.asarray([points[index] for index in front], float)
-    best, worst = values.min(axis=0), values.max(axis=0)
-    spans = np.where(worst > best, worst - best, 1.0)
-    sums = np.round(((values - best) / spans).sum(axis=1), 12)  # the ends have 1 each, exactly
-    return sorted(front, key=lambda i: (sums[front.index(i)], points[i][0], i))
+    sums = ((values - values.min(axis=0)) / spans).sum(axis=1)
+    sums = np.round(sums, 12)  # the ends have 1 each, but for rounding
+    return sorted(front, key=lambda index: (sums[front.index(index)], points[index][0], index))

@@ -143,8 +143,8 @@ class Plan:
         order = self.order(self.trial_params(settings), f"trial {number}", share, parent)
         is_reporting = len(self.objectives) == 1 and not pause
         prune_by = self.tune.prune_by if is_reporting else None
-        own = self.trial_params({})
-        return replace(order, prune_by=prune_by, own_by=own, pause=pause)
+        order = replace(order, own_by=self.trial_params({}), settings=settings if pause else {})
+        return replace(order, prune_by=prune_by, pause=pause)
 
     def training_id(self, run_name: str) -> str:
         """Returns what a killed training of this name continues by."""

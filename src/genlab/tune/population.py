@@ -106,7 +106,7 @@ class Population(Continued):
         """Makes a trial a changed copy of one of the best."""
         seed = seeds.derive(self.study.seed, "population", rung, trial.number)
         rng = np.random.default_rng(seed)
-        source = best[rng.integers(len(best))]
+        source = best[int(rng.integers(len(best)))]
         params = changes(source)[-1].params
         explored = explore(params, self.plan.space.distributions, self.plan.params.search, rng)
         training.copy_paused(source.user_attrs[TRAIN_KEY], trial.user_attrs[TRAIN_KEY])

@@ -29,7 +29,7 @@ def write(plan: Plan, study: Study, confirmation: Confirmation, folder: Path) ->
         f"the objective is {' and '.join(goal.name for goal in plan.objectives)}.\n"
         f"# To apply it: genlab tune {plan.name} --apply\n"
     )
-    best = {"data": plan.params.data.name, "models": {plan.name: winner.settings}}
+    best: dict[str, Any] = {"data": plan.params.data.name, "models": {plan.name: winner.settings}}
     best |= {"schedule": winner.schedule} if winner.schedule else {}
     YAML().dump(best, text)
     with replacing(folder / BEST) as building:

@@ -26,7 +26,7 @@ class Sampled:
     def next(self) -> Part | None:
         """Returns the next trial."""
         trial = self._study.ask(self._num_trials)
-        return trial and Part(trial, self._plan.space.settings(trial.params))
+        return Part(trial, self._plan.space.settings(trial.params)) if trial else None
 
     def end(self, part: Part, outcome: Outcome, objectives: Sequence[float] | None) -> None:
         """Ends the trial."""

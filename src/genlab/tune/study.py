@@ -87,15 +87,15 @@ class Study:
     def ranking(self) -> list[FrozenTrial]:
         """Returns the complete trials, best first by the rule of `front`."""
         complete = [trial for trial in self.trials if trial.state == TrialState.COMPLETE]
-        return [complete[index] for index in front.order(self._points(complete))]
+        return [complete[index] for index in front.order(self.points(complete))]
 
     def front(self) -> list[FrozenTrial]:
         """Returns the complete trials that no other one dominates."""
         complete = [trial for trial in self.trials if trial.state == TrialState.COMPLETE]
-        fronts = front.fronts(self._points(complete))
+        fronts = front.fronts(self.points(complete))
         return [complete[index] for index in fronts[0]] if fronts else []
 
-    def _points(self, trials: Sequence[FrozenTrial]) -> list[list[float]]:
+    def points(self, trials: Sequence[FrozenTrial]) -> list[list[float]]:
         """Returns the objectives so that low is better."""
         lower = optuna.study.StudyDirection.MINIMIZE
         signs = [1 if direction == lower else -1 for direction in self.optuna.directions]

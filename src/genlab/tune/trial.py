@@ -8,7 +8,7 @@ import threading
 import time
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -54,6 +54,7 @@ class TrialOrder:
         own_by: Parameters that name the training, together with its `training_id`: a trial's is
             its own, since two trials may have equal settings, and one may change its settings.
             None: the training is the pipeline's too.
+        settings: What a part of a trial tries, which may be other settings than the part before.
         stages: What comes before: other settings, each up to a pause.
         pause: Up to where a part of a training goes; None: to its end.
         pictures: A folder for the grids of the last split; None: the training's own.
@@ -73,6 +74,7 @@ class TrialOrder:
     splits: tuple[str, ...] = ("validation",)
     prune_by: str | None = None
     own_by: Params | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
     stages: tuple[Stage, ...] = ()
     pause: Pause | None = None
     pictures: Path | None = None
@@ -188,10 +190,17 @@ def _train_and_measure(order: TrialOrder, connection: Connection) -> tuple[Any, 
         values["measure_seconds"] = time.monotonic() - fitted
         step = order.pause.step if order.pause else job.steps
         run.log_metrics(values | _objectives(order, values), step)
+        run.log_metrics(_numbers(order.settings), step)
         if step < job.steps:
             run.status_at_end = "SCHEDULED"
         run.set_tags({"genlab.trial_state": "paused" if step < job.steps else "complete"})
     return "done", values
+
+
+def _numbers(settings: Mapping[str, Any]) -> dict[str, float]:
+    """Returns settings as metrics: a run's parameters cannot change, and a population's do."""
+    numbers = {name: value for name, value in settings.items() if isinstance(value, int | float)}
+    return {f"settings/{name}": float(value) for name, value in numbers.items()}
 
 
 def _objectives(order: TrialOrder, values: dict[str, float]) -> dict[str, float]:
