@@ -27,19 +27,19 @@ RULE = (
 
 def fronts(points: Sequence[Sequence[float]]) -> list[list[int]]:
     """Returns the fronts, best first, as indices of the points (n, objectives); low is better."""
+    if not points:
+        return []
     values = np.asarray(points, float)
-    left = list(range(len(values)))
+    one, other = values[:, np.newaxis], values[np.newaxis]
+    dominates = np.all(one <= other, axis=2) & np.any(one < other, axis=2)
+    num_better = dominates.sum(axis=0)
     found = []
-    while left:
-        front = [one for one in left if not any(_dominates(values[o], values[one]) for o in left)]
-        found.append(front)
-        left = [one for one in left if one not in front]
+    while (num_better >= 0).any():
+        front = np.flatnonzero(num_better == 0)
+        num_better -= dominates[front].sum(axis=0)
+        num_better[front] = -1
+        found.append(front.tolist())
     return found
-
-
-def _dominates(one: np.ndarray, other: np.ndarray) -> bool:
-    """Whether a point is nowhere worse than another, and somewhere better."""
-    return bool(np.all(one <= other) and np.any(one < other))
 
 
 def order(points: Sequence[Sequence[float]], among: Sequence[Sequence[float]] = ()) -> list[int]:
