@@ -41,13 +41,15 @@ def run(order: trial.TrialOrder, connection: Connection, alive: Connection) -> N
     value = value_of(order.params.models[order.name])
     with Path("trials.txt").open("a") as file:
         file.write(f"{os.getpid()} {order.run_name}\n")
-    for step in STEPS:
+    pause = order.pause.step if order.pause else None
+    for step in STEPS if pause is None else (pause,):
         time.sleep(float(os.environ.get("SECONDS_PER_STEP", SECONDS_PER_STEP)))
         if order.prune_by:
             connection.send(("report", step, value * (1 + 10 / step)))
             if not connection.recv():
                 connection.send(("pruned",))
                 return
+    value += 10 / pause if pause else 0.0
     values = {
         f"{split}/prior/frechet_distance": value + order.params.seed for split in order.splits
     }

@@ -304,3 +304,42 @@ def test_ctrl_c_leaves_a_study_that_continues(studies: Studies, tmp_path: Path) 
     wait_for(lambda: not place.processes(), 20)
     finish(place.start("vae", "--trials", str(NUM_TRIALS)), place)
     assert_same(place, studies("vae"))
+
+
+# Trials that go on
+
+HALVING = {"method": "halving", "rungs": 3, "reduction_factor": 2, "brackets": 2}
+POPULATION = {"method": "population", "intervals": 3, "replaced": 0.5}
+
+
+@pytest.mark.timeout(1500)
+@pytest.mark.parametrize("search", [HALVING, POPULATION], ids=lambda search: search["method"])
+def test_trials_that_go_on_survive_kills_to_the_same_study(
+    tmp_path: Path, search: dict[str, Any]
+) -> None:
+    """kill -9 of the tuner, and of a training, at random moments; the same command again."""
+    places = [Place(tmp_path / name, search=search) for name in ("whole", "cut")]
+    whole, place = places
+    assert whole.tune("vae", NUM_TRIALS) == 0, whole.said
+    rng = np.random.default_rng(SEED)
+    for number in range(4):
+        process = place.start("vae", "--trials", str(NUM_TRIALS))
+        wait_for(lambda: trainings(place, process.pid) or process.poll() is not None, 200)  # noqa: B023
+        time.sleep(rng.random() * (5 + 5 * number))
+        victims = trainings(place, process.pid)
+        if number % 2 and victims:
+            os.kill(victims[0], signal.SIGKILL)
+            time.sleep(2 * rng.random())
+        if process.poll() is None:
+            kill(process)
+        wait_for(lambda: not place.processes(), 20)
+    assert place.tune("vae", NUM_TRIALS) == 0, place.said
+    ours, theirs = (history(other.trials(STUDY)) for other in places)
+    assert ours == theirs
+    assert full_trainings(place) == full_trainings(whole)
+    for other in places:
+        assert not list(other.root.glob(".genlab/training/*/checkpoints/*"))
+        finished = {run.info.status for run in other.runs()}
+        assert finished == {"FINISHED"}
+    rungs = [len(trial.user_attrs["genlab.rungs"]) for trial in whole.trials(STUDY)]
+    assert rungs == [3] * 4 if search == POPULATION else sorted(rungs) == [1, 1, 2, 3]

@@ -142,6 +142,14 @@ class Search(Section):
 
     storage: str | None
     workers: int = Field(ge=1)
+    method: Literal["sampler", "halving", "population"]
+    rungs: int = Field(ge=2)
+    reduction_factor: int = Field(ge=2)
+    brackets: int = Field(ge=1)
+    intervals: int = Field(ge=2)
+    replaced: float = Field(gt=0, le=0.5)
+    perturbation: float = Field(gt=1)
+    resampled: float = Field(ge=0, le=1)
     sampler: Literal["tpe", "random", "cmaes", "qmc", "grid", "nsga2"]
     pruner: Literal["median", "hyperband", "none"]
     startup_trials: int = Field(ge=1)

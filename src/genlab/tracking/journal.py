@@ -73,7 +73,7 @@ class Journal:
 
     @property
     def status(self) -> str | None:
-        """FINISHED, FAILED or KILLED; None while the run is open or after a kill."""
+        """FINISHED, FAILED, KILLED or SCHEDULED; None while the run is open or after a kill."""
         types = ("start", "resume", "end")
         return [entry for entry, _ in self.entries() if entry["type"] in types][-1].get("status")
 

@@ -112,12 +112,17 @@ def study_run(
         yield run
 
 
-def end_training(training_id: str, status: str, reason: str) -> None:
-    """Ends the run of a training whose process was killed, if it has one, as FAILED or KILLED."""
+def end_training(
+    training_id: str, status: str, reason: str | None = None, tags: Mapping[str, str] | None = None
+) -> None:
+    """Ends the run of a training that was killed or paused, if it has one, with more tags."""
     journal = _unfinished(training_id)
     if journal is not None:
         try:
-            Run(journal).end(status, reason)
+            run = Run(journal)
+            if tags:
+                run.set_tags(tags)
+            run.end(status, reason)
         finally:
             journal.holder.release()
 
@@ -166,7 +171,7 @@ def _closing(run: Run, journal: Journal) -> Iterator[Run]:
         run.end(*_outcome(error))
         raise
     else:
-        run.end("FINISHED")
+        run.end(run.status_at_end)
     finally:
         journal.holder.release()
 

@@ -40,6 +40,8 @@ class Run:
         self._steps: set[tuple[str, int]] = set()
         self._pictures: set[tuple[str, int]] = set()
         self._has_model = False
+        self.status_at_end = "FINISHED"
+        """SCHEDULED if it goes on later."""
         for entry, _ in journal.entries():
             self._remember(entry)
 
@@ -139,7 +141,7 @@ class Run:
             self.flush()
 
     def end(self, status: str, reason: str | None = None) -> None:
-        """Ends the run: FINISHED, FAILED or KILLED."""
+        """Ends the run: FINISHED, FAILED, KILLED, or SCHEDULED, which is to go on."""
         self._journal.append({"type": "end", "status": status, "reason": reason})
         self._retry_at = 0.0
         if not self.flush():

@@ -57,6 +57,12 @@ def write(folder: Path, checkpoint: Checkpoint) -> None:
         other.unlink()
 
 
+def drop_earlier(folder: Path) -> None:
+    """Removes all checkpoints but the newest."""
+    for path in _paths(folder)[:-1]:
+        path.unlink()
+
+
 def read_newest(folder: Path, like: Sequence[Any] | None = None) -> Checkpoint | None:
     """Returns the newest intact checkpoint, or None. It warns of each damaged one that it skips.
 

@@ -5,6 +5,7 @@ import math
 import sys
 import time
 from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
 import keras
 import tensorflow as tf
@@ -50,16 +51,30 @@ class Summary:
     first_call_seconds: float
 
 
-def fit(job: Job, recorder: Recorder) -> Summary:
+class Pause(NamedTuple):
+    """Where a training stops for now.
+
+    Attributes:
+        step: The number of steps that it makes in all. From the last one on it is no pause.
+        start: A checkpoint of at least so many steps must be there.
+        is_shown: Whether the model of this step is written as the result.
+    """
+
+    step: int
+    start: int = 0
+    is_shown: bool = True
+
+
+def fit(job: Job, recorder: Recorder, pause: Pause | None = None) -> Summary:
     """Trains a model, from its newest checkpoint if there is one, and writes `<job.folder>/result`.
 
     A finished training is not repeated: its record is replayed to the recorder, and its summary is
-    returned.
+    returned. A training that was paused ends with the bytes of one that was not.
 
     Raises:
         FloatingPointError: A loss is not finite or impossible; the message names the step.
-        InputError: The devices cannot share a batch equally, or the model lacks the monitored
-            metric.
+        InputError: The devices cannot share a batch equally, the model lacks the monitored metric,
+            or the checkpoint of `pause.start` is lost.
     """
     keras.utils.clear_session()  # number the layers from 0: their names are stored with the weights
     if (job.folder / SUMMARY).is_file():
@@ -79,10 +94,17 @@ def fit(job: Job, recorder: Recorder) -> Summary:
         engine = Engine(model, optimizers, source, job.seed, job.binarisation)
         state = State(job, model, optimizers)
         _check_agreement(job, state.step, strategy)
+        _check_start(job, state.step, pause)
         observer = Observer(job, model, recorder)
         if state.step == 0:
             observer.begin()
-        summary = _run(engine, state, observer)
+        summary = _run(engine, state, observer, pause.step if pause else job.steps)
+    if pause and not state.is_over:
+        if devices.is_chief():
+            state.pause()
+            if pause.is_shown:
+                result.write(job, model, state)
+        return summary
     if devices.is_chief():
         result.write(job, model, state)
         with replacing(job.folder / SUMMARY) as building:
@@ -117,7 +139,16 @@ def _check_agreement(job: Job, step: int, strategy: tf.distribute.Strategy) -> N
         )
 
 
-def _run(engine: Engine, state: State, observer: Observer) -> Summary:
+def _check_start(job: Job, step: int, pause: Pause | None) -> None:
+    if pause and step < pause.start:
+        raise InputError(
+            f"the checkpoint of step {pause.start} must be there",
+            f"one of step {step}",
+            f"It was lost or damaged in {job.folder}",
+        )
+
+
+def _run(engine: Engine, state: State, observer: Observer, last_step: int) -> Summary:
     job = state.job
     examples = engine.examples
     first_step = state.step
@@ -126,10 +157,11 @@ def _run(engine: Engine, state: State, observer: Observer) -> Summary:
     steps_per_call = 1
     options = {"desc": job.name, "unit": "step", "mininterval": 0.5}
     with tqdm(total=job.steps, initial=first_step, **options) as bar:
-        while not state.is_over:
+        while state.step < last_step and not state.is_over:
             stop = observer.stop_after(state.step)
             end = min(stop, examples.end_of_phase(state.step))
-            count = min(end - state.step, steps_per_call, state.steps_to_checkpoint())
+            limits = (last_step - state.step, steps_per_call, state.steps_to_checkpoint())
+            count = min(end - state.step, *limits)
             call_time = time.monotonic()
             state.sums, first_bad = engine.run(state.step, count, state.sums)
             seconds = time.monotonic() - call_time

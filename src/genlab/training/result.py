@@ -16,6 +16,7 @@ from genlab.contract.steps import Model
 from genlab.imaging import arrays, binarisation
 from genlab.networks import devices
 from genlab.numerics import density
+from genlab.runtime.errors import InputError
 from genlab.runtime.files import FolderKind, check_room, replacing, sync
 from genlab.settings import seeds
 from genlab.training.job import RECORDED, Job, folder_of
@@ -64,6 +65,25 @@ def discard(train_key: str) -> None:
     folder = folder_of(train_key)
     if not (folder / RECORDED).is_file():
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def copy_paused(source: str, target: str) -> None:
+    """Gives one paused training the checkpoint and the pictures of another, by their keys.
+
+    It is no atomic change: after a kill, do it again.
+
+    Raises:
+        InputError: The first one is not paused, or its checkpoint was removed.
+    """
+    if not (folder_of(source) / "checkpoints").is_dir():
+        raise InputError(
+            "a training that is copied must have a checkpoint",
+            "none",
+            f"It should be in {folder_of(source)}",
+        )
+    discard(target)
+    for part in ("checkpoints", "work"):
+        shutil.copytree(folder_of(source) / part, folder_of(target) / part)
 
 
 def _describe(job: Job) -> dict[str, Any]:

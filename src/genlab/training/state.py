@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -25,6 +26,8 @@ class State:
         self.variables = list(model.variables)
         for name in sorted(optimizers):
             self.variables += optimizers[name].variables
+        self._rates = [of.learning_rate for of in optimizers.values()]
+        self._built_rates = _constants(self._rates)
         self.step = 0
         self.rows: list[dict[str, float]] = []
         self.histograms: dict[str, list[Any]] = {}
@@ -53,6 +56,7 @@ class State:
         values = checkpoint.variables
         for variable, value in zip(self.variables, values[: len(self.variables)], strict=True):
             variable.assign(value)
+        self._set_rates(checkpoint.record["rates"])
         self.best_weights = values[len(self.variables) :]
         self.step = checkpoint.step
         self.rows = checkpoint.record["rows"]
@@ -60,6 +64,15 @@ class State:
         self.histograms = checkpoint.record["histograms"]
         self.seconds_before = checkpoint.record["seconds"]
         tqdm.write(f"{self.job.name}: going on from step {self.step} of {self.job.steps}")
+
+    def _set_rates(self, former: list[float | None]) -> None:
+        """Gives the optimizers the settings' learning rates if the checkpoint's were others.
+
+        Keras keeps a constant rate in a variable; it is a setting all the same.
+        """
+        for rate, built, other in zip(self._rates, self._built_rates, former, strict=True):
+            if built is not None and built != other:
+                rate.assign(built)
 
     def add_row(self, row: dict[str, float]) -> None:
         """Adds the metrics of this step; with `keep: best` saves the weights if they are best."""
@@ -85,14 +98,23 @@ class State:
         interval = training.checkpoint_every_steps
         is_due = interval is not None and self.step % interval == 0
         is_due |= time.monotonic() - self._written_at >= training.checkpoint_every_seconds
-        if not is_due or not devices.is_chief():
-            return
+        if is_due and devices.is_chief():
+            self.write()
+
+    def pause(self) -> None:
+        """Writes a checkpoint, the only one: a paused training waits, and the disk is small."""
+        self.write()
+        checkpoints.drop_earlier(self.job.folder / "checkpoints")
+
+    def write(self) -> None:
+        """Writes a checkpoint."""
         values = [keras.ops.convert_to_numpy(variable) for variable in self.variables]
         record = {
             "rows": self.rows,
             "histograms": self.histograms,
             "sums": self.sums,
             "seconds": self.seconds,
+            "rates": self._built_rates,
         }
         checkpoint = Checkpoint(self.step, values + self.best_weights, record)
         checkpoints.write(self.job.folder / "checkpoints", checkpoint)
@@ -108,8 +130,13 @@ class State:
         choice = row if settings.keep == "best" and row else self.rows[-1]
         return {
             "rule": settings.keep,
-            "step": choice["step"],
+            "step": choice["step"] if settings.keep == "best" else self.step,
             "monitor": settings.monitor,
             "value": choice.get(f"validation/{settings.monitor}"),
             "stopped_at": self.step,
         }
+
+
+def _constants(rates: Sequence[Any]) -> list[float | None]:
+    """Returns the learning rates; None for one that follows a schedule, which is no variable."""
+    return [float(rate) if isinstance(rate, keras.Variable) else None for rate in rates]

@@ -7,6 +7,15 @@ study        the trials
 storage      where they are kept
 sampling     samplers and pruners
 loop         trials, several at once
+method       what comes next: of one of the three methods that follow
+sampled      trials from their start to their end
+halving      trials that go on while they are among the best of a bracket
+population   trials that go on, and copy from each other
+continued    what the last two share
+pauses       where their trials pause
+changeable   which settings can change in the middle of a training
+front        which of several results is best, by one objective or by several
+ranks        how well a rung of halving ranks
 process      a trial's process, as the tuner sees it
 trial        the same from inside: trains and measures
 before_fork  what trials import before they are forked

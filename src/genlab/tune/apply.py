@@ -17,7 +17,7 @@ def read_best(folder: Path, name: str) -> tuple[str, dict[str, Any]]:
     """Returns the data set that the best settings were found on, and the settings.
 
     Raises:
-        InputError: No search has ended, or it was of another model.
+        InputError: No search has ended, it was of another model, or the winner is a schedule.
     """
     path = folder / BEST
     if not path.is_file():
@@ -28,6 +28,12 @@ def read_best(folder: Path, name: str) -> tuple[str, dict[str, Any]]:
             f"{path} must be of a search of {name}",
             ", ".join(values["models"]),
             "Give --study another name",
+        )
+    if stages := values.get("schedule"):
+        raise InputError(
+            "the winner must be one choice of settings, which an entry of params.yaml can hold",
+            f"a schedule of {len(stages)}",
+            f"See {path}: schedule",
         )
     return str(values["data"]), dict(values["models"][name])
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,11 @@ from tqdm import tqdm
 from genlab import tracking
 from genlab.runtime.errors import InputError
 from genlab.runtime.files import replacing
-from genlab.tune import process, storage
+from genlab.training import discard
+from genlab.tune import front, process, storage
 from genlab.tune.loop import in_parallel
 from genlab.tune.plan import Plan
+from genlab.tune.population import schedule
 from genlab.tune.study import REASON, SETTINGS, Study, settled
 
 PRESENT = "present"
@@ -23,11 +25,16 @@ PRESENT = "present"
 
 @dataclass(frozen=True)
 class Contender:
-    """Settings that are trained in full: the present ones, or a trial's."""
+    """Settings that are trained in full: the present ones, or a trial's.
+
+    If they changed on the way, `schedule` has all of them, each with the `step` from which on they
+    held; `settings` are the last ones.
+    """
 
     name: str
     number: int
     settings: dict[str, Any]
+    schedule: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -91,8 +98,9 @@ def confirm(plan: Plan, study: Study, run: tracking.Run) -> Confirmation:
     finalists = [result for result in tried if isinstance(result, FullTraining)]
     failed = [result for result in tried if isinstance(result, Failure)]
     _refuse([failure for failure in failed if failure.contender == present])
-    goal = plan.objectives[0]
-    winner = min(finalists, key=lambda training: goal.sign * goal.of(training.values)).contender
+    points = [plan.point(training.values) for training in finalists]
+    best = front.order(points, among=study.points(study.ranking()))
+    winner = finalists[best[0]].contender
     sides = [present] if winner == present else [present, winner]
     splits = ("validation", "test")
     indices = range(1, 1 + plan.params.search.num_seeds)
@@ -121,9 +129,17 @@ def _contenders(plan: Plan, study: Study) -> list[Contender]:
         )
     contenders = [Contender(PRESENT, 0, plan.present)]
     for trial in ranking:
-        settings = trial.user_attrs[SETTINGS]
-        if all(settings != contender.settings for contender in contenders):
-            contenders.append(Contender(f"trial {trial.number}", trial.number, settings))
+        stages = schedule(study.trials, trial.number, plan.pauses)
+        made = Contender(f"trial {trial.number}", trial.number, trial.user_attrs[SETTINGS])
+        if len(stages) > 1:
+            parts = [{"step": step, "settings": plan.space.settings(of)} for step, of in stages]
+            made = replace(made, schedule=parts)
+        is_new = all(
+            (made.settings, made.schedule) != (other.settings, other.schedule)
+            for other in contenders
+        )
+        if is_new:
+            contenders.append(made)
     return contenders[: 1 + plan.params.search.finalists]
 
 
@@ -163,6 +179,8 @@ def _run(
     name = f"{job.contender.name} in full, seed {plan.seeds[job.index]}{on_test}"
     params = plan.full_params(job.contender.settings, job.index)
     order = plan.order(params, name, (slot, plan.params.search.workers), run.run_id)
+    stages, own_by = plan.stages(job.contender.schedule, job.index)
+    order = replace(order, stages=stages, own_by=own_by)
     order = replace(order, splits=job.splits, pictures=_path(plan, job).with_suffix(""))
     outcome = process.run(order, lambda step, value: True, None, stop)
     if outcome.state == "stopped":
@@ -174,6 +192,8 @@ def _run(
     training = FullTraining(job.contender, job.index, job.splits, values, train_key)
     with replacing(_path(plan, job)) as building:
         building.write_text(json.dumps(asdict(training), indent=2) + "\n")
+    if own_by and outcome.train_key:
+        discard(outcome.train_key)
     return training
 
 
@@ -181,7 +201,9 @@ def _path(plan: Plan, job: FullJob) -> Path:
     """Returns where a training is kept; its name is a digest of everything that it depends on."""
     params = plan.full_params(job.contender.settings, job.index)
     values = params.model_dump(mode="json", exclude={"search", "tune"})
-    text = json.dumps([values, job.splits, plan.identity["data"]], sort_keys=True)
+    of = [values, job.splits, plan.identity["data"]]
+    of += [job.contender.schedule] if job.contender.schedule else []
+    text = json.dumps(of, sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
     return storage.folder(plan.study_name) / "confirmed" / f"{digest}.json"
 

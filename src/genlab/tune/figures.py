@@ -184,7 +184,7 @@ def _of_all(study: Study, reported: str | None) -> Iterator[StudyFigure]:
 
 def _fronts(study: Study, names: Sequence[str]) -> Iterator[StudyFigure]:
     """Yields the front as each two of the objectives see it: a figure in space needs WebGL."""
-    front = study.ranking()
+    front = study.front()
     for pair in combinations(range(len(names)), 2):
         against = " against ".join(names[index] for index in pair)
         yield StudyFigure(

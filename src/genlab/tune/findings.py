@@ -52,9 +52,11 @@ def findings(
 
 
 def _nothing_better(plan: Plan, confirmation: Confirmation) -> str:
-    goal = plan.objectives[0]
+    goals = plan.objectives
     values = {
-        training.contender.name: significant(goal.of(training.values), 4)
+        training.contender.name: " and ".join(
+            significant(goal.of(training.values), 4) for goal in goals
+        )
         for training in confirmation.finalists
     }
     present = values.pop(PRESENT)
@@ -63,14 +65,22 @@ def _nothing_better(plan: Plan, confirmation: Confirmation) -> str:
     if not values:
         return "No other trial is complete: nothing was found beside the present settings."
     others = ", ".join(f"{name} {value}" for name, value in values.items())
+    if len(goals) > 1:
+        return (
+            "Nothing better than the present settings was found. Trained in full, they are the "
+            f"knee of the finalists' front by {' and '.join(goal.name for goal in goals)} on "
+            f"validation images, {present}; the others: {others}."
+        )
     return (
         "Nothing better than the present settings was found. Trained in full, they have the best "
-        f"validation {goal.name}, {present}; the best trials: {others}."
+        f"validation {goals[0].name}, {present}; the best trials: {others}."
     )
 
 
 def _verdict(plan: Plan, numbers: Sequence[Difference], winner: str) -> StudyStatement:
-    """Judges by the first objective, on both splits."""
+    """Judges by the objective, on both splits; or by all of them."""
+    if len(plan.objectives) > 1:
+        return _verdict_of_many(plan, numbers, winner)
     num_seeds, goal = plan.params.search.num_seeds, plan.objectives[0]
     judged = numbers[: len(goal.splits)]
     if all(number.is_better for number in judged):
@@ -99,6 +109,28 @@ def _verdict(plan: Plan, numbers: Sequence[Difference], winner: str) -> StudySta
         "there is no reason to take them over.",
         "weak",
     )
+
+
+def _verdict_of_many(plan: Plan, numbers: Sequence[Difference], winner: str) -> StudyStatement:
+    """Calls a winner better if some objective is better and none is worse, by more than chance."""
+    better = " and ".join(number.name for number in numbers if number.is_better)
+    worse = " and ".join(
+        number.name for number in numbers if number.improvement < 0 and number.is_significant
+    )
+    judged = f"by more than chance ({plan.params.search.num_seeds} fresh seeds on each side)"
+    begun = f"Trained in full, the settings of {winner}"
+    if better and not worse:
+        text = f"{begun} are better by {better}, {judged}; no objective is worse by more."
+        return StudyStatement("Better", text)
+    if better:
+        text = f"{begun} are better by {better} and worse by {worse}, each {judged}. They are "
+        text += "another point of the front, chosen by a rule; what it is worth is yours to say."
+        return StudyStatement("A trade", text, "weak")
+    if worse:
+        text = f"{begun} are worse by {worse}, {judged}, and by nothing better: there is no reason "
+        return StudyStatement("Not confirmed", f"{text}to take them over.", "weak")
+    text = f"{begun} differ from the present ones by no objective {judged}."
+    return StudyStatement("Weak", text, "weak")
 
 
 def _of_objective(number: Difference) -> StudyStatement:

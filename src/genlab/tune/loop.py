@@ -6,18 +6,27 @@ from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import Any
 
-from optuna.trial import Trial, TrialState
 from tqdm import tqdm
 
-from genlab import tracking, training
-from genlab.tune import process
+from genlab import tracking
+from genlab.tune import pauses, process
+from genlab.tune.halving import Halving
+from genlab.tune.method import Method, Part
 from genlab.tune.objective import Unmeasured
 from genlab.tune.plan import Plan
+from genlab.tune.population import Population
 from genlab.tune.process import Outcome
+from genlab.tune.sampled import Sampled
 from genlab.tune.storage import storage_errors
-from genlab.tune.study import REASON, SECONDS, SETTINGS, VALUES, Study, settled
+from genlab.tune.study import Study, settled
 
-STATES = {"done": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
+METHODS: dict[str, Callable[[Plan, Study, int], Method]] = {
+    pauses.SAMPLER: Sampled,
+    pauses.HALVING: Halving,
+    pauses.POPULATION: Population,
+}
+PAUSE_SECONDS = 0.2
+"""How long a worker waits until it asks again; on a shared study at most 5 seconds."""
 
 
 def search(plan: Plan, study: Study, num_trials: int, run: tracking.Run) -> bool:
@@ -69,48 +78,42 @@ class _Trials:
         self._run = run
         self._bar = bar
         self._lock = threading.Lock()
+        self._method = METHODS[plan.params.search.method](plan, study, num_trials)
         self.ended_last = False
 
     def work(self, slot: int, stop: threading.Event) -> None:
-        """Runs trials until there are no more.
+        """Runs trials, or parts of them, until there are no more.
 
-        On a shared study it waits for the trials of other machines, which may be lost.
+        It waits for what others do: trials of other machines may be lost, and those that go on
+        are compared with each other.
         """
-        search = self._plan.params.search
+        seconds = min(5, self._plan.params.search.heartbeat_seconds)
         while not stop.is_set():
-            trial = self._study.ask(self._num_trials)
-            if trial is not None:
-                if not self._run_one(trial, slot, stop):
+            part = self._method.next()
+            if part is not None:
+                if not self._run_one(part, slot, stop):
                     return
-            elif not self._study.is_shared or self._study.is_over(self._num_trials):
+            elif self._study.is_over(self._num_trials) or not self._method.may_go_on:
                 return
             else:
-                stop.wait(min(5, search.heartbeat_seconds))
+                stop.wait(seconds if self._study.is_shared else PAUSE_SECONDS)
 
-    def _run_one(self, trial: Trial, slot: int, stop: threading.Event) -> bool:
-        """Returns whether the trial came to an end."""
-        search = self._plan.params.search
-        settings = self._plan.space.settings(trial.params)
-        number = self._study.first_number(trial)
-        share = (slot, search.workers)
-        order = self._plan.trial_order(settings, number, share, self._run.run_id)
+    def _run_one(self, part: Part, slot: int, stop: threading.Event) -> bool:
+        """Returns whether the trial came to its end, or to its pause."""
+        search, trial = self._plan.params.search, part.trial
+        number, share = self._study.first_number(trial), (slot, search.workers)
+        order = self._plan.trial_order(part.settings, number, share, self._run.run_id, part.pause)
         report = functools.partial(self._study.report, trial)
         outcome = process.run(order, report, search.trial_seconds, stop)
         if outcome.state == "stopped":
             return False
         outcome, objectives = self._judge(outcome)
-        facts: dict[str, Any] = {SETTINGS: settings, SECONDS: round(outcome.seconds, 3)}
-        if outcome.state == "done":
-            facts[VALUES] = outcome.values
         if outcome.state == "failed":
             tqdm.write(f"{self._plan.study_name}: trial {trial.number} failed: {outcome.reason}")
             tracking.end_training(order.training_id, "FAILED", outcome.reason)
-            facts[REASON] = outcome.reason
         with self._study.alone():
-            self._study.tell(trial, STATES[outcome.state], objectives, facts)
+            self._method.end(part, outcome, objectives)
             self.ended_last |= self._study.is_over(self._num_trials)
-        if outcome.train_key:
-            training.discard(outcome.train_key)
         self.show()
         return True
 

@@ -13,8 +13,9 @@ import genlab
 from genlab import pages
 from genlab.pages import Picture, duration, plotly, significant
 from genlab.runtime.files import replacing
-from genlab.tune import differences, figures, findings
+from genlab.tune import differences, figures, findings, front, ranks
 from genlab.tune.confirm import PRESENT, Confirmation, FullTraining, pictures
+from genlab.tune.continued import rungs
 from genlab.tune.plan import Plan
 from genlab.tune.study import REASON, SECONDS, SETTINGS, Study, settled
 from genlab.tune.trial import NUM_REPEATS
@@ -41,7 +42,8 @@ def write(plan: Plan, study: Study, confirmation: Confirmation, folder: Path) ->
 def render(plan: Plan, study: Study, confirmation: Confirmation) -> str:
     """Returns the page. Names and texts are escaped."""
     trials = study.trials
-    all_figures = figures.draw(study, plan.objectives, plan.tune.prune_by)
+    reported = plan.objectives[0].name if plan.pauses else plan.tune.prune_by
+    all_figures = figures.draw(study, plan.objectives, reported)
     drawn = [figure for figure in all_figures if figure.drawing]
     sides = [confirmation.present, confirmation.won][: 1 + confirmation.has_winner]
     environment = pages.environment(Path(__file__).parent)
@@ -62,6 +64,8 @@ def render(plan: Plan, study: Study, confirmation: Confirmation) -> str:
         missing=[figure for figure in all_figures if not figure.drawing],
         library=plotly.source() if drawn else "",
         trials=[_row(plan, trial, confirmation) for trial in trials],
+        ranks=ranks.of_rungs(plan, trials, study.optuna.user_attrs),
+        rule=front.RULE,
         num_repeats=NUM_REPEATS,
         is_shared=study.is_shared,
         version=genlab.__version__,
@@ -125,10 +129,11 @@ def _reason(trial: FrozenTrial) -> str:
     state = _state(trial)
     if state == "lost":
         return "its process was lost; it was tried again"
-    if state == "pruned" and trial.last_step is None:
+    last_step = next((rung["step"] for rung in reversed(rungs(trial))), trial.last_step)
+    if state == "pruned" and last_step is None:
         return "pruned"
     if state == "pruned":
-        return f"worse than others were at step {trial.last_step:,}"
+        return f"worse than others were at step {last_step:,}"
     return str(trial.user_attrs.get(REASON, ""))
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,15 +15,19 @@ from genlab.features import judges
 from genlab.imaging import arrays
 from genlab.runtime.errors import InputError
 from genlab.settings import plugins
-from genlab.settings.params import Params, Tune
+from genlab.settings.params import Params, Search, Tune
 from genlab.settings.plugins import nearest
-from genlab.tune import objective, sampling, space, storage
+from genlab.training import Pause
+from genlab.tune import changeable, objective, sampling, space, storage
 from genlab.tune.objective import Objective
+from genlab.tune.pauses import PAUSES, POPULATION, SAMPLER
 from genlab.tune.space import Space
-from genlab.tune.trial import NUM_REPEATS, TrialOrder
+from genlab.tune.trial import NUM_REPEATS, Stage, TrialOrder
 
 NAME = r"[A-Za-z0-9][\w.\-]*"
 """A study's name, which is a folder's too."""
+GOING_ON = {"method", "brackets", "reduction_factor", "replaced", "perturbation", "resampled"}
+"""Parameters of a search that a study whose trials go on must keep."""
 ALSO_CONFIRMED = ("frechet_distance", "reconstruction_error", "negative_elbo")
 """Metrics of a training in full, beside the objective's."""
 
@@ -73,6 +77,10 @@ class Plan:
         """The present settings that are searched."""
         return self.space.settings(self.space.present)
 
+    def point(self, values: Mapping[str, float]) -> list[float]:
+        """Returns the objectives on validation images so that low is better; or `Unmeasured`."""
+        return [goal.sign * goal.of(values) for goal in self.objectives]
+
     def trial_params(self, settings: Mapping[str, Any]) -> Params:
         """Returns all parameters of a trial: short, and scored by the objective's metrics alone."""
         search, steps = self.params.search, self.tune.steps
@@ -114,13 +122,48 @@ class Plan:
         }
         return params.model_copy(update=changes)
 
+    @property
+    def pauses(self) -> list[int]:
+        """The steps at which a trial that goes on is measured; the last ones are all its steps."""
+        search = self.params.search
+        return PAUSES[search.method](search, self.tune.steps, f"params.yaml: tune.{self.name}")
+
     def trial_order(
-        self, settings: Mapping[str, Any], number: int, share: tuple[int, int], parent: str | None
+        self,
+        settings: Mapping[str, Any],
+        number: int,
+        share: tuple[int, int],
+        parent: str | None,
+        pause: Pause | None = None,
     ) -> TrialOrder:
-        """Returns the order of a trial. Optuna takes no reports if there are several objectives."""
+        """Returns the order of a trial, or of a part of it, which reports nothing to a pruner.
+
+        Optuna takes no reports if there are several objectives.
+        """
         order = self.order(self.trial_params(settings), f"trial {number}", share, parent)
-        prune_by = self.tune.prune_by if len(self.objectives) == 1 else None
-        return replace(order, prune_by=prune_by, is_trial=True)
+        is_reporting = len(self.objectives) == 1 and not pause
+        prune_by = self.tune.prune_by if is_reporting else None
+        order = replace(order, own_by=self.trial_params({}), settings=settings if pause else {})
+        return replace(order, prune_by=prune_by, pause=pause)
+
+    def training_id(self, run_name: str) -> str:
+        """Returns what a killed training of this name continues by."""
+        return f"{self.study_id}-{run_name.replace(' ', '-')}"
+
+    def stages(
+        self, schedule: Sequence[Mapping[str, Any]], index: int
+    ) -> tuple[tuple[Stage, ...], Params | None]:
+        """Returns the stages of a training in full before its last settings, and what names it.
+
+        Each entry of the schedule has `step` and `settings`; a step keeps its share of all steps.
+        """
+        full = self.params.model(self.name)["steps"]
+        steps = [round(entry["step"] * full / self.tune.steps) for entry in schedule]
+        found = tuple(
+            Stage(self.full_params(entry["settings"], index), Pause(end, start, is_shown=False))
+            for entry, start, end in zip(schedule, steps, steps[1:], strict=False)
+        )
+        return found, self.full_params({}, index) if found else None
 
     def order(
         self, params: Params, run_name: str, share: tuple[int, int], parent: str | None
@@ -133,7 +176,7 @@ class Plan:
             images=self.images,
             features=self.features,
             run_name=run_name,
-            training_id=f"{self.study_id}-{file_name}",
+            training_id=self.training_id(run_name),
             experiment=self.experiment,
             parent=parent,
             tags={"genlab.study": self.study_name},
@@ -177,12 +220,9 @@ def make(params: Params, name: str, study_name: str | None, images: Path, featur
     objective.check_honest(objectives, list(searched.distributions), f"{where}.objective")
     known = training.validated_names(model, empty_batch(job.spec, job.takes, 1))
     training.check_monitor(tune.prune_by, known, f"{where}.prune_by")
-    if len(objectives) > 1 and params.search.pruner != "none":
-        raise InputError(
-            "pruner must be none with several objectives",
-            params.search.pruner,
-            "See params.yaml: search.pruner",
-        )
+    _check_method(params.search, len(objectives))
+    if params.search.method == POPULATION:
+        changeable.check(searched, job)
     plan = Plan(
         params=params,
         name=name,
@@ -195,13 +235,35 @@ def make(params: Params, name: str, study_name: str | None, images: Path, featur
         kind=job.settings.kind,
         identity={},
     )
-    plan = replace(plan, identity=_identity(plan, data_sha256))
+    plan = replace(plan, identity=_identity(plan, data_sha256, plan.pauses))
     trial = plan.trial_params({})
     training.prepare(trial, name, images, features / judges.SELECTION)  # its steps fit
     return plan
 
 
-def _identity(plan: Plan, data_sha256: str) -> dict[str, Any]:
+def _check_method(search: Search, num_objectives: int) -> None:
+    """Raises an InputError if the method does not go with the pruner or with the storage."""
+    if search.method == SAMPLER and num_objectives > 1 and search.pruner != "none":
+        raise InputError(
+            "pruner must be none with several objectives",
+            search.pruner,
+            "See params.yaml: search.pruner",
+        )
+    if search.method == POPULATION and search.sampler == sampling.GRID:
+        raise InputError(
+            "a population must have a sampler that draws",
+            search.sampler,
+            "See params.yaml: search.sampler",
+        )
+    if search.method != SAMPLER and storage.address(search):
+        raise InputError(
+            f"the method must be {SAMPLER} in a database: checkpoints lie on one machine",
+            search.method,
+            f"See params.yaml: search.method; {storage.WHERE}",
+        )
+
+
+def _identity(plan: Plan, data_sha256: str, pauses: list[int]) -> dict[str, Any]:
     """Returns all that values depend on except the settings tried, as JSON gives it back."""
     entry = plan.params.model(plan.name)
     varied = {*plan.space.distributions, "steps"}
@@ -217,6 +279,8 @@ def _identity(plan: Plan, data_sha256: str) -> dict[str, Any]:
         "seed": plan.params.seed,
         "genlab_version": genlab.__version__,
     }
+    if pauses:
+        facts["method"] = plan.params.search.model_dump(include=GOING_ON) | {"pauses": pauses}
     return json.loads(json.dumps(facts))
 
 

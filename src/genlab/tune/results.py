@@ -10,9 +10,10 @@ from optuna.trial import FrozenTrial
 from ruamel.yaml import YAML
 
 from genlab.runtime.files import replacing
-from genlab.tune import differences
+from genlab.tune import differences, front, ranks
 from genlab.tune.apply import BEST
 from genlab.tune.confirm import Confirmation
+from genlab.tune.continued import rungs
 from genlab.tune.plan import Plan
 from genlab.tune.study import REASON, SECONDS, SETTINGS, VALUES, Study
 
@@ -25,10 +26,12 @@ def write(plan: Plan, study: Study, confirmation: Confirmation, folder: Path) ->
     text = io.StringIO()
     text.write(
         f"# {winner.name} of the study {plan.study_name}; "
-        f"the objective is {plan.objectives[0].name}.\n"
+        f"the objective is {' and '.join(goal.name for goal in plan.objectives)}.\n"
         f"# To apply it: genlab tune {plan.name} --apply\n"
     )
-    YAML().dump({"data": plan.params.data.name, "models": {plan.name: winner.settings}}, text)
+    best: dict[str, Any] = {"data": plan.params.data.name, "models": {plan.name: winner.settings}}
+    best |= {"schedule": winner.schedule} if winner.schedule else {}
+    YAML().dump(best, text)
     with replacing(folder / BEST) as building:
         building.write_text(text.getvalue())
     with replacing(folder / STUDY) as building:
@@ -37,6 +40,7 @@ def write(plan: Plan, study: Study, confirmation: Confirmation, folder: Path) ->
 
 def _facts(plan: Plan, study: Study, confirmation: Confirmation) -> dict[str, Any]:
     numbers = differences.of_objectives(plan, confirmation)
+    correlations = ranks.of_rungs(plan, study.trials, study.optuna.user_attrs)
     sides = {"present": confirmation.present, "winner": confirmation.won}
     return {
         "study": plan.study_name,
@@ -44,9 +48,11 @@ def _facts(plan: Plan, study: Study, confirmation: Confirmation) -> dict[str, An
         "kind": plan.kind,
         "data": plan.params.data.name,
         "objectives": [{"name": of.name, "direction": of.direction} for of in plan.objectives],
+        "chosen_by": front.RULE if len(plan.objectives) > 1 else "the objective",
         "search": plan.params.search.model_dump(mode="json", exclude={"storage"}),
         "identity": plan.identity,
         "seeds": plan.seeds,
+        "rank_correlation": [asdict(each) for each in correlations],
         "trials": [_trial(trial) for trial in study.trials],
         "finalists": [asdict(training) for training in confirmation.finalists],
         "failed": [
@@ -69,6 +75,7 @@ def _trial(trial: FrozenTrial) -> dict[str, Any]:
         "settings": attributes.get(SETTINGS, trial.params),
         "objectives": trial.values,
         "values": attributes.get(VALUES),
+        "rungs": rungs(trial),
         "reports": {str(step): value for step, value in sorted(trial.intermediate_values.items())},
         "seconds": attributes.get(SECONDS),
         "reason": attributes.get(REASON),

@@ -17,13 +17,15 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from genlab.runtime.errors import InputError
 from genlab.settings import seeds
 from genlab.settings.params import Search
-from genlab.tune import sampling
+from genlab.tune import front, sampling
 from genlab.tune.space import Space, suggest
 from genlab.tune.storage import SILENT_HEARTBEATS, STORAGE_ERRORS, locked
 
 IDENTITY = "genlab.identity"
 REASON, VALUES = "genlab.reason", "genlab.values"
 SETTINGS, SECONDS = "genlab.settings", "genlab.seconds"
+TRAIN_KEY = "genlab.train_key"
+"""Of a trial that goes on: where its checkpoint lies."""
 DECIDED = "genlab.decided"
 """The last step at which a trial's pruner was asked, and its answer."""
 Direction = Literal["minimize", "maximize"]
@@ -65,7 +67,7 @@ class Study:
         self.space = space
         self._storage = storage
         self._search = search
-        self._seed = seed
+        self.seed = seed
         self._lock = threading.RLock()
         self._running: set[int] = set()
         self._vouched: set[int] = set()
@@ -83,13 +85,22 @@ class Study:
             return self.optuna.get_trials(deepcopy=False)
 
     def ranking(self) -> list[FrozenTrial]:
-        """Returns the complete trials, or the Pareto front, best first by the first objective."""
-        directions = self.optuna.directions
-        sign = 1 if directions[0] == optuna.study.StudyDirection.MINIMIZE else -1
-        with self._lock:
-            trials = self.optuna.best_trials if len(directions) > 1 else self.trials
-        complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
-        return sorted(complete, key=lambda trial: (sign * trial.values[0], trial.number))
+        """Returns the complete trials, best first by the rule of `front`."""
+        complete = [trial for trial in self.trials if trial.state == TrialState.COMPLETE]
+        return [complete[index] for index in front.order(self.points(complete))]
+
+    def front(self) -> list[FrozenTrial]:
+        """Returns the complete trials that no other one dominates."""
+        complete = [trial for trial in self.trials if trial.state == TrialState.COMPLETE]
+        fronts = front.fronts(self.points(complete))
+        return [complete[index] for index in fronts[0]] if fronts else []
+
+    def points(self, trials: Sequence[FrozenTrial]) -> list[list[float]]:
+        """Returns the objectives so that low is better."""
+        lower = optuna.study.StudyDirection.MINIMIZE
+        signs = [1 if direction == lower else -1 for direction in self.optuna.directions]
+        pairs = [zip(signs, trial.values, strict=True) for trial in trials]
+        return [[sign * value for sign, value in pair] for pair in pairs]
 
     def is_over(self, num_trials: int) -> bool:
         """Whether no trial runs anywhere, and `num_trials` are over or a grid is at its end."""
@@ -133,7 +144,7 @@ class Study:
         share a study draw differently, except in a quasi-random sequence, whose place is stored.
         """
         differs = self.is_shared and self._search.sampler != sampling.QMC
-        seed = seeds.derive(self._seed, os.urandom(4).hex()) if differs else self._seed
+        seed = seeds.derive(self.seed, os.urandom(4).hex()) if differs else self.seed
         seed = seeds.derive(seed, name) if name else seed
         return sampling.SAMPLERS[self._search.sampler](seed, number, self._search.startup_trials)
 

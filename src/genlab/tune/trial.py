@@ -8,10 +8,10 @@ import threading
 import time
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 import threadpoolctl
@@ -25,13 +25,20 @@ from genlab.runtime.errors import InputError
 from genlab.settings import seeds
 from genlab.settings.params import Params
 from genlab.trained import model as trained_model
-from genlab.training import Job
+from genlab.training import Job, Pause
 from genlab.tune.objective import TRAIN_SECONDS, Objective, Unmeasured
 
 PICTURES = ("prior_samples", "fitted_samples", "originals", "reconstructions")
 """Grids that are kept, if the model and the objective give them."""
 NUM_REPEATS = 2
 """Sets of generated images that a trial is scored on."""
+
+
+class Stage(NamedTuple):
+    """A part of a training that has settings of its own."""
+
+    params: Params
+    pause: Pause
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +51,12 @@ class TrialOrder:
         parent: The study's MLflow run, if it has one.
         share: Which share of the machine this is, and of how many.
         prune_by: The validation metric to report during training; None: nothing is reported.
-        is_trial: A trial's training is its own, since two trials may have equal settings; the
-            result of a training in full is the pipeline's too.
+        own_by: Parameters that name the training, together with its `training_id`: a trial's is
+            its own, since two trials may have equal settings, and one may change its settings.
+            None: the training is the pipeline's too.
+        settings: What a part of a trial tries, which may be other settings than the part before.
+        stages: What comes before: other settings, each up to a pause.
+        pause: Up to where a part of a training goes; None: to its end.
         pictures: A folder for the grids of the last split; None: the training's own.
     """
 
@@ -62,7 +73,10 @@ class TrialOrder:
     log: Path
     splits: tuple[str, ...] = ("validation",)
     prune_by: str | None = None
-    is_trial: bool = False
+    own_by: Params | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    stages: tuple[Stage, ...] = ()
+    pause: Pause | None = None
     pictures: Path | None = None
     objectives: tuple[Objective, ...] = ()
 
@@ -138,9 +152,10 @@ class _Recorder:
 def _prepare(order: TrialOrder) -> Job:
     selection = order.features / judges.SELECTION
     job = training.prepare(order.params, order.name, order.images, selection)
-    if not order.is_trial:
+    if not order.own_by:
         return job
-    own = hashlib.sha256(f"{job.train_key} {order.training_id}".encode()).hexdigest()[:32]
+    named = training.prepare(order.own_by, order.name, order.images, selection).train_key
+    own = hashlib.sha256(f"{named} {order.training_id}".encode()).hexdigest()[:32]
     return replace(job, train_key=own)
 
 
@@ -161,7 +176,10 @@ def _train_and_measure(order: TrialOrder, connection: Connection) -> tuple[Any, 
     with tracking.training_run(shown) as run:
         begun = time.monotonic()
         try:
-            summary = training.fit(job, _Recorder(order, run, connection))
+            recorder = _Recorder(order, run, connection)
+            for stage in order.stages:
+                training.fit(_prepare(replace(order, params=stage.params)), recorder, stage.pause)
+            summary = training.fit(job, recorder, order.pause)
         except Pruned:
             run.set_tags({"genlab.trial_state": "pruned"})
             return ("pruned",)
@@ -171,9 +189,19 @@ def _train_and_measure(order: TrialOrder, connection: Connection) -> tuple[Any, 
         for split in order.splits:
             values |= _measure(order, job, split, run)
         values["measure_seconds"] = time.monotonic() - fitted
-        run.log_metrics(values | _objectives(order, values), step=job.steps)
-        run.set_tags({"genlab.trial_state": "complete"})
+        step = order.pause.step if order.pause else job.steps
+        run.log_metrics(values | _objectives(order, values), step)
+        run.log_metrics(_numbers(order.settings), step)
+        if step < job.steps:
+            run.status_at_end = "SCHEDULED"
+        run.set_tags({"genlab.trial_state": "paused" if step < job.steps else "complete"})
     return "done", values
+
+
+def _numbers(settings: Mapping[str, Any]) -> dict[str, float]:
+    """Returns settings as metrics: a run's parameters cannot change, and a population's do."""
+    numbers = {name: value for name, value in settings.items() if isinstance(value, int | float)}
+    return {f"settings/{name}": float(value) for name, value in numbers.items()}
 
 
 def _objectives(order: TrialOrder, values: dict[str, float]) -> dict[str, float]:

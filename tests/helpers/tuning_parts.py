@@ -1,0 +1,67 @@
+"""Studies whose trials go on, in a journal, with results that take no training."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import tuning_study as ts
+from tuning_study import DISTANCE, RANGES
+
+from genlab.settings.params import Params
+from genlab.tune import pauses, storage, study
+from genlab.tune.continued import Continued
+from genlab.tune.method import Part
+from genlab.tune.objective import Objective
+from genlab.tune.plan import Plan
+from genlab.tune.process import Outcome
+from genlab.tune.study import Study
+
+Values = Callable[[Part], list[float] | str]
+"""Returns the objectives of a part, or why it fails."""
+
+
+def make_plan(params: Params, objectives: list[Objective] | None = None, **search: Any) -> Plan:
+    plan = ts.make_plan(params, RANGES, objectives or [DISTANCE])
+    changed = plan.params.search.model_copy(update={"pruner": "none"} | search)
+    assert changed.method in pauses.PAUSES
+    return replace(plan, params=plan.params.model_copy(update={"search": changed}))
+
+
+def open_study(plan: Plan, name: str = "s") -> Study:
+    """Returns the study as a new process opens it."""
+    search = plan.params.search
+    directions = [goal.direction for goal in plan.objectives]
+    opened = storage.open_storage(search, name)
+    return study.load(opened, name, plan.space, directions, search, plan.identity)
+
+
+def run_one(method: Continued, values: Values) -> Part | None:
+    """Does what comes next; returns it."""
+    part = method.next()
+    if part:
+        end(method, part, values)
+    return part
+
+
+def end(method: Continued, part: Part, values: Values) -> None:
+    got = values(part)
+    key = f"key-{part.trial.number}"
+    if isinstance(got, str):
+        outcome, objectives = Outcome("failed", None, got, 1.0, key), None
+    else:
+        outcome, objectives = Outcome("done", {"a": got[0]}, "", 1.0, key), got
+    with method.study.alone():
+        method.end(part, outcome, objectives)
+
+
+def run_all(method: Continued, values: Values) -> list[Part]:
+    """Does everything, one part after the other."""
+    done = []
+    while part := run_one(method, values):
+        done.append(part)
+    return done
+
+
+def trail(parts: list[Part]) -> list[tuple[int, int]]:
+    """Returns number and step of parts."""
+    return [(part.trial.number, part.pause.step if part.pause else 0) for part in parts]
