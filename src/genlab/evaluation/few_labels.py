@@ -92,7 +92,8 @@ def few_labels(
                 new.set_weights(old.get_weights())
             fit(images, labels, seeds.derive(draw, "order"))
             predicted.append(_predict(network, floats))
-        predictions.append(FewLabelPredictions(*predicted, truth))
+        tuned, scratch = predicted
+        predictions.append(FewLabelPredictions(tuned, scratch, truth))
     return predictions
 
 
