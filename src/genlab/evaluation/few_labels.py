@@ -92,8 +92,8 @@ def few_labels(
                 new.set_weights(old.get_weights())
             fit(images, labels, seeds.derive(draw, "order"))
             predicted.append(_predict(network, floats))
-        tuned, scratch = predicted
-        predictions.append(FewLabelPredictions(tuned, scratch, truth))
+        fine_tuned, from_scratch = predicted
+        predictions.append(FewLabelPredictions(fine_tuned, from_scratch, truth))
     return predictions
 
 

@@ -93,8 +93,8 @@ def _check_chapters(params: Params, path: Path) -> None:
         chapter = plugins.find("models", str(entry["kind"]), f"{where}.kind")
         build_section(chapter.Settings, entry, where)
     Panel(params.evaluation.metrics, f"{path}: evaluation.metrics")
-    if params.evaluation.outliers.data:
-        outliers.check(params.evaluation.outliers.data, f"{path}: evaluation.outliers.data")
+    if strange := params.evaluation.outliers.data:
+        outliers.check(strange, f"{path}: evaluation.outliers.data")
 
 
 def _stamp(path: Path, params: Params) -> Path:
