@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import threadpoolctl
 
 from genlab.numerics import density
 from genlab.numerics.density import GaussianMixture
@@ -66,3 +67,13 @@ def test_any_scale_can_be_fitted(scale: float) -> None:
 def test_collapsed_latents_can_be_fitted() -> None:
     mixture = density.fit(np.full((50, 2), 3, np.float32), num_components=4, seed=0)
     np.testing.assert_allclose(mixture.draw_latents(10, seed=0), 3, atol=0.01)
+
+
+def test_fit_does_not_depend_on_the_number_of_threads() -> None:
+    latents = np.random.default_rng(0).normal(size=(3000, 20)) ** 3
+    fitted = []
+    for threads in (1, 2):
+        with threadpoolctl.threadpool_limits(threads):
+            fitted.append(density.fit(latents, 10, seed=1))
+    for one, other in zip(*(vars(mixture).values() for mixture in fitted), strict=True):
+        np.testing.assert_array_equal(one, other)

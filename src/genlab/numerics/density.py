@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import threadpoolctl
 
 from genlab.imaging.arrays import write_npz
 
@@ -45,7 +46,8 @@ def fit(latents: np.ndarray, num_components: int, seed: int) -> GaussianMixture:
     """Returns the mixture with full covariances fitted to latents (n, latent_dim) by EM.
 
     It has fewer components where there are fewer than ten latents for each, or fewer distinct ones.
-    The fit is made at unit scale, since what keeps covariances regular is an absolute number.
+    The fit is made at unit scale, since what keeps covariances regular is an absolute number, and
+    on one thread: several add in any order, and only wait for each other where matrices are small.
     """
     from sklearn.mixture import GaussianMixture as Estimator
 
@@ -54,7 +56,8 @@ def fit(latents: np.ndarray, num_components: int, seed: int) -> GaussianMixture:
     centre = latents.mean(axis=0)
     scale = float(latents.std(axis=0).max()) or 1.0
     estimator = Estimator(components, reg_covar=1e-6, max_iter=200, random_state=seed)
-    estimator.fit((latents - centre) / scale)
+    with threadpoolctl.threadpool_limits(1):
+        estimator.fit((latents - centre) / scale)
     return GaussianMixture(
         estimator.weights_, centre + scale * estimator.means_, scale**2 * estimator.covariances_
     )

@@ -71,7 +71,7 @@ class Training(Section):
 
 
 class Inversion(Section):
-    """Reconstruction by optimising the latent, for models that cannot encode."""
+    """Reconstruction by optimising the latent, the same for all models that decode."""
 
     num_images: int = Field(ge=1)
     num_starts: int = Field(ge=1)
