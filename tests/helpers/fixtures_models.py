@@ -56,6 +56,7 @@ TINY_TRAINING = {
     "num_validation_images": 8,
     "density_components": 2,
     "density_images": 40,
+    "num_seeds": 1,
 }
 
 # Chapters
