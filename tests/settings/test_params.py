@@ -107,10 +107,10 @@ GRAPH = "evaluation.inception.graph"
         ({"data.channels": 2}, "channels must be 1 or 3", "channels=2", "data.channels"),
         ({"data.inputs": "gray"}, "'masked' or 'small'", "inputs='gray'", "data.inputs"),
         (
-            {"features.judges.reporting.dense": [8, "many"]},
-            "dense[1] must be a valid integer, unable to parse string as an integer",
-            "dense[1]='many'",
-            "features.judges.reporting.dense.1",
+            {"features.judges.reporting.residual": [8, "many"]},
+            "residual[1] must be a valid integer, unable to parse string as an integer",
+            "residual[1]='many'",
+            "features.judges.reporting.residual.1",
         ),
         ({"training.precison": 1}, "(nearest: 'precision')", "'precison'", "training.precison"),
         (

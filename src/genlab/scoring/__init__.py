@@ -35,6 +35,7 @@ from genlab.scoring import floors, judging, reading
 from genlab.scoring.doubts import doubts
 from genlab.scoring.floors import ALIKE, FLOOR, GENERATED
 from genlab.scoring.judging import INCEPTION, TRAINED, Opinion
+from genlab.scoring.request import Request
 from genlab.settings import params, plugins, seeds
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
@@ -42,36 +43,6 @@ PARAMS = Path(__file__).parents[1] / "params.yaml"
 
 
 INTERVALS = f"95 %, jackknife over {intervals.NUM_BLOCKS} blocks of the generated pictures"
-
-
-class Request(NamedTuple):
-    """What to score, and how.
-
-    Attributes:
-        real: Pictures that the generator was not trained on: a folder, an .npz or an .npy.
-        generated: The generator's.
-        train: What it was trained on, for memorisation.
-        features: A pinned extractor's name, `inception`, or `trained`: on `train`, without labels.
-        graph: The Inception graph: a file or an address.
-        sha256: Of the graph's file.
-        params: The file whose `evaluation.metrics` and `features` count.
-        seed: Of all that is drawn.
-        allow_few: Whether no more images than features have dimensions are scored, too.
-        cache: A folder for features and downloads; None: nothing is kept.
-        form: Of arrays.
-    """
-
-    real: Path
-    generated: Path
-    train: Path | None
-    features: str
-    graph: str | None
-    sha256: str | None
-    params: Path
-    seed: int
-    allow_few: bool
-    cache: Path | None
-    form: Form = AS_USUAL
 
 
 @dataclass(frozen=True)

@@ -19,25 +19,25 @@ from genlab.features.extractor import Extracted
 GENERATED, FLOOR, ALIKE = "generated", "floor", "alike"
 
 
-class Pictures(NamedTuple):
+class SeenPictures(NamedTuple):
     """Images, uint8 (n, height, width, channels), and what was extracted from them."""
 
     images: np.ndarray
     extracted: Extracted
 
-    def some(self, rows: np.ndarray) -> "Pictures":
+    def some(self, rows: np.ndarray) -> "SeenPictures":
         """Returns some of them."""
-        return Pictures(self.images[rows], samples.choose(self.extracted, rows))
+        return SeenPictures(self.images[rows], samples.choose(self.extracted, rows))
 
 
 class Pair(NamedTuple):
     """Real pictures, and others that are compared with them."""
 
-    real: Pictures
-    others: Pictures
+    real: SeenPictures
+    others: SeenPictures
 
 
-def evidence(pair: Pair, train: Pictures | None, num_classes: int, seed: int) -> Samples:
+def evidence(pair: Pair, train: SeenPictures | None, num_classes: int, seed: int) -> Samples:
     """Returns what the metrics are given."""
     real, others = pair
     features = train.extracted if train else None
@@ -45,7 +45,7 @@ def evidence(pair: Pair, train: Pictures | None, num_classes: int, seed: int) ->
     return samples.with_images(found, others.images, train.images if train else None)
 
 
-def pairs(real: Pictures, generated: Pictures, least: int, seed: int) -> dict[str, Pair]:
+def pairs(real: SeenPictures, generated: SeenPictures, least: int, seed: int) -> dict[str, Pair]:
     """Returns the pictures of `floor` and `alike`; none where these are fewer than `least`."""
     generator = np.random.default_rng(seed)
     order, rows = (generator.permutation(len(part.images)) for part in (real, generated))

@@ -4,7 +4,7 @@ import contextlib
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,12 +14,10 @@ from genlab.features.judges import Judge
 from genlab.imaging.array_files import ArrayImages
 from genlab.imaging.arrays import Split
 from genlab.runtime.errors import InputError
-from genlab.scoring.floors import Pictures
+from genlab.scoring.floors import SeenPictures
+from genlab.scoring.request import Request
 from genlab.settings import seeds
 from genlab.settings.params import Params
-
-if TYPE_CHECKING:
-    from genlab.scoring import Request
 
 INCEPTION, TRAINED = "inception", "trained"
 MIN_IMAGES = 2
@@ -84,15 +82,15 @@ class Opinion(NamedTuple):
     """A judge, and by name the sets of pictures as it sees them."""
 
     judge: Judge
-    pictures: Mapping[str, Pictures]
+    pictures: Mapping[str, SeenPictures]
 
 
 def pictures(
     judge: Judge, sets: Mapping[str, ArrayImages], cache: Path | None
-) -> dict[str, Pictures]:
+) -> dict[str, SeenPictures]:
     """Returns the sets as a judge sees them; features are kept in the folder `cache`."""
     others = {name: part for name, part in sets.items() if name != "real"}
-    return {"real": Pictures(sets["real"].images, judge.real)} | {
-        name: Pictures(part.images, judge.extract(part.images, cache))
+    return {"real": SeenPictures(sets["real"].images, judge.real)} | {
+        name: SeenPictures(part.images, judge.extract(part.images, cache))
         for name, part in others.items()
     }
