@@ -10,6 +10,7 @@ from tuning_study import DISTANCE, RANGES
 from genlab.settings.params import Params
 from genlab.tune import pauses, storage, study
 from genlab.tune.continued import Continued
+from genlab.tune.method import Part
 from genlab.tune.objective import Objective
 from genlab.tune.plan import Plan
 from genlab.tune.process import Outcome

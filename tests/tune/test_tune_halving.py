@@ -19,6 +19,7 @@ from genlab.settings.params import Params
 from genlab.tune import halving, pauses, storage
 from genlab.tune.continued import rungs
 from genlab.tune.halving import Halving
+from genlab.tune.method import Part
 from genlab.tune.plan import Plan
 from genlab.tune.study import REASON, settled
 

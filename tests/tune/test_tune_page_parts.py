@@ -16,6 +16,7 @@ from genlab.tune import differences, findings, front, page, process, results
 from genlab.tune.confirm import Confirmation, confirm
 from genlab.tune.continued import Continued
 from genlab.tune.halving import Halving
+from genlab.tune.method import Part
 from genlab.tune.population import Population
 
 HALVING = {"method": "halving", "rungs": 3, "reduction_factor": 3, "brackets": 1}

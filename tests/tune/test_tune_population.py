@@ -19,6 +19,7 @@ from genlab.runtime.errors import InputError
 from genlab.settings.params import Params
 from genlab.tune import population, storage
 from genlab.tune.continued import rungs
+from genlab.tune.method import Part
 from genlab.tune.plan import Plan
 from genlab.tune.population import Population, changes, explore, schedule
 

@@ -8,6 +8,7 @@ import tuning_parts as tp
 from genlab.settings.params import Params
 from genlab.tune import ranks
 from genlab.tune.halving import Halving
+from genlab.tune.method import Part
 
 SEARCH = {"method": "halving", "rungs": 3, "reduction_factor": 2, "brackets": 3}
 NUM_TRIALS = 11

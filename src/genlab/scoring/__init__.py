@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +25,7 @@ from genlab.contract.score import Floor, Score
 from genlab.evaluation import Panel, Scores, samples
 from genlab.features import judges, pinned
 from genlab.imaging import arrays
-from genlab.imaging.array_files import AS_USUAL, ArrayImages, Form
+from genlab.imaging.array_files import ArrayImages
 from genlab.networks import devices
 from genlab.numerics import intervals
 from genlab.runtime import progress
