@@ -322,7 +322,7 @@ def test_trials_that_go_on_survive_kills_to_the_same_study(
     whole, place = places
     assert whole.tune("vae", NUM_TRIALS) == 0, whole.said
     rng = np.random.default_rng(SEED)
-    for number in range(4):
+    for number in range(3):
         process = place.start("vae", "--trials", str(NUM_TRIALS))
         wait_for(lambda: trainings(place, process.pid) or process.poll() is not None, 200)  # noqa: B023
         time.sleep(rng.random() * (5 + 5 * number))

@@ -6,7 +6,7 @@ from typing import Any
 from optuna.trial import TrialState
 
 from genlab import training
-from genlab.tune.method import Part
+from genlab.tune.method import TrialPart
 from genlab.tune.plan import Plan
 from genlab.tune.process import Outcome
 from genlab.tune.study import REASON, SECONDS, SETTINGS, VALUES, Study
@@ -23,12 +23,12 @@ class Sampled:
         self._num_trials = num_trials
         self.may_go_on = study.is_shared  # another machine's trial may be lost
 
-    def next(self) -> Part | None:
+    def next(self) -> TrialPart | None:
         """Returns the next trial."""
         trial = self._study.ask(self._num_trials)
-        return Part(trial, self._plan.space.settings(trial.params)) if trial else None
+        return TrialPart(trial, self._plan.space.settings(trial.params)) if trial else None
 
-    def end(self, part: Part, outcome: Outcome, objectives: Sequence[float] | None) -> None:
+    def end(self, part: TrialPart, outcome: Outcome, objectives: Sequence[float] | None) -> None:
         """Ends the trial."""
         facts: dict[str, Any] = {SETTINGS: part.settings, SECONDS: round(outcome.seconds, 3)}
         if outcome.state == "done":
