@@ -223,7 +223,7 @@ def test_killed_tuners_make_the_same_study(
 def test_killed_tuners_of_halving_make_the_same_study(
     start: Start, tmp_path: Path, workers: int
 ) -> None:
-    """One bracket of nine: what it tries depends on no worker, since none is told before its end."""
+    """One bracket of nine: what it tries depends on no worker, as none is told before the end."""
     search = {"method": "halving", "rungs": 3, "brackets": 1}
     undisturbed = Place(tmp_path / "whole", search=search)
     expected = finish(start(undisturbed, 9), undisturbed)
