@@ -6,6 +6,7 @@ import signal
 import statistics
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -328,7 +329,8 @@ def test_trials_that_go_on_survive_kills_to_the_same_study(
         time.sleep(rng.random() * (5 + 5 * number))
         victims = trainings(place, process.pid)
         if number % 2 and victims:
-            os.kill(victims[0], signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it may have come to its end
+                os.kill(victims[0], signal.SIGKILL)
             time.sleep(2 * rng.random())
         if process.poll() is None:
             kill(process)
