@@ -73,6 +73,17 @@ def test_all_trials_wait_for_each_other_and_the_worst_becomes_the_best(
     assert ratio == pytest.approx(1.2) or ratio == pytest.approx(1 / 1.2)
 
 
+def test_first_trial_goes_on_with_its_new_settings(plan: Plan, copies: list[Any]) -> None:
+    """It is the next one at work, right after the selection."""
+    method = open_(plan, 2)
+    parts = run_all(method, lambda part: [-float(part.trial.number)])
+    assert copies == [("key-1", "key-0")] * 2
+    given = [part.settings for part in parts if part.trial.number == 0]
+    expected = [plan.space.settings(each.params) for each in changes(method.study.trials[0])]
+    assert given == expected
+    assert len({str(each) for each in expected}) == 3
+
+
 def test_schedule_follows_the_copies_back(plan: Plan) -> None:
     """Trial 2 is copied from 0 at step 1000; 1 from 2 at step 2000; then 2 from another one."""
     method = open_(plan, 3)

@@ -73,6 +73,7 @@ class Population(Continued):
             if any(_is_awaited(trial, rung) for trial in trials):
                 return self._part_of(trials, rung)
             self._select(trials, rung)
+            trials = self._begun()  # with what they became
         for trial in trials:
             if not trial.state.is_finished():
                 self._end(trial)
