@@ -10,13 +10,13 @@ from tuning_study import DISTANCE, RANGES
 from genlab.settings.params import Params
 from genlab.tune import pauses, storage, study
 from genlab.tune.continued import Continued
-from genlab.tune.method import Part
+from genlab.tune.method import TrialPart
 from genlab.tune.objective import Objective
 from genlab.tune.plan import Plan
 from genlab.tune.process import Outcome
 from genlab.tune.study import Study
 
-Values = Callable[[Part], list[float] | str]
+Values = Callable[[TrialPart], list[float] | str]
 """Returns the objectives of a part, or why it fails."""
 
 
@@ -35,7 +35,7 @@ def open_study(plan: Plan, name: str = "s") -> Study:
     return study.load(opened, name, plan.space, directions, search, plan.identity)
 
 
-def run_one(method: Continued, values: Values) -> Part | None:
+def run_one(method: Continued, values: Values) -> TrialPart | None:
     """Does what comes next; returns it."""
     part = method.next()
     if part:
@@ -43,7 +43,7 @@ def run_one(method: Continued, values: Values) -> Part | None:
     return part
 
 
-def end(method: Continued, part: Part, values: Values) -> None:
+def end(method: Continued, part: TrialPart, values: Values) -> None:
     got = values(part)
     key = f"key-{part.trial.number}"
     if isinstance(got, str):
@@ -54,7 +54,7 @@ def end(method: Continued, part: Part, values: Values) -> None:
         method.end(part, outcome, objectives)
 
 
-def run_all(method: Continued, values: Values) -> list[Part]:
+def run_all(method: Continued, values: Values) -> list[TrialPart]:
     """Does everything, one part after the other."""
     done = []
     while part := run_one(method, values):
@@ -62,6 +62,6 @@ def run_all(method: Continued, values: Values) -> list[Part]:
     return done
 
 
-def trail(parts: list[Part]) -> list[tuple[int, int]]:
+def trail(parts: list[TrialPart]) -> list[tuple[int, int]]:
     """Returns number and step of parts."""
     return [(part.trial.number, part.pause.step if part.pause else 0) for part in parts]

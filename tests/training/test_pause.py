@@ -83,3 +83,6 @@ def test_lost_checkpoint_is_said(data: Path) -> None:
         training.fit(job, Recorder(), Pause(8, start=4))
     assert error.value.expected == "the checkpoint of step 4 must be there"
     assert error.value.received == "one of step 0"
+    with pytest.raises(InputError) as error:
+        training.copy_paused("none", job.train_key)
+    assert error.value.expected == "a training that is copied must have a checkpoint"

@@ -179,3 +179,15 @@ def test_winner_is_read_from_the_last_search(tmp_path: Path) -> None:
     with pytest.raises(InputError) as error:
         read_best(tmp_path, "gan")
     assert error.value.received == "vae"
+
+
+def test_schedule_cannot_be_applied(tmp_path: Path) -> None:
+    """A population's winner changed its settings on the way: an entry holds one choice."""
+    text = "data: digits\nmodels:\n  vae: {kl_weight: 0.5}\n"
+    text += "schedule:\n- {step: 0, settings: {kl_weight: 1.0}}\n"
+    text += "- {step: 10, settings: {kl_weight: 0.5}}\n"
+    (tmp_path / "best_params.yaml").write_text(text)
+    with pytest.raises(InputError) as error:
+        read_best(tmp_path, "vae")
+    assert error.value.received == "a schedule of 2"
+    assert error.value.where == f"See {tmp_path / 'best_params.yaml'}: schedule"

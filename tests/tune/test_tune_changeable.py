@@ -83,6 +83,27 @@ def test_what_does_not_go_together_is_refused(
     assert error.value.received == received
 
 
+FRONTS = {
+    "autoencoder": (["mse", "frechet_distance"], [1, 1]),
+    "vae": (["negative_elbo", "frechet_distance"], [1, 1]),
+    "gan": (["frechet_distance", "precision"], [1, -1]),
+}
+
+
+@pytest.mark.parametrize("model", FRONTS)
+def test_objectives_of_docs_search_go_with_halving_and_any_pruner(root: Path, model: str) -> None:
+    objective, signs = FRONTS[model]
+    tune = tw.with_tune(model, objective=objective)
+    tw.write_params(root, search={"method": "halving", "pruner": "median"}, tune=tune)
+    images, features = (tw.data() / name for name in ("images", "features"))
+    made = plan.make(params.load(), model, None, images, features)
+    assert [goal.name for goal in made.objectives] == objective
+    assert [goal.sign for goal in made.objectives] == signs
+    source = "fitted" if model == "autoencoder" else "prior"
+    addresses = [goal.terms[0].address for goal in made.objectives]
+    assert f"{{split}}/{source}/frechet_distance" in addresses
+
+
 def test_study_keeps_its_method(root: Path) -> None:
     """A study of samplers has the identity that it always had."""
     halving = make(root, "vae", FREE["vae"], method="halving")

@@ -19,7 +19,7 @@ from genlab.settings.params import Params
 from genlab.tune import halving, pauses, storage
 from genlab.tune.continued import rungs
 from genlab.tune.halving import Halving
-from genlab.tune.method import Part
+from genlab.tune.method import TrialPart
 from genlab.tune.plan import Plan
 from genlab.tune.study import REASON, settled
 
@@ -32,7 +32,7 @@ def plan(params: Params, workplace: Path) -> Plan:
     return tp.make_plan(params, **SEARCH)
 
 
-def late(part: Part) -> list[float]:
+def late(part: TrialPart) -> list[float]:
     """High numbers are best at the start, low numbers at the end."""
     number, step = part.trial.number, part.pause.step if part.pause else 0
     return [float(number if step > 500 else 100 - number)]
@@ -105,7 +105,7 @@ def test_trials_are_cut_where_they_end_and_more_make_a_new_bracket(plan: Plan) -
 
 
 def test_failed_trials_are_out_and_take_no_place(plan: Plan) -> None:
-    def values(part: Part) -> list[float] | str:
+    def values(part: TrialPart) -> list[float] | str:
         number = part.trial.number
         if number in (2, 8) or (number == 7 and part.pause and part.pause.step > 500):
             return "the losses must be finite"

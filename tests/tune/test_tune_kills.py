@@ -181,12 +181,16 @@ def assert_no_trial_lives(place: Place) -> None:
 
 
 def kill_until_it_ends(
-    start: Start, place: Place, rng: np.random.Generator, num_kills: int
+    start: Start,
+    place: Place,
+    rng: np.random.Generator,
+    num_kills: int,
+    num_trials: int = NUM_TRIALS,
 ) -> list[FrozenTrial]:
     """Kills tuner after tuner at random moments; the last one comes to its end."""
     for kill in range(num_kills):
         num_known = len(place.trials(STUDY))
-        tuner = start(place)
+        tuner = start(place, num_trials)
         started = time.monotonic()
         if kill % 3:  # the moments after the start are few; those in trials are many
             wait_for(lambda: len(place.trials(STUDY)) > num_known or not tuner.is_alive(), 60)  # noqa: B023
@@ -200,7 +204,7 @@ def kill_until_it_ends(
         print(
             f"kill {kill}: {time.monotonic() - started:.2f} s after the start, {num_settled} over"
         )
-    return finish(start(place), place)
+    return finish(start(place, num_trials), place)
 
 
 @pytest.mark.parametrize("num_kills", [3, pytest.param(25, marks=pytest.mark.slow)])
@@ -212,6 +216,21 @@ def test_killed_tuners_make_the_same_study(
     ours, theirs = (place.root / "out/best_params.yaml" for place in (alike, whole))
     assert ours.read_bytes() == theirs.read_bytes()
     assert len([run for run in alike.runs() if run.info.run_name == STUDY]) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 3])
+def test_killed_tuners_of_halving_make_the_same_study(
+    start: Start, tmp_path: Path, workers: int
+) -> None:
+    """One bracket of nine: what it tries depends on no worker, as none is told before the end."""
+    search = {"method": "halving", "rungs": 3, "brackets": 1}
+    undisturbed = Place(tmp_path / "whole", search=search)
+    expected = finish(start(undisturbed, 9), undisturbed)
+    assert {trial.state for trial in expected} == {TrialState.COMPLETE, TrialState.PRUNED}
+    place = Place(tmp_path / "cut", search=search | {"workers": workers})
+    trials = kill_until_it_ends(start, place, np.random.default_rng(SEED), 8, 9)
+    assert history(trials) == history(expected)
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ from genlab.tune import differences, findings, front, page, process, results
 from genlab.tune.confirm import Confirmation, confirm
 from genlab.tune.continued import Continued
 from genlab.tune.halving import Halving
-from genlab.tune.method import Part
+from genlab.tune.method import TrialPart
 from genlab.tune.population import Population
 
 HALVING = {"method": "halving", "rungs": 3, "reduction_factor": 3, "brackets": 1}
@@ -31,7 +31,7 @@ def measured(monkeypatch: pytest.MonkeyPatch, workplace: Path) -> Measured:
     return values
 
 
-def higher_is_better(part: Part) -> list[float]:
+def higher_is_better(part: TrialPart) -> list[float]:
     step = part.pause.step if part.pause else 1
     return [100.0 - part.trial.number + 1000 / step]
 

@@ -19,7 +19,7 @@ from genlab.runtime.errors import InputError
 from genlab.settings.params import Params
 from genlab.tune import population, storage
 from genlab.tune.continued import rungs
-from genlab.tune.method import Part
+from genlab.tune.method import TrialPart
 from genlab.tune.plan import Plan
 from genlab.tune.population import Population, changes, explore, schedule
 
@@ -43,12 +43,12 @@ def open_(plan: Plan, num_trials: int = 5) -> Population:
     return Population(plan, tp.open_study(plan), num_trials)
 
 
-def by_number(part: Part) -> list[float]:
+def by_number(part: TrialPart) -> list[float]:
     """The higher the number, the worse."""
     return [float(part.trial.number)]
 
 
-def by_settings(part: Part) -> list[float]:
+def by_settings(part: TrialPart) -> list[float]:
     return [abs(part.settings["kl_weight"] - 3) + part.settings["learning_rate"]]
 
 
@@ -73,11 +73,22 @@ def test_all_trials_wait_for_each_other_and_the_worst_becomes_the_best(
     assert ratio == pytest.approx(1.2) or ratio == pytest.approx(1 / 1.2)
 
 
+def test_first_trial_goes_on_with_its_new_settings(plan: Plan, copies: list[Any]) -> None:
+    """It is the next one at work, right after the selection."""
+    method = open_(plan, 2)
+    parts = run_all(method, lambda part: [-float(part.trial.number)])
+    assert copies == [("key-1", "key-0")] * 2
+    given = [part.settings for part in parts if part.trial.number == 0]
+    expected = [plan.space.settings(each.params) for each in changes(method.study.trials[0])]
+    assert given == expected
+    assert len({str(each) for each in expected}) == 3
+
+
 def test_schedule_follows_the_copies_back(plan: Plan) -> None:
     """Trial 2 is copied from 0 at step 1000; 1 from 2 at step 2000; then 2 from another one."""
     method = open_(plan, 3)
 
-    def values(part: Part) -> list[float]:
+    def values(part: TrialPart) -> list[float]:
         assert part.pause
         worst = {1000: 2, 2000: 1, 3000: 0}[part.pause.step]
         best = {1000: 0, 2000: 2, 3000: 1}[part.pause.step]
@@ -95,7 +106,7 @@ def test_schedule_follows_the_copies_back(plan: Plan) -> None:
 
 
 def test_failed_part_is_replaced(plan: Plan, copies: list[Any]) -> None:
-    def values(part: Part) -> list[float] | str:
+    def values(part: TrialPart) -> list[float] | str:
         number = part.trial.number
         step = part.pause.step if part.pause else 0
         is_bad = (number == 1 and step == 1000) or (number == 2 and step == 3000)

@@ -8,7 +8,7 @@ import tuning_parts as tp
 from genlab.settings.params import Params
 from genlab.tune import ranks
 from genlab.tune.halving import Halving
-from genlab.tune.method import Part
+from genlab.tune.method import TrialPart
 
 SEARCH = {"method": "halving", "rungs": 3, "reduction_factor": 2, "brackets": 3}
 NUM_TRIALS = 11
@@ -16,7 +16,7 @@ NUM_TRIALS = 11
 UNSELECTED = {7: (5.0, 2.0, 1.0), 8: (6.0, 1.0, 2.0), 9: (7.0, 3.0, 4.0)}
 
 
-def values(part: Part) -> list[float]:
+def values(part: TrialPart) -> list[float]:
     rung = [750, 1500, 3000].index(part.pause.step if part.pause else 0)
     number = part.trial.number
     return [UNSELECTED[number][rung] if number in UNSELECTED else 10.0 + number]

@@ -393,7 +393,8 @@ def test_several_objectives_are_not_pruned_and_have_a_front() -> None:
         trial = ask(opened, 4)
         assert opened.report(trial, 300, 1.0)
         opened.tell(trial, TrialState.COMPLETE, values, {})
-    assert [trial.number for trial in opened.ranking()] == [3, 0, 1]  # 1 is better than 2 in both
+    assert [trial.number for trial in opened.front()] == [0, 1, 3]  # 1 is better than 2 in both
+    assert [trial.number for trial in opened.ranking()] == [3, 0, 1, 2]  # three lie on one line
 
 
 # What counts

@@ -17,7 +17,7 @@ TOPIC = "Better settings"
 @click.option(
     "--trials",
     type=click.IntRange(min=1),
-    help="Of the whole study; a study that has them is confirmed.",
+    help="Of the whole study, or of the population; a study that has them is confirmed.",
 )
 @click.option("--workers", type=click.IntRange(min=1), help="In place of `search.workers`.")
 @click.option("--study", help="Its name; by default <model>-<data set>.")

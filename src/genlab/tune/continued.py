@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from genlab import tracking, training
 from genlab.tune import front
-from genlab.tune.method import Part
+from genlab.tune.method import TrialPart
 from genlab.tune.plan import Plan
 from genlab.tune.process import Outcome
 from genlab.tune.study import SECONDS, SETTINGS, TRAIN_KEY, VALUES, Study
@@ -46,7 +46,7 @@ class Continued(ABC):
             if trial.state.is_finished():
                 _discard(trial)  # a kill may have left its checkpoint
 
-    def next(self) -> Part | None:
+    def next(self) -> TrialPart | None:
         """Returns what to do next; None if that depends on what others do, or at the end."""
         with self.study.alone():
             while self.study.lost and (lost := self.study.ask(self.num_trials)):
@@ -56,7 +56,7 @@ class Continued(ABC):
                 self._busy.add(part.trial.number)
             return part
 
-    def end(self, part: Part, outcome: Outcome, objectives: Sequence[float] | None) -> None:
+    def end(self, part: TrialPart, outcome: Outcome, objectives: Sequence[float] | None) -> None:
         """Takes a part's result, in `study.alone()`; without objectives it has failed."""
         self._busy.discard(part.trial.number)
         known = self.study.trials[part.trial.number]
@@ -66,7 +66,9 @@ class Continued(ABC):
         step = part.pause.step if part.pause else self.plan.tune.steps
         self._take(part, known, facts, Rung(step, objectives, outcome.reason))
 
-    def _take(self, part: Part, known: FrozenTrial, facts: dict[str, Any], rung: "Rung") -> None:
+    def _take(
+        self, part: TrialPart, known: FrozenTrial, facts: dict[str, Any], rung: "Rung"
+    ) -> None:
         """Stores a part's result with its trial."""
         of = rung.objectives
         if of and len(of) == 1 and rung.step not in known.intermediate_values:
@@ -76,7 +78,7 @@ class Continued(ABC):
             part.trial.set_user_attr(name, fact)
 
     @abstractmethod
-    def _next(self) -> Part | None:
+    def _next(self) -> TrialPart | None:
         """Returns what to do next, and ends the trials that are out."""
 
     def _begun(self) -> list[FrozenTrial]:

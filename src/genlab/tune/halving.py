@@ -20,7 +20,7 @@ from optuna.trial import FrozenTrial, TrialState
 from genlab.settings.params import Search
 from genlab.training import Pause
 from genlab.tune.continued import Continued, Rung, rungs, values
-from genlab.tune.method import Part
+from genlab.tune.method import TrialPart
 from genlab.tune.study import REASON
 
 CLOSED = "genlab.bracket_{}"
@@ -66,13 +66,13 @@ def brackets(
 class Halving(Continued):
     """Trials in brackets, each compared at its rungs."""
 
-    def _take(self, part: Part, known: FrozenTrial, facts: dict[str, Any], rung: Rung) -> None:
+    def _take(self, part: TrialPart, known: FrozenTrial, facts: dict[str, Any], rung: Rung) -> None:
         if rung.objectives:
             super()._take(part, known, facts, rung)
         else:
             self._finish(known.number, TrialState.FAIL, facts | {REASON: rung.reason})
 
-    def _next(self) -> Part | None:
+    def _next(self) -> TrialPart | None:
         of = self.study.optuna.user_attrs
         for bracket in brackets(self.plan.params.search, self._begun(), of):
             part = self._part_of(bracket)
@@ -80,7 +80,7 @@ class Halving(Continued):
                 return part
         return None
 
-    def _part_of(self, bracket: Bracket) -> Part | None:
+    def _part_of(self, bracket: Bracket) -> TrialPart | None:
         """Returns what a bracket waits for, if nobody is at it."""
         if part := self._first_part(bracket.trials, bracket.entry):
             return part
@@ -94,7 +94,7 @@ class Halving(Continued):
             bracket = bracket._replace(size=size)
         return self._compare(bracket)
 
-    def _compare(self, bracket: Bracket) -> Part | None:
+    def _compare(self, bracket: Bracket) -> TrialPart | None:
         """Ends the trials that are out at a rung; returns the next part of one that is not."""
         trials, last = bracket.trials, self.plan.params.search.rungs - 1
         for rung in range(bracket.entry, last + 1):
@@ -110,15 +110,15 @@ class Halving(Continued):
             trials = sorted(kept, key=lambda trial: trial.number)
         return None
 
-    def _first_part(self, trials: Sequence[FrozenTrial], rung: int) -> Part | None:
+    def _first_part(self, trials: Sequence[FrozenTrial], rung: int) -> TrialPart | None:
         waiting = (t for t in trials if _is_awaited(t, rung) and self._is_free(t))
         return next((self._part(trial) for trial in waiting), None)
 
-    def _part(self, trial: FrozenTrial) -> Part:
+    def _part(self, trial: FrozenTrial) -> TrialPart:
         """Returns a trial's training up to its next rung."""
         step = self.plan.pauses[len(rungs(trial))]
         settings = self.plan.space.settings(trial.params)
-        return Part(self._handles[trial.number], settings, Pause(step))
+        return TrialPart(self._handles[trial.number], settings, Pause(step))
 
 
 def _is_awaited(trial: FrozenTrial, rung: int) -> bool:

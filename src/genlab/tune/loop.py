@@ -11,7 +11,7 @@ from tqdm import tqdm
 from genlab import tracking
 from genlab.tune import pauses, process
 from genlab.tune.halving import Halving
-from genlab.tune.method import Method, Part
+from genlab.tune.method import Method, TrialPart
 from genlab.tune.objective import Unmeasured
 from genlab.tune.plan import Plan
 from genlab.tune.population import Population
@@ -98,7 +98,7 @@ class _Trials:
             else:
                 stop.wait(seconds if self._study.is_shared else PAUSE_SECONDS)
 
-    def _run_one(self, part: Part, slot: int, stop: threading.Event) -> bool:
+    def _run_one(self, part: TrialPart, slot: int, stop: threading.Event) -> bool:
         """Returns whether the trial came to its end, or to its pause."""
         search, trial = self._plan.params.search, part.trial
         number, share = self._study.first_number(trial), (slot, search.workers)

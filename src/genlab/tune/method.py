@@ -9,7 +9,7 @@ from genlab.training import Pause
 from genlab.tune.process import Outcome
 
 
-class Part(NamedTuple):
+class TrialPart(NamedTuple):
     """What a worker does next: a trial's training, up to a pause or, without one, to its end."""
 
     trial: Trial
@@ -23,8 +23,8 @@ class Method(Protocol):
     may_go_on: bool
     """Whether there may be more to do after `next` has returned None."""
 
-    def next(self) -> Part | None:
+    def next(self) -> TrialPart | None:
         """Returns what to do next; None if that depends on what others do, or at the end."""
 
-    def end(self, part: Part, outcome: Outcome, objectives: Sequence[float] | None) -> None:
+    def end(self, part: TrialPart, outcome: Outcome, objectives: Sequence[float] | None) -> None:
         """Takes a part's result, in `study.alone()`; without objectives it has failed."""

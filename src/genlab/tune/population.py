@@ -24,7 +24,7 @@ from genlab.settings import seeds
 from genlab.settings.params import Search
 from genlab.training import Pause
 from genlab.tune.continued import Continued, rungs, values
-from genlab.tune.method import Part
+from genlab.tune.method import TrialPart
 from genlab.tune.plan import Plan
 from genlab.tune.study import REASON, TRAIN_KEY, Study
 
@@ -63,7 +63,7 @@ class Population(Continued):
                 f"Run: genlab tune {plan.name} --trials {size}, or give --study another name",
             )
 
-    def _next(self) -> Part | None:
+    def _next(self) -> TrialPart | None:
         trials = self._begun()
         if part := self._part_of(trials, 0):
             return part
@@ -73,21 +73,22 @@ class Population(Continued):
             if any(_is_awaited(trial, rung) for trial in trials):
                 return self._part_of(trials, rung)
             self._select(trials, rung)
+            trials = self._begun()  # with what they became
         for trial in trials:
             if not trial.state.is_finished():
                 self._end(trial)
         return None
 
-    def _part_of(self, trials: Sequence[FrozenTrial], rung: int) -> Part | None:
+    def _part_of(self, trials: Sequence[FrozenTrial], rung: int) -> TrialPart | None:
         waiting = (t for t in trials if _is_awaited(t, rung) and self._is_free(t))
         return next((self._part(trial) for trial in waiting), None)
 
-    def _part(self, trial: FrozenTrial) -> Part:
+    def _part(self, trial: FrozenTrial) -> TrialPart:
         """Returns a trial's next interval."""
         pauses, rung = [0, *self.plan.pauses], len(rungs(trial))
         settings = self.plan.space.settings(changes(trial)[-1].params)
         pause = Pause(pauses[rung + 1], start=pauses[rung])
-        return Part(self._handles[trial.number], settings, pause)
+        return TrialPart(self._handles[trial.number], settings, pause)
 
     def _select(self, trials: Sequence[FrozenTrial], rung: int) -> None:
         """Replaces the worst after an interval; what a kill left undone is done again."""
