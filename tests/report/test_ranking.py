@@ -38,9 +38,9 @@ HIGH, LESS_HIGH = (
     score(value, "higher", floor={"floor": {"value": 0.9, "interval": None}})
     for value in (0.95, 0.91)
 )
-CROWDED = score(
-    1.36, "none", interval=(1.3, 1.4), floor={"floor": {"value": 0.98, "interval": None}}
-)
+CROWDED = score(1.36, "none", floor={"floor": {"value": 0.98, "interval": None}})
+LOW = score(0.7, "higher", floor={"floor": {"value": 0.9, "interval": None}})
+DENSITY, PRECISION = "test/prior/density", "test/prior/precision"
 RECALL = score(0.02, "higher", floor={"floor": {"value": 0.88, "interval": None}})
 FEW, TOO_FEW = {"protocol": {"num_real": 999}}, "999 real images are too few"
 
@@ -183,11 +183,12 @@ def test_place_of_one_model(values: tuple[float, ...], place: str) -> None:
             "Prior samples repeat each other (a share of 0.5 (0.4 to 0.6) equals another one).",
         ),
         (
-            {PRIOR: distance(6.0), "test/prior/density": CROWDED},
-            "Prior samples crowd where real images are dense (density 1.36, real images 0.98), as "
-            "blurred images or a few do: their precision and density are no merit.",
+            {PRIOR: distance(6.0), DENSITY: CROWDED, PRECISION: HIGH},
+            "Prior samples have more precision and density than real images (0.95 and 1.36, real "
+            "ones 0.90 and 0.98), as blurred images and crowded ones do: no merit.",
         ),
-        ({PRIOR: distance(4.0), "test/prior/density": CROWDED}, None),
+        ({PRIOR: distance(4.0), DENSITY: CROWDED, PRECISION: HIGH}, None),
+        ({PRIOR: distance(6.0), DENSITY: CROWDED, PRECISION: LOW}, None),
         (
             {
                 PRIOR: distance(4.0),
