@@ -37,14 +37,13 @@ from genlab.runtime.errors import InputError
 from genlab.runtime.files import check_free, replacing
 from genlab.scoring import floors, reading
 from genlab.scoring.doubts import doubts
-from genlab.scoring.floors import ALIKE, FLOOR, GENERATED, Pictures
+from genlab.scoring.floors import ALIKE, FLOOR, GENERATED, PictureSet
 from genlab.settings import params, plugins, seeds
 from genlab.settings.params import Params
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
 """The numbers of this version: the repository's `params.yaml`, which the wheel carries."""
 INCEPTION, TRAINED = "inception", "trained"
-MIN_IMAGES = 2
 INTERVALS = f"95 %, jackknife over {intervals.NUM_BLOCKS} blocks of the generated pictures"
 
 
@@ -52,7 +51,7 @@ class Request(NamedTuple):
     """What to score, and how.
 
     Attributes:
-        real: Pictures that the generator was not trained on: a folder, an .npz or an .npy.
+        real: PictureSet that the generator was not trained on: a folder, an .npz or an .npy.
         generated: The generator's.
         train: What it was trained on, for memorisation.
         features: A pinned extractor's name, `inception`, or `trained`: on `train`, without labels.
@@ -127,11 +126,11 @@ def score(request: Request) -> PictureScores:
     sets = _read(request)
     with tempfile.TemporaryDirectory() as folder:
         extractor = _extractor(request, settings, sets, Path(folder))
-    least = _least(sets["real"], extractor, request.allow_few)
-    _check_numbers(sets, least)
+    least = floors.least(sets["real"].images, extractor, request.allow_few)
+    least.check(sets)
     folder_of_features = request.cache / "features" if request.cache else None
     pictures = {
-        name: Pictures(part.images, cache.extract(extractor, part.images, folder_of_features))
+        name: PictureSet(part.images, cache.extract(extractor, part.images, folder_of_features))
         for name, part in progress.bar(sets.items(), "features", len(sets), "set")
     }
     panel = Panel(settings.evaluation.metrics, f"{request.params}: evaluation.metrics")
@@ -208,32 +207,6 @@ def _read(request: Request) -> dict[str, ArrayImages]:
     return sets
 
 
-class _Least(NamedTuple):
-    """How many pictures a set must have, why, what else to do, and the size of the features."""
-
-    number: int
-    why: str
-    remedy: str
-    feature_dim: int
-
-
-def _least(real: ArrayImages, extractor: Extractor, allow_few: bool) -> _Least:
-    size = extractor.extract(real.images[:1]).features.shape[1]
-    if allow_few:
-        return _Least(MIN_IMAGES, "", "", size)
-    why = f", more than the {size} dimensions of the features: else distances are mostly bias"
-    remedy = ", other --features, or --allow-few"
-    return _Least(max(MIN_IMAGES, size + 1), why, remedy, size)
-
-
-def _check_numbers(sets: Mapping[str, ArrayImages], least: _Least) -> None:
-    for name in ("real", "generated"):
-        number = len(sets[name].images)
-        if number < least.number:
-            expected = f"the {name} pictures must be at least {least.number}{least.why}"
-            raise InputError(expected, str(number), f"See --{name}{least.remedy}")
-
-
 def _extractor(
     request: Request, settings: Params, sets: Mapping[str, ArrayImages], folder: Path
 ) -> Extractor:
@@ -264,7 +237,7 @@ def _extractor(
 
 def _measure(
     scores: Scores,
-    pictures: Mapping[str, Pictures],
+    pictures: Mapping[str, PictureSet],
     chosen: Mapping[str, floors.Pair],
     num_classes: int,
 ) -> None:
