@@ -100,6 +100,9 @@ def folder(sets: Sets, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("sets")
     np.savez(place / "real.npz", images=sets.real)
     np.savez(place / "train.npz", images=sets.train)
+    text = scoring.PARAMS.read_text()
+    assert text.count("num_subsets: 100") == 1
+    (place / "params.yaml").write_text(text.replace("num_subsets: 100", "num_subsets: 10"))
     return place
 
 
@@ -114,7 +117,7 @@ def scored(sets: Sets, folder: Path, request: pytest.FixtureRequest) -> tuple[st
         features="mnist-v1",
         graph=None,
         sha256=None,
-        params=scoring.PARAMS,
+        params=folder / "params.yaml",
         seed=0,
         allow_few=False,
         cache=folder / "cache",
@@ -142,7 +145,7 @@ def test_what_is_said(scored: tuple[str, PictureScores]) -> None:
     if not SAID[name]:
         assert in_the_report(scores) == ""
     assert COUNTED.get(name, "") in lines
-    assert ("pictures" in lines) == bool(SAID[name] or name in COUNTED)
+    assert bool(lines) == bool(SAID[name] or name in COUNTED)
 
 
 def test_numbers(scored: tuple[str, PictureScores]) -> None:
