@@ -38,6 +38,9 @@ HIGH, LESS_HIGH = (
     score(value, "higher", floor={"floor": {"value": 0.9, "interval": None}})
     for value in (0.95, 0.91)
 )
+NEAR_UNSEEN = score(  # validation images have nearly as much
+    0.03, interval=(0.025, 0.035), floor={"floor": {"value": 0.017, "interval": None}}
+)
 CROWDED = score(1.36, "none", floor={"floor": {"value": 0.98, "interval": None}})
 LOW = score(0.7, "higher", floor={"floor": {"value": 0.9, "interval": None}})
 DENSITY, PRECISION = "test/prior/density", "test/prior/precision"
@@ -188,6 +191,7 @@ def test_place_of_one_model(values: tuple[float, ...], place: str) -> None:
             "ones 0.90 and 0.98), as blurred images and crowded ones do: no merit.",
         ),
         ({PRIOR: distance(4.0), DENSITY: CROWDED, PRECISION: HIGH}, None),
+        ({PRIOR: distance(4.0), "test/prior/copied_share": NEAR_UNSEEN}, None),
         ({PRIOR: distance(6.0), DENSITY: CROWDED, PRECISION: LOW}, None),
         (
             {

@@ -101,8 +101,14 @@ def differing(protocols: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str,
 def copies(scores: Mapping[str, Score], source: str) -> str:
     """Returns which share of a source's samples copies train images; empty where that is small."""
     found = (scores.get(f"test/{source}/{name}") for name in COPIED)
-    shares = [score for score in found if score and interval(score)[0] > MOST_COPIED]
+    shares = [score for score in found if score and interval(score)[0] > _most_copied(score)]
     return f"a share of {told(shares[0])} copies train images" if shares else ""
+
+
+def _most_copied(score: Score) -> float:
+    """Returns the share that is none too large: at most twice that of images not trained on."""
+    floor = score.floor.get("floor")
+    return max(MOST_COPIED, 2 * floor.value) if floor else MOST_COPIED
 
 
 def judged(score: Score) -> Score:
