@@ -53,6 +53,8 @@ def score(
         scores.add_repeats(f"{source}{space}", repeats, protocol, "real images")
     memory = {name: entry for name, entry in settings.metrics.items() if name in MEMORY}
     unseen = read_split(images, "validation").images
+    if not len(unseen):
+        return
     features = real, others, samples.extract(extractor, unseen)
     classes = extractor.num_classes
     drawn = [_of_unseen(features, (unseen, train), classes, draw) for draw in draws]
