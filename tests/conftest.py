@@ -62,7 +62,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def mnist_mirror() -> str:
     """Returns the mirror that holds the four original archives of MNIST."""
     mirror = Path(MIRROR)

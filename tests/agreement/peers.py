@@ -205,7 +205,7 @@ def main() -> None:
     print("| --- | --- | --- | --- | --- | --- |")
     for project, test, theirs, tolerance, compute in CASES:
         ours = compute()
-        numbers = f"{ours:.8g} | {theirs:.8g} | {abs(ours - theirs):.1e} | {tolerance:.1g}"
+        numbers = f"{ours:.8g} | {theirs:.8g} | {abs(ours - theirs):.1e} | {tolerance:.2g}"
         print(f"| {test} | {numbers} | {project} |")
 
 

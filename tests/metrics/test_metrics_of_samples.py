@@ -194,7 +194,8 @@ def test_identical_sets_have_all() -> None:
     features = normal(200, 6, 0).astype(np.float32)
     evidence = samples(features, features)
     assert compute(precision_recall, evidence) == {"precision": 1, "recall": 1}
-    assert compute(density_coverage, evidence)["coverage"] == 1
+    values = compute(density_coverage, evidence)
+    assert values == {"density": 6 / 5, "coverage": 1}, "a centre, and five up to the surface"
     assert compute(frechet_distance, evidence)["frechet_distance"] == pytest.approx(0, abs=1e-9)
     (kernel,) = compute(kernel_distance, evidence, subset_size=200).values()
     assert kernel < 0, "unbiased, so below the truth here"

@@ -64,7 +64,16 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Any:
             outputs = (root / "scores" / kind, root / "evaluation" / kind)
             evaluate.run(params, evaluate.EvaluationPaths(*inputs, *outputs))
         (root / "validation.json").write_text('{"class_counts": {}, "checks": []}')
-        names = ("models", "scores", "trainings", "evaluation", "features", "images", "timings", "plots")
+        names = (
+            "models",
+            "scores",
+            "trainings",
+            "evaluation",
+            "features",
+            "images",
+            "timings",
+            "plots",
+        )
         names += ("rate_distortion", "data_docs", "pages")
         places = {name: root / name for name in names}
         places |= {

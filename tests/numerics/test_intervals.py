@@ -1,6 +1,7 @@
 """Intervals: against numbers from tables, exact formulas, and how often they hold the truth."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -96,3 +97,19 @@ def test_generated_images_are_left_out_of_what_belongs_to_them() -> None:
         np.testing.assert_array_equal(array, [1, 2, 4, 5, 6, 7])
     np.testing.assert_array_equal(part.asked_classes, [1, 0, 0, 1, 0, 1])
     assert len(part.real_features) == 10
+
+
+@pytest.mark.parametrize(
+    ("limits", "interval", "expected"),
+    [
+        ((0, 1), (0.993, 1.01), (0.993, 1.0)),  # a recall of 1
+        ((0, np.inf), (-0.1, 0.1), (0.0, 0.1)),  # a distance of 0
+        ((-np.inf, np.inf), (-3.0, 2.0), (-3.0, 2.0)),
+        ((0, 1), None, None),
+        (None, (0.965, 7.03), None),  # a count of 4
+    ],
+)
+def test_interval_lies_where_values_can(limits: Any, interval: Any, expected: Any) -> None:
+    estimate = intervals.within(Estimate(1.0, interval, "Student"), limits)
+    assert (estimate.value, estimate.interval) == (1.0, expected)
+    assert estimate.interval_method == ("Student" if limits else "none: a count")

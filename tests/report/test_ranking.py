@@ -38,6 +38,12 @@ HIGH, LESS_HIGH = (
     score(value, "higher", floor={"floor": {"value": 0.9, "interval": None}})
     for value in (0.95, 0.91)
 )
+NEAR_UNSEEN = score(  # validation images have nearly as much
+    0.03, interval=(0.025, 0.035), floor={"floor": {"value": 0.017, "interval": None}}
+)
+CROWDED = score(1.36, "none", floor={"floor": {"value": 0.98, "interval": None}})
+LOW = score(0.7, "higher", floor={"floor": {"value": 0.9, "interval": None}})
+DENSITY, PRECISION = "test/prior/density", "test/prior/precision"
 RECALL = score(0.02, "higher", floor={"floor": {"value": 0.88, "interval": None}})
 FEW, TOO_FEW = {"protocol": {"num_real": 999}}, "999 real images are too few"
 
@@ -104,6 +110,33 @@ def test_summary_of_samples(scores: list[dict[str, Any]], text: str) -> None:
     assert summary(*models(*scores))["Prior samples"].startswith(text)
 
 
+KERNEL = "test/prior/kernel_distance"
+
+
+@pytest.mark.parametrize(
+    ("kernels", "text"),
+    [
+        (
+            (250.0, 383.0),
+            "By the kernel distance a would be best, by the Fréchet distance b. The kernel is a "
+            "cube: a few large features rule it,",
+        ),
+        ((383.0, 250.0), ""),
+        ((250.0, 250.0), ""),
+    ],
+)
+def test_a_kernel_distance_that_disagrees_is_explained(
+    kernels: tuple[float, float], text: str
+) -> None:
+    numbers = zip("ab", (31.8, 19.8), kernels, strict=True)
+    compared = [
+        model(name, {PRIOR: distance(one), KERNEL: score(other)}) for name, one, other in numbers
+    ]
+    found = summary(*compared).get("Prior samples, kernel distance", "")
+    assert found.startswith(text)
+    assert bool(found) == bool(text)
+
+
 def test_summary_of_reconstructions() -> None:
     errors = {MSE: score(0.03126), PCA: score(0.0521), SEARCHED: score(0.0311)}
     found = summary(model("a", errors), model("b", errors | {SEARCHED: score(0.02)}))
@@ -148,6 +181,33 @@ def test_place_of_one_model(values: tuple[float, ...], place: str) -> None:
             {MSE: score(0.04), PCA: score(0.02), words.ACTIVE: score(2.0, "none")},
             "Reconstructions are no better than those of PCA of the same latent size "
             "(100 % above it) and only 2 of 5 latent dimensions are in use.",
+        ),
+        (
+            {
+                PRIOR: distance(4.0),
+                "test/prior/pixel_copied_share": score(0.1, interval=(0.05, 0.15)),
+            },
+            "Prior samples are partly known images: a share of 0.1 (0.05 to 0.15) copies train "
+            "images.",
+        ),
+        (
+            {PRIOR: distance(4.0), "test/prior/repeated_share": score(0.5, interval=(0.4, 0.6))},
+            "Prior samples repeat each other (a share of 0.5 (0.4 to 0.6) equals another one).",
+        ),
+        (
+            {PRIOR: distance(6.0), DENSITY: CROWDED, PRECISION: HIGH},
+            "Prior samples have more precision and density than real images (0.95 and 1.36, real "
+            "ones 0.90 and 0.98), as blurred images and crowded ones do: no merit.",
+        ),
+        ({PRIOR: distance(4.0), DENSITY: CROWDED, PRECISION: HIGH}, None),
+        ({PRIOR: distance(4.0), "test/prior/copied_share": NEAR_UNSEEN}, None),
+        ({PRIOR: distance(6.0), DENSITY: CROWDED, PRECISION: LOW}, None),
+        (
+            {
+                PRIOR: distance(4.0),
+                "test/prior/smallest_class_share": score(0.4, interval=(0.2, 0.6)),
+            },
+            None,
         ),
         ({PRIOR: distance(4.0), MSE: score(0.01), PCA: score(0.02)}, None),
         ({words.ACTIVE: score(3.0, "none")}, None),

@@ -29,7 +29,7 @@ from genlab.imaging.arrays import digest
 from genlab.numerics.gaussians import frechet_distance_of_features
 from genlab.runtime.errors import InputError
 from genlab.scoring import PictureScores, floors, reading, table
-from genlab.scoring.floors import ALIKE, FLOOR, SeenPictures
+from genlab.scoring.floors import ALIKE, FLOOR, PictureSet
 from genlab.settings import params
 
 DIGITS = np.rint(load_digits().images * (255 / 16)).astype(np.uint8)[..., np.newaxis]
@@ -236,10 +236,10 @@ def test_every_generated_image_is_left_out_once_and_a_terminal_sees_how_far_it_i
     assert scoring._without_blocks(panel, numbered(5, 19)) == []
 
 
-def pictures(number: int, start: int) -> SeenPictures:
+def pictures(number: int, start: int) -> PictureSet:
     """Returns pictures that are told by their numbers."""
     numbers = np.arange(start, start + number)
-    return SeenPictures(numbers, Extracted(numbers[:, np.newaxis], numbers))
+    return PictureSet(numbers, Extracted(numbers[:, np.newaxis], numbers))
 
 
 @pytest.mark.parametrize(

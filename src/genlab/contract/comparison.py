@@ -13,8 +13,9 @@ SOURCES = ("prior/", "fitted/", "translation/", "reconstruction/")
 """The order in which a metric is looked for by its own name; a source's samples come first."""
 COPIED = ("pixel_copied_share", "copied_share")
 """In the pixels, and in the features."""
-MOST_COPIED = 0.02
-"""Of new real images 0.01 are as near to a train image as what counts as a copy."""
+MOST_COPIED = 0.02, 0.05
+"""Of new real images 0.01 are as near to a train image as what counts as a copy; of those that come
+from where the train images do, a little more."""
 
 
 def deciding(scores: Mapping[str, Score], by: str = DECIDING) -> str | None:
@@ -113,8 +114,15 @@ def differing(protocols: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str,
 def copies(scores: Mapping[str, Score], source: str) -> str:
     """Returns which share of a source's samples copies train images; empty where that is small."""
     found = (scores.get(f"test/{source}/{name}") for name in COPIED)
-    shares = [score for score in found if score and interval(score)[0] > MOST_COPIED]
+    shares = [score for score in found if score and interval(score)[0] > _most_copied(score)]
     return f"a share of {told(shares[0])} copies train images" if shares else ""
+
+
+def _most_copied(score: Score) -> float:
+    """Returns the share that is none too large, within limits: twice that of unseen images."""
+    floor = score.floor.get("floor")
+    usual = 2 * floor.value if floor else 0.0
+    return min(max(usual, MOST_COPIED[0]), MOST_COPIED[1])
 
 
 def judged(score: Score) -> Score:

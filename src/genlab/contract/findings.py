@@ -62,15 +62,17 @@ def _missed(scores: Mapping[str, Score]) -> Iterator[str]:
 
 
 def _crowded(scores: Mapping[str, Score]) -> Iterator[str]:
-    """Yields that a density above real images' own is no prize, where a distance says otherwise."""
-    density, real = scores.get("density"), _floor(scores.get("density"))
+    """Yields that more than real images have is no merit, where the distance says otherwise."""
+    precision, density = (scores.get(name) for name in ("precision", "density"))
+    precise, dense = _floor(precision), _floor(density)
     ratio = times_floor(scores.get(comparison.DECIDING))
-    if not density or not real or ratio is None or ratio < NEAR_FLOOR:
+    if not (precision and density and precise and dense and ratio):
         return
-    if comparison.interval(density)[0] > real:
+    if ratio >= NEAR_FLOOR and precision.value > precise and density.value > dense:
         yield (
-            f"crowd where real images are dense (density {density.value:.2f}, real images "
-            f"{real:.2f}), as blurred images or a few do: their precision and density are no merit"
+            f"have more precision and density than real images ({precision.value:.2f} and "
+            f"{density.value:.2f}, real ones {precise:.2f} and {dense:.2f}), as blurred images "
+            "and crowded ones do: no merit"
         )
 
 

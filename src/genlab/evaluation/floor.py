@@ -27,6 +27,7 @@ from genlab.settings.params import Evaluation
 
 MEMORY = ("memorisation", "pixel_copies")
 """The metrics that compare with train images."""
+NONE = Extracted(np.empty((0, 0), np.float32), np.empty(0, np.int64))
 
 
 class _Opinion(NamedTuple):
@@ -52,12 +53,14 @@ def score(
     which no model was trained on: they come from where the train images do, and test may not.
     """
     test = part_outliers(read_split(images, "test"), read_description(images))[0]
-    train, unseen = (read_split(images, split).images for split in ("train", "validation"))
+    others = train, unseen = [read_split(images, part).images for part in ("train", "validation")]
     number = min(settings.num_images, len(test.labels), len(train))
     progress.note(f"floor: {number} real images against as many, {settings.num_repeats} times")
     judges = samples.judges_of(extractors, test.images[choose_rows(test.labels, number)])
     opinions = [
-        _Opinion(judge, samples.extract(judge, train), samples.extract(judge, unseen))
+        _Opinion(
+            judge, *(samples.extract(judge, split) if len(split) else NONE for split in others)
+        )
         for judge in judges
     ]
     draws = [seeds.derive(scores.seed, str(repeat)) for repeat in range(settings.num_repeats)]
@@ -73,11 +76,10 @@ def score(
         sets = {one.judge.name: [compared(one, draw) for draw in draws] for one in opinions}
         numbers = _numbers(sets)
         scores.add_judged(f"{source}{space}", sets, protocol | numbers, "real images")
+    if not len(unseen):
+        return
     sets = {
-        one.judge.name: [
-            samples.with_images(_of_unseen(one, draw), unseen[_rows(one, draw)], train)
-            for draw in draws
-        ]
+        one.judge.name: [_of_unseen(one, (unseen, train), draw) for draw in draws]
         for one in opinions
     }
     memory = {name: entry for name, entry in settings.metrics.items() if name in MEMORY}
@@ -106,16 +108,17 @@ def _of_halves(opinion: _Opinion, draw: int) -> Samples:
     )
 
 
-def _of_unseen(opinion: _Opinion, draw: int) -> Samples:
-    """Returns validation images in the place of generated ones."""
-    unseen = samples.choose(opinion.unseen, _rows(opinion, draw))
-    return _evidence(opinion, (opinion.judge.real, unseen), draw, opinion.train)
+def _of_unseen(opinion: _Opinion, images: tuple[np.ndarray, np.ndarray], draw: int) -> Samples:
+    """Returns validation images in the place of generated ones, as many, drawn with repetition.
 
-
-def _rows(opinion: _Opinion, draw: int) -> np.ndarray:
-    """Returns rows of validation images, as many as of the real ones, drawn with repetition."""
+    `images` are those of validation and train.
+    """
+    real, (unseen, train) = opinion.judge.real, images
     generator = np.random.default_rng(seeds.derive(draw, "validation"))
-    return generator.integers(len(opinion.unseen.features), size=len(opinion.judge.real.features))
+    rows = generator.integers(len(unseen), size=len(real.features))
+    pair = real, samples.choose(opinion.unseen, rows)
+    evidence = _evidence(opinion, pair, draw, opinion.train)
+    return samples.with_images(evidence, unseen[rows], train)
 
 
 def _evidence(

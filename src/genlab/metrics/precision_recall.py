@@ -51,7 +51,7 @@ def compute_parts(samples: Samples, settings: Settings, kept: np.ndarray) -> lis
 def _in_regions(features: np.ndarray, centres: np.ndarray, radii: np.ndarray) -> np.ndarray:
     """Returns which features lie in a ball, for each of several radii (r, n): bool (r, m)."""
     inside = np.zeros((len(radii), len(features)), bool)
-    for pairs in neighbours.pairs_in_balls(features, centres, radii.max(axis=0)):
+    for pairs in neighbours.pairs_in_balls(features, centres, radii):
         for found, own in zip(inside, radii, strict=True):
             found[pairs.queries[pairs.distances <= own[pairs.centres]]] = True
     return inside

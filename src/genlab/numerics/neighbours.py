@@ -72,7 +72,10 @@ def candidates(queries: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 
 class Pairs(NamedTuple):
-    """Indices of queries and centres, int64 (pairs,), and their distances, float64 (pairs,)."""
+    """Indices of queries and centres, int64 (pairs,), and how far apart they are, float64 (pairs,).
+
+    0 stands for any distance that is surely below the smallest radius in question.
+    """
 
     queries: np.ndarray
     centres: np.ndarray
@@ -80,18 +83,25 @@ class Pairs(NamedTuple):
 
 
 def pairs_in_balls(queries: np.ndarray, centres: np.ndarray, radii: np.ndarray) -> Iterator[Pairs]:
-    """Yields each query (m, size) with each ball in which it lies, surfaces included, in blocks.
+    """Yields each query with each ball in which it lies, surfaces included, in blocks.
 
     Args:
         queries: (m, size).
         centres: Of the balls, (n, size).
-        radii: (n,); a ball with one below 0 holds nothing.
+        radii: For one set of balls or several, (n,) or (sets, n); below 0 where there is no ball.
+            The pairs are those of the largest balls.
     """
-    squared_radii = np.where(radii < 0, -np.inf, np.square(radii)).astype(np.float32)
+    radii = np.atleast_2d(radii)
+    largest, smallest = radii.max(axis=0), np.where(radii < 0, np.inf, radii).min(axis=0)
+    squared_largest = np.where(largest < 0, -np.inf, np.square(largest)).astype(np.float32)
+    squared_smallest = np.square(smallest).astype(np.float32)
     for block in _blocks(queries, centres):
-        rows, columns = _where(block.squared <= squared_radii + block.tolerance)
-        distances = _distances(queries[block.rows], centres, rows, columns)
-        inside = distances <= radii[columns]
+        rows, columns = _where(block.squared <= squared_largest + block.tolerance)
+        excess = block.squared[rows, columns] - squared_smallest[columns]
+        near = np.flatnonzero(excess >= -block.tolerance[rows, 0])
+        distances = np.zeros(len(rows))
+        distances[near] = _distances(queries[block.rows], centres, rows[near], columns[near])
+        inside = distances <= largest[columns]
         yield Pairs(rows[inside] + block.rows.start, columns[inside], distances[inside])
 
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from genlab.contract import findings
 from genlab.contract.findings import FAR_FROM_FLOOR, FEWEST, NEAR_FLOOR
 from genlab.pages import significant
-from genlab.report import cells, table
+from genlab.report import caveats, cells, table
 from genlab.report.cells import DISTANCE, MSE, SEARCHED_MSE
 from genlab.report.laboratory import Laboratory, ReportedModel
 from genlab.report.ranking import FEW_IMAGES, Ranking, rank
@@ -55,6 +55,7 @@ def summary(laboratory: Laboratory) -> list[Statement]:
     statements = [
         Statement("Spread", _spread(laboratory.models)),
         *(_samples(laboratory, source) for source in sources),
+        *(_kernel(laboratory, source) for source in sources),
         _reconstruction(laboratory),
         _by_search(laboratory),
         *(_weak(model) for model in laboratory.models),
@@ -155,6 +156,11 @@ def _samples(laboratory: Laboratory, source: str) -> Statement:
     if floors:
         text += f" The floor, real images against real images, is {join(sorted(floors))}."
     return Statement(_topic(source), text)
+
+
+def _kernel(laboratory: Laboratory, source: str) -> Statement:
+    text = caveats.of_kernel_distance(laboratory.models, source)
+    return Statement(f"{_topic(source)}, kernel distance", text)
 
 
 def _distance(model: ReportedModel, metric: str) -> str:

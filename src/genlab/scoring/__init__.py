@@ -94,8 +94,9 @@ def score(request: Request) -> PictureScores:
     sets = _read(request)
     with tempfile.TemporaryDirectory() as folder:
         networks = judging.extractors(request, settings, sets, Path(folder))
-    least = judging.least(sets["real"], next(iter(networks.values())), request.allow_few)
-    judging.check_numbers(sets, least)
+    first = next(iter(networks.values()))
+    least = floors.least(sets["real"].images, first, request.allow_few)
+    least.check(sets)
     folder_of_features = request.cache / "features" if request.cache else None
     seen = {
         judge.name: Opinion(judge, judging.pictures(judge, sets, folder_of_features))

@@ -1,4 +1,4 @@
-"""Which judges see the pictures, and how many pictures these need."""
+"""Which judges see the pictures."""
 
 import contextlib
 import sys
@@ -14,41 +14,12 @@ from genlab.features.judges import Judge
 from genlab.imaging.array_files import ArrayImages
 from genlab.imaging.arrays import Split
 from genlab.runtime.errors import InputError
-from genlab.scoring.floors import SeenPictures
+from genlab.scoring.floors import PictureSet
 from genlab.scoring.request import Request
 from genlab.settings import seeds
 from genlab.settings.params import Params
 
 INCEPTION, TRAINED = "inception", "trained"
-MIN_IMAGES = 2
-
-
-class Least(NamedTuple):
-    """How many pictures a set must have, why, what else to do, and the size of the features."""
-
-    number: int
-    why: str
-    remedy: str
-    feature_dim: int
-
-
-def least(real: ArrayImages, extractor: Extractor, allow_few: bool) -> Least:
-    """Returns how many pictures a set must have."""
-    size = extractor.extract(real.images[:1]).features.shape[1]
-    if allow_few:
-        return Least(MIN_IMAGES, "", "", size)
-    why = f", more than the {size} dimensions of the features: else distances are mostly bias"
-    remedy = ", other --features, or --allow-few"
-    return Least(max(MIN_IMAGES, size + 1), why, remedy, size)
-
-
-def check_numbers(sets: Mapping[str, ArrayImages], least: Least) -> None:
-    """Raises an InputError where there are fewer real or generated pictures."""
-    for name in ("real", "generated"):
-        number = len(sets[name].images)
-        if number < least.number:
-            expected = f"the {name} pictures must be at least {least.number}{least.why}"
-            raise InputError(expected, str(number), f"See --{name}{least.remedy}")
 
 
 def extractors(
@@ -82,15 +53,15 @@ class Opinion(NamedTuple):
     """A judge, and by name the sets of pictures as it sees them."""
 
     judge: Judge
-    pictures: Mapping[str, SeenPictures]
+    pictures: Mapping[str, PictureSet]
 
 
 def pictures(
     judge: Judge, sets: Mapping[str, ArrayImages], cache: Path | None
-) -> dict[str, SeenPictures]:
+) -> dict[str, PictureSet]:
     """Returns the sets as a judge sees them; features are kept in the folder `cache`."""
     others = {name: part for name, part in sets.items() if name != "real"}
-    return {"real": SeenPictures(sets["real"].images, judge.real)} | {
-        name: SeenPictures(part.images, judge.extract(part.images, cache))
+    return {"real": PictureSet(sets["real"].images, judge.real)} | {
+        name: PictureSet(part.images, judge.extract(part.images, cache))
         for name, part in others.items()
     }
