@@ -56,6 +56,7 @@ def weights(job: training.Job) -> Any:
     return contents(job.folder / "result")["model.weights.h5"]
 
 
+@pytest.mark.slow
 def test_copied_training_goes_on_under_other_settings(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
