@@ -21,7 +21,7 @@ from fixtures_models import (
 from genlab import training
 from genlab.contract.steps import Batch, Losses, Optimizers, Phase, Step
 from genlab.imaging import binarisation
-from genlab.imaging.arrays import read_split, to_float
+from genlab.imaging.arrays import choose_rows, read_split, to_float
 from genlab.imaging.binarisation import Binarisation
 from genlab.trained import model as trained_model
 from genlab.training import feed
@@ -172,7 +172,8 @@ def test_option_is_part_of_the_model(
 
 
 def test_validation_is_of_the_fixed_draws(data: Path) -> None:
-    grey = np.asarray(read_split(data, "validation").images[:8])
+    images, labels = read_split(data, "validation")
+    grey = np.asarray(images[choose_rows(labels, 8)])
     for how, expected in (("none", grey), ("dynamic", binarisation.fixed(grey))):
         job = job_of(data, how)
         model = job.chapter.build(job.settings, job.spec)

@@ -34,7 +34,7 @@ from genlab.settings import params
 
 DIGITS = np.rint(load_digits().images * (255 / 16)).astype(np.uint8)[..., np.newaxis]
 REAL, GENERATED, TRAIN = DIGITS[:300], DIGITS[300:500], DIGITS[500:900]
-FRECHET = "frechet_distance"
+PINNED, FRECHET = "digits-v2", "frechet_distance"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -68,7 +68,7 @@ def request(folder: Path, **changes: Any) -> scoring.Request:
         "real": REAL,
         "generated": GENERATED,
         "train": None,
-        "features": "digits-v1",
+        "features": PINNED,
         "graph": None,
         "sha256": None,
         "params": scoring.PARAMS,
@@ -97,10 +97,14 @@ def refusal(folder: Path, **changes: Any) -> InputError:
 
 
 def test_distance_is_that_of_the_pinned_features(scores: PictureScores) -> None:
-    extractor = pinned.load("digits-v1")
-    real, generated = (extractor.extract(images).features for images in (REAL, GENERATED))
-    score = scores.metrics[FRECHET]
-    assert score.value == pytest.approx(frechet_distance_of_features(real, generated), rel=1e-6)
+    score, distances = scores.metrics[FRECHET], {}
+    for name, extractor in pinned.load(PINNED).items():
+        real, generated = (extractor.extract(images).features for images in (REAL, GENERATED))
+        distance = frechet_distance_of_features(real, generated)
+        distances[name] = distance / real.var(axis=0).mean()
+    assert len(distances) == 4
+    assert score.judges == pytest.approx(distances, rel=1e-3)
+    assert score.value == pytest.approx(np.mean([*distances.values()]), rel=1e-3)
     assert score.interval[0] < score.value < score.interval[1]
     assert score.interval_method == "jackknife, 10 blocks of images"
     floor = score.floor["floor"]  # both are digits, but by other writers
@@ -130,16 +134,21 @@ def test_json_and_protocol(scores: PictureScores) -> None:
         "floor": score.floor["floor"].value,
         "settings": {"num_sizes": 15},
         "alike": scores.alike[FRECHET],
+        "judges": score.judges,
     }
     protocol = content["protocol"]
-    facts = pinned.load("digits-v1").settings
-    expected = {
-        "features": {
-            "name": "digits-v1",
-            "pinned": "digits-v1",
+    judges = {
+        name: {
+            "pinned": PINNED,
             "task": "classes",
-            "weights_sha256": facts["weights_sha256"],
-        },
+            "weights_sha256": extractor.settings["weights_sha256"],
+            "scaled": True,
+        }
+        for name, extractor in pinned.load(PINNED).items()
+    }
+    expected = {
+        "features": PINNED,
+        "judges": judges,
         "feature_dim": 16,
         "num_real": 300,
         "num_generated": 200,
@@ -180,7 +189,8 @@ def test_trained_features(tmp_path: Path) -> None:
     few_steps.write_text(text.replace("steps: 1500", "steps: 50"))
     changes = {"features": "trained", "train": TRAIN, "params": few_steps}
     scores = scoring.score(request(tmp_path, generated=random_images(200), **changes))
-    assert scores.protocol["features"]["task"] == "20 clusters"
+    tasks = {name: facts["task"] for name, facts in scores.protocol["judges"].items()}
+    assert tasks == {"residual": "20 clusters", "strided": "20 clusters"}
     score = scores.metrics[FRECHET]
     assert score.value > 5 * score.floor["floor"].value
     assert "smallest_class_share" in scores.skipped
@@ -637,9 +647,10 @@ def test_doubts_are_among_the_scores(tmp_path: Path) -> None:
 
 
 def test_table() -> None:
-    features = {"name": "digits-v1", "task": "classes", "weights_sha256": "ab" * 32}
+    judges = {"dense": {"task": "classes", "weights_sha256": "ab" * 32}}
     numbers = {"num_real": 3, "num_generated": 4, "num_train": 0}
-    protocol = {"features": features, **numbers, "intervals": "so", "floor": "and so"}
+    protocol = {"features": "digits-v2", "judges": judges, **numbers}
+    protocol |= {"intervals": "so", "floor": "and so"}
     floor = {"floor": Floor(0.5, None)}
     first = Score(2.71828, (2.5, 2.9), "", "squared", "lower", "", "", {}, floor)
     second = Score(123456.0, None, "", "share", "higher", "", "", {})
@@ -651,7 +662,7 @@ def test_table() -> None:
         "b_c      1.235e+05              -      -      -  higher  share",
         "not measured: d: no classes",
         "",
-        "features: digits-v1 (task classes, SHA-256 abababababab)",
+        "judges of digits-v2: dense (task classes, SHA-256 abababababab); this is one opinion",
         "pictures: 3 real, 4 generated, 0 train",
         "intervals: so",
         "floor: and so",

@@ -65,7 +65,7 @@ def test_more_images_per_step_than_there_are_is_refused(
             "monitor must name a validation metric with keep: best",
         ),
         ({"monitor": None, "patience": 1}, "monitor must name a validation metric with keep: best"),
-        ({"monitor": "frechet_distance"}, "a feature extractor must be given to monitor a Fréchet"),
+        ({"monitor": "frechet_distance"}, "selection judges must be given to monitor a Fréchet"),
     ],
 )
 def test_monitor_that_cannot_be_is_refused(

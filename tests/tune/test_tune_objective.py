@@ -65,7 +65,7 @@ def test_what_has_no_better_direction_is_no_objective(name: str) -> None:
         ("gan", "frechet_distance", "prior"),
         ("autoencoder", "frechet_distance", "fitted"),
         ("vae", "mse", "reconstruction"),
-        ("gan", "mse", "reconstruction_subset"),
+        ("gan", "mse", "inversion"),
         ("vae", "negative_elbo", "reconstruction"),
         ("vae", "kernel_distance", "prior"),
     ],

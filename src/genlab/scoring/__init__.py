@@ -209,7 +209,7 @@ def _to_json(score: Score) -> dict[str, Any]:
     floor = score.floor.get(FLOOR)
     values = dataclasses.asdict(score)
     settings = values.pop("protocol")["metric"]
-    del values["method"]
+    del values["method"], values["trainings"]
     return values | {"floor": floor and floor.value, "settings": settings}
 
 
