@@ -179,7 +179,7 @@ def test_neither_the_cache_nor_the_format_changes_a_score(
     folders = {name: write_pngs(tmp_path / name, images) for name, images in sets.items()}
     for changes in ({"train": TRAIN}, folders):
         assert scoring.score(request(tmp_path, cache=cache, **changes)) == scores
-    assert len(list((cache / "features").glob("*.npz"))) == 3
+    assert len(list((cache / "features").glob("*.npz"))) == 4 * 3
 
 
 def test_trained_features(tmp_path: Path) -> None:
@@ -684,13 +684,13 @@ def test_command_works_in_any_folder(scores: PictureScores, tmp_path: Path) -> N
     sets = {"real": REAL, "generated": GENERATED, "train": TRAIN}
     options = [f"--{name}={save(tmp_path, name, images).name}" for name, images in sets.items()]
     options.append(f"--params={scoring.PARAMS}")
-    done = run(tmp_path, *options, "--features=digits-v1", "--out=scores.json")
+    done = run(tmp_path, *options, f"--features={PINNED}", "--out=scores.json")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == table.lines(scores)
     content = json.loads((tmp_path / "scores.json").read_text())
     assert content == json.loads(json.dumps(scores.to_json()))
-    assert len(list((tmp_path / "kept" / "genlab").rglob("*.npz"))) == 3
-    again = run(tmp_path, *options, "--features=digits-v1", "--no-cache", "--out=.")
+    assert len(list((tmp_path / "kept" / "genlab").rglob("*.npz"))) == 4 * 3
+    again = run(tmp_path, *options, f"--features={PINNED}", "--no-cache", "--out=.")
     assert (again.returncode, again.stdout) == (1, "")
     assert again.stderr.startswith("error: . must be a file, or new")
 
@@ -712,3 +712,9 @@ def test_float_arithmetic_just_beyond_the_range_is_no_error(tmp_path: Path) -> N
         path = tmp_path / f"{low}.npz"
         np.savez(path, images=(GREYS / scale - low) * 1.0000001)
         np.testing.assert_array_equal(reading.read(path, None, "--real", form).images, GREYS)
+
+
+def test_one_judge_is_one_opinion(tmp_path: Path) -> None:
+    scores = scoring.score(request(tmp_path, features="digits-v1"))
+    assert scores.metrics[FRECHET].judges == {}
+    assert table.lines(scores)[-4].endswith("; this is one opinion")
