@@ -69,7 +69,7 @@ def test_notebook_and_pipeline_are_drawn(site: Path) -> None:
     assert (site / "tutorial.html").read_text().count("data:image/png;base64,") >= 12
     pipeline = (site / "pipeline.html").read_text()
     assert "mermaid" not in pipeline
-    assert pipeline.count("<rect") == 7
+    assert pipeline.count("<rect") == 8
 
 
 @pytest.mark.slow

@@ -69,7 +69,7 @@ NOT_RUN = {
     "make tune MODEL=vae TRIALS=50": "tests/tune runs searches",
     "genlab tune vae --apply": "tests/tune",
     "mlflow models serve -m models:/vae@champion --env-manager local --port 5001": "tests/trained",
-    "genlab score --real test/ --generated samples.npz --features mnist-v1 --out scores.json": (
+    "genlab score --real test/ --generated samples.npz --features mnist-v2 --out scores.json": (
         "tests/scoring"
     ),
 }
