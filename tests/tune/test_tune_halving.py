@@ -1,22 +1,18 @@
 """Successive halving: who goes on, in which order, and that a kill changes nothing."""
 
-import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tuning_parts as tp
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 from tuning_parts import run_all, trail
 from tuning_study import DISTANCE, PSNR
-from tuning_workspace import history
 
 from genlab import training
 from genlab.runtime.errors import InputError
 from genlab.settings.params import Params
-from genlab.tune import halving, pauses, storage
+from genlab.tune import halving, pauses
 from genlab.tune.continued import rungs
 from genlab.tune.halving import Halving
 from genlab.tune.method import TrialPart
@@ -167,26 +163,6 @@ def test_worker_waits_for_the_last_one(plan: Plan) -> None:
 # Kills
 
 
-class Killed(BaseException):
-    """The process is gone."""
-
-
-def falls_after(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    left, write = [number], JournalFileBackend.append_logs
-
-    def append(backend: Any, logs: list[dict[str, Any]]) -> None:
-        if left[0] == 0:
-            raise Killed
-        left[0] -= 1
-        write(backend, logs)
-
-    monkeypatch.setattr(JournalFileBackend, "append_logs", append)
-
-
-def all_of(method: Halving) -> list[Any]:
-    return history(method.study.trials)
-
-
 NUM_TRIALS, STRIDE = 14, 90
 
 
@@ -196,21 +172,8 @@ NUM_TRIALS, STRIDE = 14, 90
 def test_study_cut_at_every_write_is_the_uninterrupted_one(
     plan: Plan, moment: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "whole"))
-    whole = open_(plan, NUM_TRIALS)
-    run_all(whole, late)
-    journal = (storage.folder("s") / "journal.log").read_bytes().splitlines()
-    for number in range(moment, len(journal), STRIDE):
-        root = tmp_path / f"{number}"
-        monkeypatch.setenv("DVC_ROOT", str(root))
-        with monkeypatch.context() as patch:
-            falls_after(patch, number)
-            with pytest.raises(Killed):
-                run_all(open_(plan, NUM_TRIALS), late)
-        again = open_(plan, NUM_TRIALS)
-        run_all(again, late)
-        assert all_of(again) == all_of(whole), json.loads(journal[number])
-        shutil.rmtree(root)
+    cuts = tp.Cuts(lambda: open_(plan, NUM_TRIALS), late, moment, STRIDE)
+    cuts.check(tmp_path, monkeypatch)
 
 
 def test_checkpoints_of_trials_that_are_out_are_removed(

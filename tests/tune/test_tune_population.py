@@ -1,7 +1,5 @@
 """Population based training: who is copied, what changes, and that a kill changes nothing."""
 
-import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +8,12 @@ import pytest
 import tuning_parts as tp
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
-from test_tune_halving import Killed, falls_after
 from tuning_parts import run_all, trail
-from tuning_workspace import history
 
 from genlab import training
 from genlab.runtime.errors import InputError
 from genlab.settings.params import Params
-from genlab.tune import population, storage
+from genlab.tune import population
 from genlab.tune.continued import rungs
 from genlab.tune.method import TrialPart
 from genlab.tune.plan import Plan
@@ -174,10 +170,6 @@ def test_explored_settings_lie_in_their_ranges(params: Params) -> None:
 # Kills
 
 
-def all_of(method: Population) -> list[Any]:
-    return history(method.study.trials)
-
-
 NUM_TRIALS, STRIDE = 5, 60
 
 
@@ -187,19 +179,6 @@ NUM_TRIALS, STRIDE = 5, 60
 def test_population_cut_at_every_write_is_the_uninterrupted_one(
     plan: Plan, moment: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "whole"))
-    whole = open_(plan)
-    run_all(whole, by_settings)
-    journal = (storage.folder("s") / "journal.log").read_bytes().splitlines()
-    for number in range(moment, len(journal), STRIDE):
-        root = tmp_path / f"{number}"
-        monkeypatch.setenv("DVC_ROOT", str(root))
-        with monkeypatch.context() as patch:
-            falls_after(patch, number)
-            with pytest.raises(Killed):
-                run_all(open_(plan), by_settings)
-        again = open_(plan)
-        run_all(again, by_settings)
-        assert all_of(again) == all_of(whole), json.loads(journal[number])
-        shutil.rmtree(root)
+    cuts = tp.Cuts(lambda: open_(plan), by_settings, moment, STRIDE)
+    whole = cuts.check(tmp_path, monkeypatch)
     assert any(population.CHANGES in trial.user_attrs for trial in whole.study.trials)

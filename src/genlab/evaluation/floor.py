@@ -27,15 +27,13 @@ from genlab.settings.params import Evaluation
 
 MEMORY = ("memorisation", "pixel_copies")
 """The metrics that compare with train images."""
-NONE = Extracted(np.empty((0, 0), np.float32), np.empty(0, np.int64))
 
 
 class _Opinion(NamedTuple):
-    """One judge, and the images of the other splits as it sees them."""
+    """One judge, and the train images as it sees them."""
 
     judge: Judge
     train: Extracted
-    unseen: Extracted
 
 
 def score(
@@ -53,16 +51,11 @@ def score(
     which no model was trained on: they come from where the train images do, and test may not.
     """
     test = part_outliers(read_split(images, "test"), read_description(images))[0]
-    others = train, unseen = [read_split(images, part).images for part in ("train", "validation")]
+    train, unseen = (read_split(images, part).images for part in ("train", "validation"))
     number = min(settings.num_images, len(test.labels), len(train))
     progress.note(f"floor: {number} real images against as many, {settings.num_repeats} times")
     judges = samples.judges_of(extractors, test.images[choose_rows(test.labels, number)])
-    opinions = [
-        _Opinion(
-            judge, *(samples.extract(judge, split) if len(split) else NONE for split in others)
-        )
-        for judge in judges
-    ]
+    opinions = [_Opinion(judge, samples.extract(judge, train)) for judge in judges]
     draws = [seeds.derive(scores.seed, str(repeat)) for repeat in range(settings.num_repeats)]
     protocol = {
         "split": "test",
@@ -116,7 +109,7 @@ def _of_unseen(opinion: _Opinion, images: tuple[np.ndarray, np.ndarray], draw: i
     real, (unseen, train) = opinion.judge.real, images
     generator = np.random.default_rng(seeds.derive(draw, "validation"))
     rows = generator.integers(len(unseen), size=len(real.features))
-    pair = real, samples.choose(opinion.unseen, rows)
+    pair = real, samples.choose(samples.extract(opinion.judge, unseen), rows)
     evidence = _evidence(opinion, pair, draw, opinion.train)
     return samples.with_images(evidence, unseen[rows], train)
 

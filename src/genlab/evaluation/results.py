@@ -65,6 +65,16 @@ def facts_of(scores: Scores, model: TrainedModel) -> dict[str, Any]:
     }
 
 
+def identity(scores: Scores, model: TrainedModel) -> dict[str, str]:
+    """Returns what tells the run of these scores from all others, as `scoring_run` takes it."""
+    return {
+        "train_key": model.settings["train_key"],
+        "name": model.name,
+        "kind": model.kind,
+        "protocol": protocol_hash(scores),
+    }
+
+
 def protocol_hash(scores: Scores) -> str:
     """Returns a hash of all that the scores depend on beside the model."""
     protocols = {name: score.protocol for name, score in scores.metrics.items()}

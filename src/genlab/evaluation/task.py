@@ -11,6 +11,7 @@ import numpy as np
 import genlab
 from genlab.contract.evidence import Protocol
 from genlab.contract.fields import read_arrays
+from genlab.features import inception, judges
 from genlab.features.extractor import Extractor
 from genlab.imaging.arrays import (
     Split,
@@ -23,7 +24,9 @@ from genlab.imaging.arrays import (
     to_float,
 )
 from genlab.runtime.errors import InputError
+from genlab.settings import seeds
 from genlab.settings.params import Evaluation, Params
+from genlab.trained import model as trained_model
 from genlab.trained.model import TrainedModel
 
 
@@ -49,6 +52,23 @@ class Task:
     seed: int
     inception: Extractor | None = None
     split: str = "test"
+
+    @classmethod
+    def of_test(cls, params: Params, folder: Path, data: Path, reporting: Path) -> "Task":
+        """Returns the evaluation of the trained model in `folder` on the test images.
+
+        Args:
+            params: All parameters; their seed is that of all that is drawn.
+            folder: A trained model.
+            data: A fetched data set.
+            reporting: The folder of the reporting judges.
+
+        Raises:
+            InputError: The model or the judges are missing or damaged.
+        """
+        model, panel = trained_model.load(folder), judges.load(reporting)
+        published = inception.from_params(params.evaluation.inception)
+        return cls(model, panel, data, params, seeds.derive(params.seed, "evaluate"), published)
 
     def check(self) -> None:
         """Raises an InputError where the images have another shape than the model's."""

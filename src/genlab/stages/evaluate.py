@@ -9,13 +9,10 @@ from genlab import evaluation, tracking
 from genlab.contract import comparison
 from genlab.contract.score import scores_from_json
 from genlab.evaluation import Scores, Task, results
-from genlab.features import inception, judges
 from genlab.networks import devices
 from genlab.runtime import progress
 from genlab.runtime.files import check_free
-from genlab.settings import seeds
 from genlab.settings.params import Params
-from genlab.trained import model as trained_model
 from genlab.trained.model import TrainedModel
 
 
@@ -45,11 +42,9 @@ def run(params: Params, paths: EvaluationPaths) -> None:
     check_free(paths.scores, results.SCORES)
     check_free(paths.pictures, results.PICTURES)
     devices.configure("float32", deterministic=True)
-    model, reporting = trained_model.load(paths.model), judges.load(paths.features)
-    seed = seeds.derive(params.seed, "evaluate")
+    task = Task.of_test(params, paths.model, paths.images, paths.features)
+    model = task.model
     progress.note(f"{model.name}: scoring on the test images")
-    published = inception.from_params(params.evaluation.inception)
-    task = Task(model, reporting, paths.images, params, seed, published)
     scores = evaluation.evaluate(task)
     floor = json.loads((paths.floor / "scores.json").read_text())["metrics"]
     results.add_floor(scores, scores_from_json(floor))
@@ -59,12 +54,7 @@ def run(params: Params, paths: EvaluationPaths) -> None:
 
 
 def _track(model: TrainedModel, scores: Scores, paths: EvaluationPaths) -> None:
-    with tracking.scoring_run(
-        train_key=model.settings["train_key"],
-        name=model.name,
-        kind=model.kind,
-        protocol=results.protocol_hash(scores),
-    ) as run:
+    with tracking.scoring_run(**results.identity(scores, model)) as run:
         run.log_metrics(scores.values(), step=0)  # no step: the interface draws one bar per model
         run.log_artifact(paths.scores, "scores")
         for name in scores.pictures:

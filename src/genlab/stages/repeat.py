@@ -8,13 +8,11 @@ from typing import Any
 
 from genlab import evaluation, tracking, training
 from genlab.evaluation import Task, results
-from genlab.features import inception, judges
+from genlab.features import judges
 from genlab.networks import devices
 from genlab.runtime import progress, workspace
 from genlab.runtime.files import check_free, replacing
-from genlab.settings import seeds
 from genlab.settings.params import Params
-from genlab.trained import model as trained_model
 from genlab.workflows import recorded_training
 
 
@@ -63,16 +61,9 @@ def _trainings(params: Params, name: str, paths: RepeatPaths) -> Iterator[dict[s
 def _score(params: Params, folder: Path, paths: RepeatPaths) -> dict[str, Any]:
     """Returns what `scores.json` says of the training in `folder`."""
     devices.configure("float32", deterministic=True)
-    model, panel = trained_model.load(folder), judges.load(paths.features / judges.REPORTING)
-    published = inception.from_params(params.evaluation.inception)
-    seed = seeds.derive(params.seed, "evaluate")
-    scores = evaluation.measure(Task(model, panel, paths.images, params, seed, published))
-    with tracking.scoring_run(
-        train_key=model.settings["train_key"],
-        name=model.name,
-        kind=model.kind,
-        protocol=results.protocol_hash(scores),
-    ) as tracked:
+    task = Task.of_test(params, folder, paths.images, paths.features / judges.REPORTING)
+    scores = evaluation.measure(task)
+    with tracking.scoring_run(**results.identity(scores, task.model)) as tracked:
         tracked.log_metrics(scores.values(), step=0)
     metrics = {metric: score.to_json() for metric, score in scores.metrics.items()}
-    return {**results.facts_of(scores, model), "metrics": metrics}
+    return {**results.facts_of(scores, task.model), "metrics": metrics}
