@@ -127,7 +127,7 @@ def test_key_is_that_of_what_the_result_depends_on(data: Path, tmp_path: Path) -
     params = tiny_params({"vae": tiny_entry("vae")})
     same = tiny_job(data, "vae").train_key
     shutil.copytree(data, tmp_path / "copy")
-    often = {"checkpoint_every_seconds": 1e-6, "checkpoint_every_steps": 3}
+    often = {"checkpoint_every_seconds": 1e-6, "checkpoint_every_steps": 3, "num_seeds": 3}
     assert tiny_job(tmp_path / "copy", "vae", often).train_key == same
     binarised = params.data.model_copy(update={"binarisation": "dynamic"})
     others = [

@@ -245,9 +245,9 @@ def test_check_and_doctor_mend_and_say_so(place: Path) -> None:
     assert repair.dvc().says == "nothing is half-written"
 
 
-def test_check_writes_data_set_and_profile_and_nothing_else(place: Path) -> None:
+def test_check_writes_data_set_profile_and_seeds_and_nothing_else(place: Path) -> None:
     before = PARAMS.read_text().splitlines()
-    words = ["check", "--data", "mnist", "--profile", "smoke", "--write"]
+    words = ["check", "--data", "mnist", "--profile", "smoke", "--seeds", "3", "--write"]
     result = CliRunner().invoke(cli.main, words)
     assert result.stdout.startswith("data set mnist, profile smoke, ")
     changed: list[Any] = [
@@ -255,7 +255,8 @@ def test_check_writes_data_set_and_profile_and_nothing_else(place: Path) -> None
         for pair in zip(before, PARAMS.read_text().splitlines(), strict=True)
         if len({*pair}) > 1
     ]
-    assert [new.split("#")[0].strip() for _, new in changed] == ["profile: smoke", "name: mnist"]
+    written = [new.split("#")[0].strip() for _, new in changed]
+    assert written == ["profile: smoke", "name: mnist", "num_seeds: 3"]
     assert CliRunner().invoke(cli.main, ["check", "--data", "mnits", "--write"]).exit_code == 1
     assert "mnits" not in PARAMS.read_text()
 
