@@ -20,6 +20,7 @@ STAMP := .venv/.installed-$(BUILD)
 OVERRIDES := $(if $(DATA)$(PROFILE)$(SEEDS),--write $(addprefix --seeds=,$(SEEDS))) $(if $(DATA)$(PROFILE),--profile $(or $(PROFILE),default) $(addprefix --data=,$(DATA)))
 # A file of tests stays in one process: what it has made once, it uses again.
 PARALLEL ?= --numprocesses 2 --dist loadfile --no-loadscope-reorder
+WATCHDOG := -o faulthandler_timeout=700 -o faulthandler_exit_on_timeout=true  # for what a test's time limit cannot stop
 REPORT := dvc repro --force --single-item report
 
 # An archive of the project has no .git: DVC then works without, but makes no experiments.
@@ -75,7 +76,7 @@ tune: $(STAMP)  ## Search better settings of one model (MODEL=vae TRIALS=50); th
 	genlab tune $(MODEL) --trials $(TRIALS) $(if $(WORKERS),--workers $(WORKERS))
 
 test: $(STAMP) lint  ## Check the code, then run the tests that take under 10 minutes
-	pytest -m 'not slow' $(PARALLEL) $(if $(COVERAGE),--cov --cov-report=term)
+	pytest -m 'not slow' $(PARALLEL) $(WATCHDOG) $(if $(COVERAGE),--cov --cov-report=term)
 
 coverage: COVERAGE := 1
 coverage: test  ## The same, and print the lines of src that no test runs; fails under 92 %

@@ -211,7 +211,8 @@ def test_judge_alone_takes_both_roles(digits: Path, tmp_path: Path) -> None:
 def test_stage_trains_if_it_is_told_to(
     digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stage.run(stage_params(extractor="trained", steps=3), digits, tmp_path)
+    few = Roles(**{role: {"strided": [4], "dense": [4]} for role in judges.ROLES})
+    stage.run(stage_params(extractor="trained", steps=3, judges=few), digits, tmp_path)
     known = [judges.facts(tmp_path / role) for role in judges.ROLES]
     for facts in (facts for by_name in known for facts in by_name.values()):
         assert (facts["pinned"], facts["settings"]["steps"]) == (None, 3)

@@ -79,6 +79,14 @@ def all_kinds() -> list[str]:
     return [*(module.name for module in pkgutil.iter_modules([str(MODELS)])), *fixture_kinds()]
 
 
+def kinds_by_cost() -> list[Any]:
+    """Returns all chapters; of the package's only the VAE is fast, however many there are."""
+    fast = {"vae", *fixture_kinds()}
+    return [
+        kind if kind in fast else pytest.param(kind, marks=pytest.mark.slow) for kind in all_kinds()
+    ]
+
+
 def chapter_tests(kind: str) -> ModuleType:
     """Returns the test module of a chapter in `genlab/models`."""
     path = CHAPTER_TESTS / f"test_{kind}.py"

@@ -693,9 +693,6 @@ def test_command_works_in_any_folder(scores: PictureScores, tmp_path: Path) -> N
     content = json.loads((tmp_path / "scores.json").read_text())
     assert content == json.loads(json.dumps(scores.to_json()))
     assert len(list((tmp_path / "kept" / "genlab").rglob("*.npz"))) == 4 * 3
-    again = run(tmp_path, *options, f"--features={PINNED}", "--no-cache", "--out=.")
-    assert (again.returncode, again.stdout) == (1, "")
-    assert again.stderr.startswith("error: . must be a file, or new")
 
 
 def test_only_scores_are_replaced_by_scores(scores: PictureScores, tmp_path: Path) -> None:
@@ -705,6 +702,8 @@ def test_only_scores_are_replaced_by_scores(scores: PictureScores, tmp_path: Pat
         with pytest.raises(InputError, match="must be new, or scores that genlab wrote"):
             scoring.check_out(mine)
         assert mine.read_text() == content
+    with pytest.raises(InputError, match="must be a file, or new"):
+        scoring.check_out(tmp_path)
     scoring.write(scores, tmp_path / "scores.json")
     scoring.check_out(tmp_path / "scores.json")
     scoring.check_out(tmp_path / "new.json")

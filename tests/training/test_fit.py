@@ -12,9 +12,9 @@ import pytest
 from fixtures_models import (
     Finished,
     Recorder,
-    all_kinds,
     contents,
     fixture_kinds,
+    kinds_by_cost,
     tiny_entry,
     tiny_job,
     tiny_params,
@@ -33,7 +33,7 @@ from genlab.training import feed, observer
 from genlab.training.engine import Engine
 from genlab.training.observer import geometric_steps
 
-KINDS = all_kinds()
+KINDS = kinds_by_cost()
 STEPS = 12
 
 pytestmark = pytest.mark.usefixtures("chapters", "state")

@@ -12,7 +12,7 @@ from genlab.runtime.errors import InputError
 from genlab.training import Pause
 
 pytestmark = pytest.mark.usefixtures("chapters", "state")
-KINDS = ("vae", pytest.param("gan", marks=pytest.mark.slow), "growing")
+KINDS = (*(pytest.param(kind, marks=pytest.mark.slow) for kind in ("vae", "gan")), "growing")
 
 
 def checkpoint_steps(job: training.Job) -> list[int]:

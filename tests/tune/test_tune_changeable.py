@@ -1,5 +1,6 @@
 """Which settings a population may change in the middle of a training; the models are built."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,11 @@ FREE = {
 }
 
 
+def kinds(names: Iterable[str]) -> list[Any]:
+    """Returns the VAE, and the others as slow."""
+    return [name if name == "vae" else pytest.param(name, marks=pytest.mark.slow) for name in names]
+
+
 def make(root: Path, model: str, space: Any, **search: Any) -> plan.Plan:
     search = {"method": "population", "pruner": "none"} | search
     tw.write_params(root, search=search, tune=tw.with_tune(model, space=space))
@@ -38,7 +44,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return lab.enter(monkeypatch, tmp_path)
 
 
-@pytest.mark.parametrize("model", FREE)
+@pytest.mark.parametrize("model", kinds(FREE))
 def test_rates_and_weights_can_change(root: Path, model: str) -> None:
     assert make(root, model, FREE[model]).pauses[-1] == 30
 
@@ -47,7 +53,7 @@ def test_rates_and_weights_can_change(root: Path, model: str) -> None:
     ("name", "choices", "reason"),
     [
         ("latent_dim", [2, 8], "the networks are others"),
-        ("batch_size", [16, 32], "steps or batches are others"),
+        pytest.param("batch_size", [16, 32], "steps or batches are others", marks=pytest.mark.slow),
         ("learning_rate_schedule", ["constant", "cosine"], None),
     ],
 )
@@ -90,7 +96,7 @@ FRONTS = {
 }
 
 
-@pytest.mark.parametrize("model", FRONTS)
+@pytest.mark.parametrize("model", kinds(FRONTS))
 def test_objectives_of_docs_search_go_with_halving_and_any_pruner(root: Path, model: str) -> None:
     objective, signs = FRONTS[model]
     tune = tw.with_tune(model, objective=objective)

@@ -2,10 +2,8 @@
 
 import json
 import multiprocessing
-import os
 import threading
 from dataclasses import replace
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -147,17 +145,11 @@ def test_process_is_forked_and_its_output_is_in_the_log(search: plan.Plan, tmp_p
     assert wanted.log.is_file()
 
 
-@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_search_of_fake_trials(
     search: plan.Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def silent(order: TrialOrder, connection: Connection, alive: Connection) -> None:
-        if order.run_name == "trial 2":
-            os._exit(3)
-        fake.run(order, connection, alive)
-
-    monkeypatch.setattr(process.trial, "run", silent)
-    monkeypatch.setattr(process, "_context", fake.context)
+    monkeypatch.setattr(process.trial, "run", fake.run_all_but_one)
+    monkeypatch.setattr(process, "_context", fake.server)
     text = tune.run(search, 8, tmp_path / "out")
     facts = json.loads((tmp_path / "out" / "study.json").read_text())
     failed = [trial["number"] for trial in facts["trials"] if trial["state"] == "fail"]
@@ -176,7 +168,6 @@ def test_search_of_fake_trials(
     assert tune.read_best(tmp_path / "out", "vae") == ("digits", facts["winner"]["settings"])
 
 
-@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 @pytest.mark.parametrize("workers", [1, 2])
 def test_search_by_halving(
     search: plan.Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
@@ -184,7 +175,7 @@ def test_search_by_halving(
     changes = {"method": "halving", "rungs": 3, "brackets": 2, "workers": workers}
     tw.write_params(tmp_path, search=changes)
     monkeypatch.setattr(process.trial, "run", fake.run)
-    monkeypatch.setattr(process, "_context", fake.context)
+    monkeypatch.setattr(process, "_context", fake.server)
     made = plan.make(params.load(), "vae", None, search.images, search.features)
     text = tune.run(made, 14, tmp_path / "out")
     facts = json.loads((tmp_path / "out" / "study.json").read_text())
@@ -233,13 +224,12 @@ def _of_equal_steps() -> dict[str, Any]:
     return models | {"vae": models["vae"] | {"steps": 30}}
 
 
-@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_search_by_a_population(
     search: plan.Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tw.write_params(tmp_path, search={"method": "population", "intervals": 3, "workers": 2})
     monkeypatch.setattr(process.trial, "run", fake.run)
-    monkeypatch.setattr(process, "_context", fake.context)
+    monkeypatch.setattr(process, "_context", fake.server)
     monkeypatch.setattr(training, "copy_paused", lambda *keys: None)
     made = plan.make(params.load(), "vae", None, search.images, search.features)
     tune.run(made, 5, tmp_path / "out")

@@ -1,6 +1,8 @@
 """The metrics that are asked, each with its settings, and their answers."""
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -48,8 +50,17 @@ class Panel:
             settings = build_section(getattr(module, "Settings", Section), entry, f"{where}.{name}")
             self._metrics.append((module, settings))
 
-    def ask(self, evidence: Evidence) -> Iterator[Answer]:
-        """Yields the answers of all metrics that need this kind of evidence, one per measure."""
+    def ask(self, evidence: Sequence[Evidence]) -> list[list[Answer]]:
+        """Returns of each evidence the answers of all metrics that need its kind, one per measure.
+
+        All are of one kind. Samples in a small space of features are measured on all cores,
+        each on one: several that share a small product wait longer than they compute.
+        """
+        workers = (os.cpu_count() or 1) if all(map(_is_small, evidence)) else 1
+        with _threads(evidence), ThreadPoolExecutor(workers) as pool:
+            return list(pool.map(lambda one: [*self._answers(one)], evidence))
+
+    def _answers(self, evidence: Evidence) -> Iterator[Answer]:
         for module, settings in self._metrics:
             if module.NEEDS is not type(evidence):
                 continue
@@ -71,7 +82,7 @@ class Panel:
         metrics = [item for item in self._metrics if item[0].NEEDS is Samples]
         for module, settings in progress.bar(metrics, "intervals", unit="metric"):
             try:
-                with _threads(samples):
+                with _threads([samples]):
                     parts = _of_parts(module, samples, settings, kept)
             except Unavailable:
                 continue
@@ -89,8 +100,7 @@ class Panel:
 def _compute(module: Any, evidence: Evidence, settings: Section) -> tuple[Values, str]:
     """Returns what a metric gives, and why it gives no more."""
     try:
-        with _threads(evidence):
-            return module.compute(*_arguments(module, evidence, settings)), "not measured"
+        return module.compute(*_arguments(module, evidence, settings)), "not measured"
     except Unavailable as error:
         return {}, str(error)
 
@@ -103,10 +113,15 @@ def _of_parts(module: Any, samples: Samples, settings: Section, kept: np.ndarray
     return [module.compute(*_arguments(module, part, settings)) for part in evidence]
 
 
-def _threads(evidence: Evidence) -> threadpoolctl.threadpool_limits:
-    """One thread for small matrices: several would wait for each other longer than they compute."""
-    is_small = isinstance(evidence, Samples) and evidence.real_features.shape[1] <= FEW_FEATURES
-    return threadpoolctl.threadpool_limits(1 if is_small else None, user_api="blas")
+def _is_small(evidence: Evidence) -> bool:
+    return isinstance(evidence, Samples) and evidence.real_features.shape[1] <= FEW_FEATURES
+
+
+def _threads(evidence: Sequence[Evidence]) -> threadpoolctl.threadpool_limits:
+    """Gives each product of matrices one thread if they are small."""
+    return threadpoolctl.threadpool_limits(
+        1 if all(map(_is_small, evidence)) else None, user_api="blas"
+    )
 
 
 def _arguments(module: Any, evidence: Evidence, settings: Section) -> tuple[Any, ...]:

@@ -22,7 +22,7 @@ LeaveOut = Callable[[Panel, Any], Sequence[Mapping[str, float]]]
 def leave_out_blocks(panel: Panel, evidence: Evidence) -> list[dict[str, float]]:
     """Returns the numbers without each block of the images; none where these are few."""
     parts = without_blocks(evidence, intervals.NUM_BLOCKS)
-    return [_set_values(panel.ask(part)) for part in parts]
+    return [_set_values(answers) for answers in panel.ask(parts)]
 
 
 @dataclass
@@ -82,7 +82,7 @@ class Scores:
             blocks = [leave_out(self.panel, evidence) for evidence in opinions.values()]
             return [_means(same) for same in zip(*blocks, strict=True)]
 
-        for answers in zip(*map(self.panel.ask, opinions.values()), strict=True):
+        for answers in zip(*self.panel.ask([*opinions.values()]), strict=True):
             if self._is_missing(source, answers):
                 continue
             answer, values = answers[0], [answer.value for answer in answers]
@@ -106,7 +106,8 @@ class Scores:
         The number is the mean over judges and sets. Its interval is over the sets, each with the
         mean over judges as its value.
         """
-        asked = ([*map(self.panel.ask, sets)] for sets in repeats.values())
+        answers_of = iter(self.panel.ask([one for sets in repeats.values() for one in sets]))
+        asked = [[next(answers_of) for _ in sets] for sets in repeats.values()]
         for by_judge in zip(*(zip(*sets, strict=True) for sets in asked), strict=True):
             answers = [answer for own in by_judge for answer in own]
             if self._is_missing(source, answers):
