@@ -1,5 +1,8 @@
 """The panel of metrics and the scores: what a number carries, and why one is missing."""
 
+import os
+import threading
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +13,7 @@ from pydantic import Field
 from genlab.contract.evidence import Measure, Reconstructions, Samples, Unavailable, Values
 from genlab.contract.score import Score
 from genlab.evaluation import Panel, Scores
+from genlab.evaluation.panel import FEW_FEATURES
 from genlab.runtime.errors import InputError
 from genlab.settings import plugins
 from genlab.settings.section import Section
@@ -144,6 +148,29 @@ def test_reason_for_all_numbers_of_one_kind(scores: Scores) -> None:
     scores.skip("reconstruction", Reconstructions, "no encoder")
     expected = {f"test/reconstruction/{name}": "no encoder" for name in ("error", "other")}
     assert scores.skipped == expected
+
+
+def test_answers_come_in_the_order_of_the_evidence(
+    scores: Scores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first is ready last; small samples are measured on two cores, and large ones on one."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    threads: list[str] = []
+
+    def slowly(samples: Samples, settings: Settings) -> Values:
+        threads.append(threading.current_thread().name)
+        time.sleep(0.1 if samples.generated_features[0, 0] == 1 else 0.01)
+        return mean_of_generated(samples, settings)
+
+    monkeypatch.setattr(METRICS["glow"], "compute", slowly)
+    for size, number in ((1, 2), (FEW_FEATURES + 1, 1)):
+        threads.clear()
+        features = [np.full((4, size), value) for value in (1, 2, 3)]
+        classes = np.zeros(4, int)
+        evidence = [Samples(one, one, classes, classes, 0) for one in features]
+        answers = scores.panel.ask(evidence)
+        assert [[answer.value for answer in own] for own in answers] == [[2], [4], [6]]
+        assert len(set(threads)) == number
 
 
 @pytest.mark.parametrize(
