@@ -1,11 +1,13 @@
-"""Speed of the metrics: `python -m benchmarks.measuring distance`, `covariance` or `scores`.
+"""Speed of the metrics: `python -m benchmarks.measuring distance`, or another of `TASKS`.
 
 It prints the seconds of our way and of the way that it is compared with, each the best of some.
 """
 
 import json
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -16,6 +18,7 @@ from genlab.numerics import gaussians
 
 FEATURE_DIM, NUM_IMAGES = 2048, 50_000
 SCORED_IMAGES, TRAIN_IMAGES, EXTRACTOR = 10_000, 55_000, "mnist-v1"
+PANEL = "mnist-v2"
 TRIES = 2
 
 
@@ -74,6 +77,22 @@ def scores() -> dict[str, float]:
     return times | {"num_scores": len(answers)}
 
 
+def command() -> dict[str, float]:
+    """Measures the processor time of a process that does what `genlab score` does, by a panel."""
+    from genlab import scoring
+
+    with tempfile.TemporaryDirectory() as folder:
+        real, generated = Path(folder) / "real.npz", Path(folder) / "generated.npz"
+        for seed, path in enumerate((real, generated)):
+            np.savez(path, images=workloads.blobs(SCORED_IMAGES, seed))
+        scores = scoring.score(
+            scoring.Request(
+                real, generated, None, PANEL, None, None, scoring.PARAMS, 0, False, None
+            )
+        )
+    return {"seconds": time.process_time(), "num_scores": len(scores.metrics)}
+
+
 def _features(number: int, size: int, seed: int) -> np.ndarray:
     """Returns correlated features as after a ReLU, float32 (number, size)."""
     generator = np.random.default_rng(seed)
@@ -91,7 +110,7 @@ def _best(compute: Callable[[], Any], tries: int) -> tuple[float, Any]:
     return min(seconds), value
 
 
-TASKS = {"distance": distance, "covariance": covariance, "scores": scores}
+TASKS = {"distance": distance, "covariance": covariance, "scores": scores, "command": command}
 
 
 @click.command()

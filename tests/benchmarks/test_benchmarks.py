@@ -249,11 +249,12 @@ def test_metrics_are_summarised() -> None:
     measurements += [
         {"contestant": "covariance", "round": 0, "seconds": 3.0, "others_seconds": 2.5},
         {"contestant": "scores", "round": 0, "error": "no memory"},
+        {"contestant": "command", "round": 0, "seconds": 61.0},
     ]
     part = part_metrics.summarise(measurements, PLAN)
-    assert [bar["value"] for bar in part["bars"]] == [5, None, pytest.approx(1.2)]
-    assert [bar["passed"] for bar in part["bars"]] == [True, None, True]
-    assert "not measured" in list(part_metrics.lines(part))[-1]
+    assert [bar["value"] for bar in part["bars"]] == [5, None, pytest.approx(1.2), 61]
+    assert [bar["passed"] for bar in part["bars"]] == [True, None, True, False]
+    assert "not measured" in list(part_metrics.lines(part))[-2]
     assert part_metrics.summarise([], PLAN)["bars"][0]["passed"] is None
 
 
@@ -355,6 +356,9 @@ def test_metrics_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     metrics = [plugins.find("metrics", name, "tests") for name in plugins.names("metrics")]
     asked = [module for module in metrics if module.NEEDS is Samples]
     assert scores["num_scores"] == sum(len(module.MEASURES) for module in asked)
+    command = measuring.command()
+    assert command["seconds"] > 0
+    assert command["num_scores"] > 10
 
 
 if machine.has_torch():  # not a dependency

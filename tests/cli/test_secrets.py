@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "promote": ("vae", "--scores", "scores"),
     "rate-distortion": ("vae",),
     "reconstruct": MODEL,
+    "repeat": ("vae", "--images=a", "--features=b", "--out=c"),
     "report": ("--runs", "vae", "--out", "out.html"),
     "score": ("--real", "a", "--generated", "b", "--features", "inception"),
     "sync": (),

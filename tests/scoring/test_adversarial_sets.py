@@ -2,7 +2,6 @@
 
 import dataclasses
 import gzip
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -174,17 +173,3 @@ def test_numbers(scored: tuple[str, PictureScores]) -> None:
     if name == "only ones":
         assert values["nearest_train_rank"] < 0.75
         assert values["copied_share"] < 0.04
-
-
-def test_ten_thousand_against_ten_thousand_take_a_minute(mnist_mirror: str, tmp_path: Path) -> None:
-    """Of processor time: parts of the generated pictures are measured together."""
-    for name in ("t10k", "train"):
-        images = read(mnist_mirror, f"{name}-images-idx3-ubyte.gz", 16).reshape(-1, 28, 28, 1)
-        np.savez(tmp_path / f"{name}.npz", images=images[:10000])
-    places = tmp_path / "t10k.npz", tmp_path / "train.npz"
-    started = time.process_time()
-    scores = scoring.score(
-        scoring.Request(*places, None, "mnist-v2", None, None, scoring.PARAMS, 0, False, None)
-    )
-    assert time.process_time() - started < 54  # and 6 for the start of the command
-    assert scores.metrics["kernel_distance"].interval
