@@ -59,10 +59,15 @@ def difference(strategy: tf.distribute.Strategy, kind: str) -> float:
     return max(float(np.abs(one - other).max()) for one, other in pairs)
 
 
-def batch_normalised_is_finite(data: Path) -> bool:
-    changes = {"discriminator_normalisation": "batch", "r1_every_steps": 2}
+BATCH_NORMALISED = {"discriminator_normalisation": "batch", "r1_every_steps": 2}
+"""Of a GAN; both halves of a batch are normalised together."""
+
+
+def is_finite(data: Path, kind: str, **changes: Any) -> bool:
+    """Returns whether a whole training, at constant learning rates, has finite numbers."""
     recorder = Recorder()
-    training.fit(tiny_job(data, "gan", network="convolutional", **changes), recorder)
+    job = tiny_job(data, kind, learning_rate_schedule="constant", **changes)
+    training.fit(job, recorder)
     return all(np.isfinite(list(row.values())).all() for row in recorder.metrics.values())
 
 
@@ -84,7 +89,9 @@ def main(data: Path, kinds: list[str]) -> None:
     with fixture_chapters():
         values["differences"] = {kind: difference(strategy, kind) for kind in kinds}
     if "gan" in kinds:
-        values["finite"] = batch_normalised_is_finite(data)
+        values["finite"] = is_finite(data, "gan", network="convolutional", **BATCH_NORMALISED)
+    else:
+        values["finite"] = is_finite(data, "autoencoder", steps=2)
     print(json.dumps(values))
 
 

@@ -139,4 +139,7 @@ class State:
 
 def _constants(rates: Sequence[Any]) -> list[float | None]:
     """Returns the learning rates; None for one that follows a schedule, which is no variable."""
-    return [float(rate) if isinstance(rate, keras.Variable) else None for rate in rates]
+    return [
+        float(keras.ops.convert_to_numpy(rate)) if isinstance(rate, keras.Variable) else None
+        for rate in rates
+    ]
