@@ -182,14 +182,20 @@ def wait_until(process: subprocess.Popen[bytes], lock: Path, moment: float, is_w
             return
 
 
+def clone_anew(copy: Path, clone: Path) -> None:
+    """Makes a clone in which `make run` has all to do, and nothing to install."""
+    shutil.rmtree(clone, ignore_errors=True)
+    run(copy, "git", "clone", "-q", ".", str(clone))
+    (clone / ".venv").mkdir()
+    (clone / ".venv" / ".installed-cpu").touch()
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(2400)
 def test_killed_twenty_times_and_the_same(copy: Path, tmp_path: Path) -> None:
     """Every other kill falls where DVC has begun to write dvc.lock; no one repairs anything."""
     clone, rng = tmp_path / "clone", np.random.default_rng(KILL_SEED)
-    run(copy, "git", "clone", "-q", ".", str(clone))
-    (clone / ".venv").mkdir()
-    (clone / ".venv" / ".installed-cpu").touch()
+    clone_anew(copy, clone)
     branch, sizes, codes = run(clone, "git", "branch", "--show-current"), [], []
     while len(sizes) < NUM_KILLS:
         with make_run(clone) as process:
@@ -199,6 +205,7 @@ def test_killed_twenty_times_and_the_same(copy: Path, tmp_path: Path) -> None:
                 sizes.append((clone / "dvc.lock").stat().st_size)
             else:
                 codes.append(process.returncode)
+                clone_anew(copy, clone)  # where all is done, nothing is written
     print(f"dvc.lock after each kill, bytes: {sizes}; ends without a kill: {codes}")
     with make_run(clone) as process:
         codes.append(process.wait())
@@ -215,7 +222,7 @@ def test_variant_is_one_entry(copy: Path) -> None:
     edit(copy, models={"beta_vae": read_yaml(copy)["models"]["vae"] | {"kl_weight": 4.0}})
     out = run(copy, "dvc", "repro")
     stages = [line.split("'")[1] for line in out.splitlines() if line.startswith("Running stage")]
-    assert stages == ["train@beta_vae", "evaluate@beta_vae", "report"]
+    assert stages == ["train@beta_vae", "evaluate@beta_vae", "repeat@beta_vae", "report"]
     assert ">beta_vae<" in (copy / "reports" / "index.html").read_text()
     assert read_scores(copy, "beta_vae") != read_scores(copy, "vae")
 
