@@ -109,6 +109,7 @@ def test_interrupted_training_keeps_the_best(
     assert contents(job.folder / "result") == expected
 
 
+@pytest.mark.slow
 def test_gan_is_monitored_by_a_frechet_distance(data: Path, tmp_path: Path) -> None:
     """It is the judges' mean, of the model as it then is; other judges, another training."""
     folders = [tmp_path / name for name in ("features", "others")]

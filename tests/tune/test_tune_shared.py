@@ -149,6 +149,7 @@ def load(database: Any) -> Study:
     return study.load(database, "s", SPACE, ["minimize"], settings(), IDENTITY)
 
 
+@pytest.mark.slow
 def test_two_machines_make_one_study_and_one_of_them_confirms(
     address: str, start: Start, tmp_path: Path
 ) -> None:

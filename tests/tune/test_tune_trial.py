@@ -168,7 +168,7 @@ def test_search_of_fake_trials(
     assert tune.read_best(tmp_path / "out", "vae") == ("digits", facts["winner"]["settings"])
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_search_by_halving(
     search: plan.Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
 ) -> None:

@@ -55,6 +55,7 @@ def test_what_has_no_curve_is_refused_before_anything_is_trained(
     assert lab.runs() == []
 
 
+@pytest.mark.slow
 def test_curve_is_measured_on_the_test_images_and_no_training_is_made_twice(
     data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
