@@ -323,7 +323,9 @@ EXACTLY = {
 @pytest.mark.timeout(1800)
 def test_killed_at_every_step_of_its_way_and_the_same(reference: Reference, tmp_path: Path) -> None:
     victim = Place(tmp_path, "vae", FEW_STEPS)
-    (tmp_path / "models" / "vae" / "of_another_training").mkdir(parents=True)
+    former = tmp_path / "models" / "vae"
+    shutil.copytree(reference("vae", FEW_STEPS).root / "models" / "vae", former)
+    (former / "history.csv").write_text("of another training\n")
     for name, patterns in EXACTLY.items():
         code = victim.start(KILLER, patterns).wait(timeout=300)
         assert code == -9, f"{name}: {victim.output}"
