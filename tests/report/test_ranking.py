@@ -195,11 +195,11 @@ def test_place_of_one_model(values: tuple[float, ...], place: str) -> None:
             "Prior samples repeat each other (a share of 0.5 (0.4 to 0.6) equals another one).",
         ),
         (
-            {PRIOR: distance(6.0), DENSITY: CROWDED, PRECISION: HIGH},
+            {PRIOR: distance(3.8), DENSITY: CROWDED, PRECISION: HIGH},
             "Prior samples have more precision and density than real images (0.95 and 1.36, real "
             "ones 0.90 and 0.98), as blurred images and crowded ones do: no merit.",
         ),
-        ({PRIOR: distance(4.0), DENSITY: CROWDED, PRECISION: HIGH}, None),
+        ({PRIOR: distance(3.7), DENSITY: CROWDED, PRECISION: HIGH}, None),
         ({PRIOR: distance(4.0), "test/prior/copied_share": NEAR_UNSEEN}, None),
         ({PRIOR: distance(6.0), DENSITY: CROWDED, PRECISION: LOW}, None),
         (
